@@ -1,0 +1,133 @@
+#include "ouroboros/scramble.h"
+
+#include "bytes.h"
+#include "crypto.h"
+#include "ouroboros/packet.h"
+#include "ouroboros/ratchet.h"
+#include "prepared.h"
+
+/* As many pairs are exchanged at once as a register has bytes. */
+#if UINTPTR_MAX > 0xffffffffu
+typedef uint64_t word;
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+#define BIT_OF_BYTE UINT64_C(0x8040201008040201)
+#else
+typedef uint32_t word;
+#define EACH_BYTE UINT32_C(0x01010101)
+#define BIT_OF_BYTE UINT32_C(0x08040201)
+#endif
+#define WORD_BYTES sizeof(word)
+
+/* Byte i of the word is p[i]. */
+static word load_rising(const uint8_t *p) {
+    word w = 0;
+    for (size_t i = 0; i < WORD_BYTES; i++)
+        w |= (word)p[i] << (8 * i);
+    return w;
+}
+
+static void store_rising(uint8_t *p, word w) {
+    for (size_t i = 0; i < WORD_BYTES; i++)
+        p[i] = (uint8_t)(w >> (8 * i));
+}
+
+/* Byte i of the word is p[WORD_BYTES - 1 - i]. */
+static word load_falling(const uint8_t *p) {
+    word w = 0;
+    for (size_t i = 0; i < WORD_BYTES; i++)
+        w |= (word)p[WORD_BYTES - 1 - i] << (8 * i);
+    return w;
+}
+
+static void store_falling(uint8_t *p, word w) {
+    for (size_t i = 0; i < WORD_BYTES; i++)
+        p[WORD_BYTES - 1 - i] = (uint8_t)(w >> (8 * i));
+}
+
+/* Byte i becomes 0xff where bit i is set, else 0. */
+static word spread(word bits) {
+    word lone = (bits * EACH_BYTE) & BIT_OF_BYTE;
+    word one = ((lone + 0x7f * EACH_BYTE) >> 7) & EACH_BYTE;
+    return one * 0xff;
+}
+
+/*
+ * Mirrors the positions lo up to, not including, end; `k` counts the pairs of the round. The bits
+ * are followed by a readable byte that is not used.
+ */
+static size_t mirror(uint8_t *body, size_t lo, size_t end, const uint8_t *bits, size_t k) {
+    size_t pairs = (end - lo) / 2;
+    size_t hi = end;
+    for (; pairs >= WORD_BYTES; pairs -= WORD_BYTES, k += WORD_BYTES) {
+        unsigned window = bits[k / 8] | ((unsigned)bits[k / 8 + 1] << 8);
+        word mask = spread((window >> (k % 8)) & ((1u << WORD_BYTES) - 1));
+        hi -= WORD_BYTES;
+        word a = load_rising(body + lo), b = load_falling(body + hi);
+        word swap = (a ^ b) & mask;
+        store_rising(body + lo, a ^ swap);
+        store_falling(body + hi, b ^ swap);
+        lo += WORD_BYTES;
+    }
+    for (; pairs > 0; pairs--, k++) {
+        uint8_t mask = (uint8_t)-((bits[k / 8] >> (k % 8)) & 1);
+        hi--;
+        uint8_t swap = (uint8_t)((body[lo] ^ body[hi]) & mask);
+        body[lo++] ^= swap;
+        body[hi] ^= swap;
+    }
+    return k;
+}
+
+static void shuffle_round(uint8_t *body, size_t len, const uint8_t *stream) {
+    size_t c = (size_t)(((uint64_t)load_u32(stream) * len) >> 32);
+    size_t k = mirror(body, 0, c + 1, stream + 4, 0);
+    (void)mirror(body, c + 1, len, stream + 4, k);
+}
+
+size_t ouro_scramble_stream_size(size_t len) {
+    return len < 2 ? 0 : OURO_SCRAMBLE_ROUNDS * OURO_ROUND_BYTES(len);
+}
+
+void ouro_scramble_with(const uint8_t *stream, uint8_t *body, size_t len) {
+    for (size_t round = 0; len >= 2 && round < OURO_SCRAMBLE_ROUNDS; round++)
+        shuffle_round(body, len, stream + round * OURO_ROUND_BYTES(len));
+}
+
+/* As many whole rounds' keystream as fit are made at a time; one spare byte for `mirror`. */
+enum { BUFFER = 256 };
+
+static ouro_status shuffle(const uint8_t key[32], uint8_t *body, size_t len, bool backwards) {
+    if (len > OURO_MAX_BODY)
+        return OURO_ERR_ARGUMENT;
+    if (len < 2)
+        return OURO_OK;
+    uint8_t buffer[BUFFER + 1] = {0};
+    const size_t portion = OURO_ROUND_BYTES(len);
+    size_t group = BUFFER / portion;
+    if (group > OURO_SCRAMBLE_ROUNDS)
+        group = OURO_SCRAMBLE_ROUNDS;
+    ouro_keystream stream;
+    ouro_status status = ouro_keystream_init(&stream, key);
+    for (size_t done = 0; status == OURO_OK && done < OURO_SCRAMBLE_ROUNDS;) {
+        size_t left = OURO_SCRAMBLE_ROUNDS - done;
+        size_t count = left < group ? left : group;
+        size_t first = backwards ? left - count : done;
+        status = ouro_keystream_read(&stream, first * portion, buffer, count * portion);
+        for (size_t i = 0; status == OURO_OK && i < count; i++)
+            shuffle_round(body, len, buffer + (backwards ? count - 1 - i : i) * portion);
+        done += count;
+    }
+    ouro_keystream_clear(&stream);
+    ouro_erase(buffer, sizeof buffer);
+    if (status != OURO_OK)
+        ouro_erase(body, len);
+    return status;
+}
+
+ouro_status ouro_scramble(const uint8_t key[32], uint8_t *body, size_t len) {
+    return shuffle(key, body, len, false);
+}
+
+ouro_status ouro_unscramble(const uint8_t key[32], uint8_t *body, size_t len) {
+    return shuffle(key, body, len, true);
+}

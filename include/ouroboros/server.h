@@ -1,0 +1,136 @@
+/*
+ * A server's handshakes (section 3): what stands between a HELLO and a confirmed session. The
+ * caller keeps the registry of devices and the table of links by session id:
+ *
+ *     HELLO     ouro_hello_read gives the device id; look the device up; ouro_server_hello answers
+ *     packet    of a session id no link holds: ouro_server_pending, then ouro_server_open; on OK
+ *               find or make the device's link and call ouro_server_adopt
+ *
+ * When a call says `moved`, the device's credential has a new epoch: make it durable before the
+ * answer is sent (ouro_server_hello), or call ouro_link_epoch_saved after that (ouro_server_adopt).
+ */
+#ifndef OUROBOROS_SERVER_H
+#define OUROBOROS_SERVER_H
+
+#include "ouroboros/link.h"
+
+#define OURO_PENDING_SLOTS 8
+#define OURO_PENDING_PER_DEVICE 4
+#define OURO_PENDING_MS 60000
+#define OURO_DRAIN_MS 60000
+#define OURO_EPOCHS_AHEAD 1024
+#define OURO_AHEAD_DEVICES 16
+
+typedef struct ouro_pending ouro_pending;
+
+/* What a server keeps of a device between handshakes. */
+typedef struct ouro_device {
+    ouro_credential credential;
+    ouro_pending *pending; /* newest first */
+    uint64_t confirm_ms;   /* when the confirm allowance was last filled */
+    uint32_t confirms;     /* what is left of it */
+    bool confirms_set;
+} ouro_device;
+
+struct ouro_pending {
+    ouro_pending *next; /* of the device, or of the free list */
+    ouro_device *device;
+    uint64_t created_ms;
+    uint32_t id;
+    uint8_t hello[OURO_HELLO_MAX], welcome[OURO_WELCOME_SIZE];
+    uint8_t hello_len;
+    bool fresh;   /* it answered a challenge: counted apart */
+    bool derived; /* the session is there */
+    ouro_session session;
+    ouro_slot slots[OURO_PENDING_SLOTS];
+};
+
+/* K_auth of the epochs e + 2 to e + 1024 of one device. */
+typedef struct ouro_ahead {
+    const ouro_device *device;
+    uint64_t epoch; /* e */
+    uint64_t made_ms;
+    uint8_t auth[OURO_EPOCHS_AHEAD - 1][OURO_KEY_SIZE];
+} ouro_ahead;
+
+/* Zero means the default that is named. */
+typedef struct ouro_server_settings {
+    uint8_t reach;               /* advertised: 4 to 64 */
+    uint16_t max_body;           /* advertised: 64 to 1200 */
+    bool stream;                 /* sessions have no slots, and counters run in order */
+    uint32_t confirm_burst;      /* sessions of one device confirmed at once: 60 */
+    uint32_t confirm_period_ms;  /* and one in so many ms after that: 1,000 */
+    uint32_t derivations_second; /* budget for epochs ahead: 10,000 */
+} ouro_server_settings;
+
+typedef struct ouro_server {
+    const ouro_server_settings *settings;
+    ouro_pending *pending;
+    ouro_pending *free;
+    ouro_ahead *ahead; /* ahead_count of them; NULL: no jump of more than one epoch */
+    size_t pending_count, pending_used, ahead_count;
+    uint64_t budget_ms;
+    uint64_t budget; /* derivations left */
+    uint8_t challenge_key[32];
+} ouro_server;
+
+/* An authenticated first packet, between ouro_server_open and ouro_server_adopt. */
+typedef struct ouro_opened {
+    ouro_header header;
+    ouro_body body;
+    ouro_status status; /* OK or DROP_NONSENSE */
+} ouro_opened;
+
+/*
+ * Makes a server over the caller's arrays. `challenge_key` is K_ch: 32 random bytes, new at each
+ * start (or shared by a fleet's gateways).
+ */
+OURO_CHECKED ouro_status ouro_server_init(ouro_server *server, const ouro_server_settings *settings,
+                                          ouro_pending *pending, size_t pending_count,
+                                          ouro_ahead *ahead, size_t ahead_count,
+                                          const uint8_t challenge_key[32], uint64_t now_ms);
+
+void ouro_device_init(ouro_device *device, const ouro_credential *credential);
+
+/* Ends the device's pending sessions and erases its key. */
+void ouro_server_forget(ouro_server *server, ouro_device *device);
+
+/*
+ * Answers a HELLO of this device. `link` is the device's link, or NULL. `session_id` and `nonce` are
+ * fresh random values; the id is not 0 and no link holds it (one that is pending here is refused
+ * with ERR_ARGUMENT: draw again). On OK `welcome` is to be sent, after the credential was made
+ * durable if `*moved`. A drop is silence.
+ */
+OURO_CHECKED ouro_status ouro_server_hello(ouro_server *server, uint64_t now_ms,
+                                           ouro_device *device, const ouro_link *link,
+                                           const uint8_t *packet, size_t len, uint32_t session_id,
+                                           const uint8_t nonce[16],
+                                           uint8_t welcome[OURO_WELCOME_SIZE], bool *moved);
+
+/* The pending session of an id, or NULL. */
+ouro_pending *ouro_server_pending(ouro_server *server, uint32_t session_id);
+
+/*
+ * Opens the first packet of a pending session, in place. On OK it was authentic, and is to be
+ * followed by ouro_server_adopt at once; anything else is a drop.
+ */
+OURO_CHECKED ouro_status ouro_server_open(ouro_server *server, uint64_t now_ms,
+                                          ouro_pending *pending, uint8_t *packet, size_t len,
+                                          ouro_opened *opened);
+
+/*
+ * Confirms the session: the link takes it as its newest, and the packet as its first; an older
+ * session drains for 60 s. The pending entry is gone after this. With `*moved` the link sends and
+ * hands on nothing until ouro_link_epoch_saved.
+ */
+OURO_CHECKED ouro_status ouro_server_adopt(ouro_server *server, uint64_t now_ms,
+                                           ouro_pending *pending, ouro_link *link,
+                                           const ouro_addr *from, const ouro_opened *opened,
+                                           bool *moved);
+
+/* Ends the pending sessions that are too old; returns when to be called next. */
+uint64_t ouro_server_tick(ouro_server *server, uint64_t now_ms);
+
+void ouro_server_erase(ouro_server *server);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * Sleep (section 7): a client saves an established, quiet session and goes on later without a
+ * handshake. A saved session is single-use: make the copy void, durably, before you restore it, and
+ * keep it where an old copy cannot come back. The copy holds keys.
+ */
+#ifndef OUROBOROS_SLEEP_H
+#define OUROBOROS_SLEEP_H
+
+#include "ouroboros/link.h"
+
+/* Bytes that a saved session takes at most, at a reach. */
+#define OURO_SAVED_SIZE(reach) ((size_t)512 + 136 * (size_t)(reach))
+
+/* True if the session is quiet enough to be saved. */
+bool ouro_link_is_quiet(const ouro_link *link);
+
+/*
+ * Writes the session to `out` and erases it from the link, which sends and takes nothing until it
+ * is restored or connected anew. ERR_STATE when it is not quiet, ERR_TOO_LARGE when `cap` is short;
+ * the link then is as it was.
+ */
+OURO_CHECKED ouro_status ouro_link_save(ouro_link *link, uint64_t now_ms, uint8_t *out, size_t cap,
+                                        size_t *len);
+
+/*
+ * Restores a session into a client's link that has none, made with the same settings and credential.
+ * `slept_ms` is the time since it was saved, 0 if that is not known. `saved` is zeroed, whatever the
+ * outcome. ERR_DAMAGED when it is not whole, or is of another device or epoch.
+ */
+OURO_CHECKED ouro_status ouro_link_restore(ouro_link *link, uint64_t now_ms, uint64_t slept_ms,
+                                           uint8_t *saved, size_t len);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * A link over a stream such as TCP (section 6, "In a stream"): settings.stream is set, the slots
+ * are NULL, one session a stream. The caller reads bytes, cuts packets with ouro_stream_packet_size,
+ * gives each to ouro_link_receive and ends the stream on any failure. A client sends HELLO first.
+ */
+#ifndef OUROBOROS_STREAM_H
+#define OUROBOROS_STREAM_H
+
+#include "ouroboros/link.h"
+
+#define OURO_STREAM_HANDSHAKE_MS 10000
+
+/*
+ * The size of the packet that starts with these bytes: 0 while `len` is under 4; END_STREAM's
+ * negative value when no packet can start so.
+ */
+int ouro_stream_packet_size(const uint8_t *bytes, size_t len);
+
+/*
+ * The stream ended. Messages in flight become unknown and the session is erased; true when it ended
+ * well, after CLOSE and with nothing missing.
+ */
+bool ouro_stream_ended(ouro_link *link);
+
+#endif
