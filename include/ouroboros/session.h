@@ -63,6 +63,7 @@ typedef struct ouro_session {
     ouro_window window;
     uint8_t tx_enc[32], tx_scr[32];
     uint64_t created_ms;
+    uint64_t aged_ms; /* its age when it was restored at created_ms */
     uint64_t gap_next;       /* holes below this message counter were reported */
     ouro_prepared *prepared; /* NULL without */
     ouro_path *path;         /* addresses, at a server; NULL at a client */

@@ -17,6 +17,12 @@
 int ouro_stream_packet_size(const uint8_t *bytes, size_t len);
 
 /*
+ * True if the stream has to be ended: a rule was broken, the handshake took too long, or a PING was
+ * not answered. To be asked after ouro_link_tick.
+ */
+bool ouro_stream_is_broken(const ouro_link *link);
+
+/*
  * The stream ended. Messages in flight become unknown and the session is erased; true when it ended
  * well, after CLOSE and with nothing missing.
  */

@@ -1,0 +1,37 @@
+/* The checks of the C tests: each counts, a failed one is printed and the run goes on. */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CHECK(condition) check((condition), #condition, __FILE__, __LINE__)
+#define CHECK_EQUAL(a, b) check_equal((uint64_t)(a), (uint64_t)(b), #a " == " #b, __FILE__, __LINE__)
+#define CHECK_BYTES(a, b, len) check_bytes((a), (b), (len), #a " == " #b, __FILE__, __LINE__)
+
+bool check(bool condition, const char *text, const char *file, int line);
+bool check_equal(uint64_t a, uint64_t b, const char *text, const char *file, int line);
+bool check_bytes(const uint8_t *a, const uint8_t *b, size_t len, const char *text, const char *file,
+                 int line);
+
+/* A test is passed when all of its checks are; its name is printed when it is not. */
+void run_test(const char *name, void (*test)(void));
+#define RUN(test) run_test(#test, test)
+
+/* The tests of one file, each a list of RUN. */
+void crypto_tests(void);
+void vector_tests(void);
+void packet_tests(void);
+void window_tests(void);
+void session_tests(void);
+void handshake_tests(void);
+void hostile_tests(void);
+void rule_tests(void);
+void server_tests(void);
+void stream_tests(void);
+void sleep_tests(void);
+void network_tests(void);
+void figure_tests(void);
+
+#endif

@@ -1,0 +1,343 @@
+/* A link's life: messages in, events out, closing. */
+#include "ouroboros/link.h"
+
+#include "bytes.h"
+#include "link_internal.h"
+#include <string.h>
+
+static bool settings_fit(const ouro_settings *s, const ouro_memory *m) {
+    bool client = s->role == OURO_CLIENT;
+    if (s->role > OURO_SERVER || s->reach < OURO_MIN_REACH || s->reach > OURO_MAX_REACH ||
+        s->max_body < OURO_MIN_MAX_BODY || s->max_body > OURO_MAX_BODY)
+        return false;
+    if (m->sessions == NULL || m->session_count == 0 || m->session_count > OURO_MAX_SESSIONS ||
+        m->pool == NULL || (m->tail_count > 0 && m->tails == NULL))
+        return false;
+    if (s->stream != (m->slots == NULL))
+        return false;
+    return client ? m->client != NULL : m->client == NULL && m->session_count >= 2 - s->stream;
+}
+
+ouro_status ouro_link_init(ouro_link *link, const ouro_settings *settings,
+                           const ouro_memory *memory, const ouro_credential *credential,
+                           uint32_t seed) {
+    memset(link, 0, sizeof *link);
+    if (!settings_fit(settings, memory) || (credential == NULL) == (settings->role == OURO_CLIENT))
+        return OURO_ERR_ARGUMENT;
+    link->settings = settings;
+    link->memory = *memory;
+    link->random = seed != 0 ? seed : 1;
+    memset(memory->sessions, 0, memory->session_count * sizeof *memory->sessions);
+    if (memory->tail_count > 0)
+        memset(memory->tails, 0, memory->tail_count * sizeof *memory->tails);
+    if (memory->prepared != NULL)
+        memset(memory->prepared, 0, sizeof *memory->prepared);
+    if (memory->client != NULL) {
+        memset(memory->client, 0, sizeof *memory->client);
+        memory->client->credential = *credential;
+    }
+    ouro_link_fresh_path(link);
+    return OURO_OK;
+}
+
+ouro_status ouro_link_connect(ouro_link *link, uint64_t now) {
+    if (link->settings->role != OURO_CLIENT || (link->flags & (LINK_CLOSING | LINK_CLOSED)))
+        return OURO_ERR_STATE;
+    if (!ouro_link_is_open(link))
+        ouro_client_begin(link, CAUSE_CONNECT, now);
+    return OURO_OK;
+}
+
+void ouro_link_epoch_saved(ouro_link *link) {
+    link->flags &= ~(uint32_t)LINK_HOLD;
+    link->events &= (uint16_t)~TELL_EPOCH;
+}
+
+void ouro_link_done(ouro_link *link, uint32_t session_id, uint64_t counter) {
+    ouro_tail *tail = ouro_link_find(link, session_id);
+    ouro_session *session = ouro_full(tail);
+    if (session == NULL || counter >= session->window.next)
+        return;
+    const ouro_slot *slot = ouro_window_slot(&session->window, counter);
+    ouro_tail_done(tail, counter);
+    /* Without its slot, what it asked for is not known any more: an answer does no harm. */
+    if (slot == NULL || (slot->flags & OURO_FLAG_ACK_REQ))
+        tail->state |= TAIL_OWES;
+}
+
+void ouro_link_set_room(ouro_link *link, size_t free, size_t capacity) {
+    if (free == 0)
+        link->flags |= LINK_FULL;
+    else
+        link->flags &= ~(uint32_t)LINK_FULL;
+    for (size_t i = 0; free * 2 >= capacity && i < OURO_MAX_SESSIONS; i++) {
+        ouro_tail *tail = link->live[i];
+        if (tail == NULL || !(tail->state & TAIL_BUSY_SENT))
+            continue;
+        tail->state = (uint16_t)((tail->state & ~TAIL_BUSY_SENT) | TAIL_OPEN_DUE);
+    }
+}
+
+size_t ouro_link_max_message(const ouro_link *link, bool once) {
+    size_t most = link->memory.pool->packet_cap - OURO_OVERHEAD;
+    const ouro_session *session = ouro_newest(link);
+    if (session != NULL && session->tail.peer_max_body < most)
+        most = session->tail.peer_max_body;
+    return once ? most - OURO_ONCE_SIZE : most;
+}
+
+static bool is_batch(const ouro_message *message) {
+    size_t offset = 0, item_len;
+    const uint8_t *item;
+    while (ouro_batch_next(message->data, message->len, &offset, &item, &item_len))
+        ;
+    return message->len > 0 && offset == message->len;
+}
+
+static void fill(ouro_place *place, const ouro_message *message) {
+    uint8_t *body = ouro_place_packet(place) + OURO_HEADER_SIZE;
+    if (message->box != 0) {
+        store_u32(body, message->box);
+        store_u32(body + 4, message->seq);
+        body += OURO_ONCE_SIZE;
+        place->len = OURO_ONCE_SIZE;
+        place->wire_flags |= OURO_FLAG_ONCE;
+    }
+    if (message->len > 0)
+        memcpy(body, message->data, message->len);
+    place->len = (uint16_t)(place->len + message->len);
+    if (message->batch)
+        place->wire_flags |= OURO_FLAG_BATCH;
+    if (message->reliable)
+        place->flags |= PLACE_RELIABLE;
+    place->box = message->box;
+    place->seq = message->seq;
+}
+
+static uint32_t time_to_live(const ouro_settings *settings, const ouro_message *message) {
+    if (message->ttl_ms != 0 || message->reliable)
+        return message->ttl_ms;
+    return settings->unreliable_ttl_ms != 0 ? settings->unreliable_ttl_ms : UNRELIABLE_TTL_MS;
+}
+
+ouro_status ouro_link_send(ouro_link *link, uint64_t now, const ouro_message *message,
+                           uint32_t *id) {
+    const ouro_settings *settings = link->settings;
+    if (link->flags & (LINK_CLOSING | LINK_CLOSED))
+        return OURO_END_CLOSED;
+    if (message->len > ouro_link_max_message(link, message->box != 0))
+        return OURO_ERR_TOO_LARGE;
+    if (message->batch && !is_batch(message))
+        return OURO_ERR_ARGUMENT;
+    if (settings->place_limit != 0 && link->place_count >= settings->place_limit)
+        return OURO_ERR_NO_PLACE;
+    ouro_place *place = ouro_pool_take(link->memory.pool);
+    if (place == NULL)
+        return OURO_ERR_NO_PLACE;
+    link->place_count++;
+    fill(place, message);
+    place->id = *id = link->next_id++;
+    place->sent_ms = now;
+    place->counter = time_to_live(settings, message);
+    ouro_place **last = &link->queue;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = place;
+    if (settings->role == OURO_CLIENT &&
+        (!ouro_link_is_open(link) || (link->flags & LINK_DEAD)) &&
+        (link->live[0] == NULL || (link->live[0]->state & TAIL_NO_NEW) || ouro_client_busy(link)))
+        ouro_client_wanted(link, now);
+    return OURO_OK;
+}
+
+ouro_status ouro_link_withdraw(ouro_link *link, uint32_t id) {
+    for (ouro_place *p = link->queue; p != NULL; p = p->next)
+        if (p->id == id) {
+            ouro_place_finish(link, &link->queue, p, PLACE_FAILED);
+            return OURO_OK;
+        }
+    return OURO_ERR_STATE;
+}
+
+ouro_status ouro_link_ping(ouro_link *link) {
+    if (!ouro_link_is_open(link))
+        return OURO_ERR_STATE;
+    if (!(link->flags & LINK_PING_OUT))
+        link->flags |= LINK_PING_DUE;
+    return OURO_OK;
+}
+
+ouro_status ouro_link_rekey(ouro_link *link, uint64_t now) {
+    if (!ouro_link_is_open(link) || (link->flags & LINK_CLOSING))
+        return OURO_ERR_STATE;
+    ouro_link_renew(link, now);
+    return OURO_OK;
+}
+
+ouro_status ouro_link_close(ouro_link *link, uint64_t now, ouro_reason reason, bool at_once) {
+    if (link->flags & LINK_CLOSED)
+        return OURO_ERR_STATE;
+    if (!(link->flags & LINK_CLOSING)) {
+        link->flags |= LINK_CLOSING;
+        link->flags &= ~(uint32_t)(LINK_SUSPECT | LINK_RECONNECT);
+        link->closing_ms = now;
+    }
+    if (link->live[0] != NULL)
+        ouro_link_begin_close(link, link->live[0], now, (uint8_t)reason);
+    /* Without a session there is nobody to tell; a handshake that carries messages goes on. */
+    bool hopeless = link->live[0] == NULL && (link->queue == NULL || !ouro_client_busy(link));
+    if (at_once || hopeless)
+        ouro_link_cut_short(link);
+    return OURO_OK;
+}
+
+ouro_status ouro_link_prepare(ouro_link *link, size_t body_len) {
+    ouro_session *session = ouro_newest(link);
+    if (session == NULL || (session->tail.state & TAIL_NO_NEW))
+        return OURO_OK;
+    return ouro_session_prepare(session, body_len);
+}
+
+static bool next_item(ouro_link *link, ouro_event *event) {
+    const ouro_body *body = &link->inbox;
+    event->type = OURO_EVENT_MESSAGE;
+    event->session_id = link->inbox_session;
+    event->counter = link->inbox_counter;
+    event->once = body->once;
+    event->box = body->box;
+    event->seq = body->seq;
+    event->batch = (link->inbox_flags & OURO_FLAG_BATCH) != 0;
+    event->data = body->data;
+    event->len = body->len;
+    event->last = true;
+    if (event->batch) {
+        (void)ouro_batch_next(body->data, body->len, &link->inbox_offset, &event->data,
+                              &event->len);
+        event->last = link->inbox_offset >= body->len;
+    }
+    link->inbox_full = !event->last;
+    return true;
+}
+
+static ouro_event_type outcome_of(const ouro_place *place) {
+    if (place->flags & PLACE_DELIVERED)
+        return OURO_EVENT_DELIVERED;
+    if (place->flags & PLACE_UNKNOWN)
+        return OURO_EVENT_UNKNOWN;
+    return place->flags & PLACE_FAILED ? OURO_EVENT_FAILED : OURO_EVENT_SENT;
+}
+
+static bool next_outcome(ouro_link *link, ouro_event *event) {
+    ouro_place *place = link->ended;
+    if (place != NULL) {
+        event->type = outcome_of(place);
+        event->message = place->id;
+        link->ended = place->next;
+        link->place_count--;
+        ouro_pool_give(link->memory.pool, place);
+        return true;
+    }
+    for (place = link->reports > 0 ? link->flight : NULL; place != NULL; place = place->next) {
+        if (!(place->flags & PLACE_SENT))
+            continue;
+        place->flags = (uint16_t)((place->flags & ~PLACE_SENT) | PLACE_QUIET);
+        link->reports--;
+        event->type = OURO_EVENT_SENT;
+        event->message = place->id;
+        return true;
+    }
+    return false;
+}
+
+static bool next_tell(ouro_link *link, ouro_event *event) {
+    static const struct {
+        uint16_t bit;
+        ouro_event_type type;
+    } tells[] = {{TELL_NONCE, OURO_EVENT_NONCE}, {TELL_ESTABLISHED, OURO_EVENT_ESTABLISHED},
+                 {TELL_DEAD, OURO_EVENT_DEAD},   {TELL_ALIVE, OURO_EVENT_ALIVE},
+                 {TELL_PONG, OURO_EVENT_PONG},   {TELL_CLOSED, OURO_EVENT_CLOSED}};
+    for (size_t i = 0; i < sizeof tells / sizeof tells[0]; i++) {
+        if (!(link->events & tells[i].bit))
+            continue;
+        event->type = tells[i].type;
+        event->session_id = link->established_id;
+        event->rtt_ms = link->pong_rtt_ms;
+        event->reason = link->closed_reason;
+        event->missing = link->closed_missing;
+        event->by_peer = (link->events & TELL_CLOSED_BY_PEER) != 0;
+        link->events &= (uint16_t)~tells[i].bit;
+        if (event->type == OURO_EVENT_CLOSED) {
+            link->events &= (uint16_t)~TELL_CLOSED_BY_PEER;
+            link->closed_missing = 0;
+        }
+        return true;
+    }
+    return false;
+}
+
+bool ouro_link_next_event(ouro_link *link, ouro_event *event) {
+    memset(event, 0, sizeof *event);
+    /* Nothing is handed on before the epoch is durable (section 3). */
+    if (link->events & TELL_EPOCH) {
+        link->events &= (uint16_t)~TELL_EPOCH;
+        event->type = OURO_EVENT_EPOCH;
+        return true;
+    }
+    if (link->flags & LINK_HOLD)
+        return false;
+    if (link->inbox_full)
+        return next_item(link, event);
+    return next_outcome(link, event) || next_tell(link, event);
+}
+
+bool ouro_link_is_open(const ouro_link *link) {
+    return ouro_newest(link) != NULL && !(link->live[0]->state & TAIL_NO_NEW) &&
+           !(link->flags & (LINK_CLOSED | LINK_BROKEN));
+}
+
+bool ouro_link_is_closed(const ouro_link *link) {
+    return (link->flags & LINK_CLOSED) != 0;
+}
+
+size_t ouro_link_pending(const ouro_link *link) {
+    size_t count = 0;
+    for (const ouro_place *p = link->queue; p != NULL; p = p->next)
+        count++;
+    for (const ouro_place *p = link->flight; p != NULL; p = p->next)
+        count += !(p->flags & PLACE_QUIET);
+    return count;
+}
+
+uint32_t ouro_link_rtt(const ouro_link *link) {
+    return link->srtt8 == 0 ? 0 : OURO_MAX(link->srtt8 / 8, 1);
+}
+
+uint64_t ouro_link_sent_messages(const ouro_link *link) {
+    return link->live[0] != NULL ? link->live[0]->tx_next : 0;
+}
+
+static void give_all(ouro_link *link, ouro_place **list) {
+    while (*list != NULL) {
+        ouro_place *place = *list;
+        *list = place->next;
+        ouro_pool_give(link->memory.pool, place);
+    }
+}
+
+void ouro_link_erase(ouro_link *link) {
+    if (link->settings == NULL)
+        return;
+    for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++) {
+        ouro_session *session = ouro_full(link->live[i]);
+        if (session != NULL)
+            ouro_session_erase(session);
+        else
+            ouro_tail_erase(link->live[i]);
+    }
+    give_all(link, &link->queue);
+    give_all(link, &link->flight);
+    give_all(link, &link->ended);
+    if (link->memory.client != NULL)
+        ouro_erase(link->memory.client, sizeof *link->memory.client);
+    ouro_erase(link, sizeof *link);
+}

@@ -1,0 +1,309 @@
+/* Packets in: to whom, opened or not, and what follows. */
+#include "bytes.h"
+#include "link_internal.h"
+#include <string.h>
+
+static bool same_addr(const ouro_addr *a, const ouro_addr *b) {
+    return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
+}
+
+static bool past(uint64_t now, uint64_t last, uint64_t period) {
+    return last == 0 || now - last >= period;
+}
+
+/* A duplicate is answered at the known address, and never more than the rate allows. */
+static void note_duplicate(ouro_tail *tail, const ouro_window *window, uint64_t counter) {
+    const ouro_slot *slot = ouro_window_slot(window, counter);
+    ouro_ack_block block;
+    if (slot != NULL && (slot->flags & OURO_FLAG_ACK_REQ) && ouro_tail_ack_block(tail, &block) &&
+        (ouro_ack_block_names(&block, counter) || counter + 65 < block.highest))
+        tail->state |= TAIL_OWES_AGAIN;
+}
+
+/* What can be said of DATA before any key is derived. */
+static ouro_status screen(ouro_link *link, uint64_t now, ouro_session *session,
+                          const ouro_header *header, const uint8_t *packet) {
+    ouro_tail *tail = &session->tail;
+    if (tail->close_phase == CLOSE_SENT && tail->close_reason != OURO_REASON_REKEY)
+        return OURO_DROP_CLOSED;
+    if (session->window.slots == NULL)
+        return OURO_OK;
+    ouro_status status = ouro_window_check(&session->window, header->counter,
+                                           packet + OURO_HEADER_SIZE + header->length);
+    if (status == OURO_DROP_DUPLICATE)
+        note_duplicate(tail, &session->window, header->counter);
+    if (status != OURO_OK)
+        return status;
+    if ((link->flags & LINK_FULL) && session->window.received > 0) {
+        if (tail->done_next > 0 && past(now, link->busy_ms, BUSY_PERIOD_MS))
+            tail->state |= TAIL_BUSY_DUE;
+        return OURO_DROP_BUSY;
+    }
+    return OURO_OK;
+}
+
+static ouro_status receive(ouro_link *link, uint64_t now, const ouro_addr *from, uint8_t *packet,
+                           size_t len) {
+    ouro_header header;
+    ouro_body body;
+    ouro_status status =
+        ouro_packet_decode(packet, len, link->settings->max_body, &header);
+    if (status != OURO_OK)
+        return status;
+    if (header.type == OURO_HELLO)
+        return OURO_DROP_HANDSHAKE;
+    if (header.type == OURO_WELCOME)
+        return ouro_client_welcome(link, now, packet, len);
+    ouro_tail *tail = ouro_link_find(link, header.session_id);
+    if (tail == NULL)
+        return OURO_DROP_SESSION;
+    if (header.type == OURO_DATA) {
+        ouro_session *session = ouro_full(tail);
+        if (session == NULL)
+            return OURO_DROP_CLOSED;
+        status = screen(link, now, session, &header, packet);
+        if (status == OURO_OK)
+            status = ouro_session_open(session, &header, packet, &body);
+    } else {
+        /* A stream has no NACK, and brings counters in order without a gap. */
+        if (link->settings->stream &&
+            (header.type == OURO_NACK || header.counter != tail->rx_control_next))
+            return OURO_DROP_REPLAY;
+        status = ouro_tail_open(tail, &header, packet, &body);
+    }
+    if (status == OURO_OK || status == OURO_DROP_NONSENSE)
+        ouro_link_take(link, now, tail, from, &header, &body, status);
+    return status;
+}
+
+ouro_status ouro_link_receive(ouro_link *link, uint64_t now, const ouro_addr *from,
+                              uint8_t *packet, size_t len) {
+    if (link->inbox_full)
+        return OURO_ERR_STATE;
+    link->stats.received++;
+    ouro_status status = receive(link, now, from, packet, len);
+    if (ouro_is_drop(status))
+        link->stats.drops[-status]++;
+    if (link->settings->stream && status != OURO_OK) {
+        /* Nothing may be wrong in a stream; DATA after this side's own CLOSE is no error. */
+        if (status == OURO_DROP_CLOSED)
+            return status;
+        link->flags |= LINK_BROKEN;
+        return OURO_END_STREAM;
+    }
+    return status;
+}
+
+/* Anything authentic was heard: what was thought dead is alive. */
+static void heard(ouro_link *link, ouro_tail *tail, uint64_t now) {
+    link->heard_ms = now;
+    link->flags &= ~(uint32_t)LINK_SUSPECT;
+    if (link->memory.client != NULL && ouro_client_busy(link) &&
+        link->memory.client->cause == CAUSE_DEAD_PATH)
+        ouro_client_cancel(link);
+    if (tail == link->live[0] && (tail->state & TAIL_UNCONFIRMED))
+        ouro_link_confirmed(link, now);
+    if (link->flags & LINK_DEAD) {
+        link->flags &= ~(uint32_t)LINK_DEAD;
+        link->events = (uint16_t)((link->events & ~TELL_DEAD) | TELL_ALIVE);
+        link->ping_timeouts = link->ping_attempts = 0;
+        link->ping_first_ms = now;
+        for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
+            ouro_flight_resend(link, link->live[i], now);
+    }
+}
+
+/* Section 5, path: where the newest DATA came from; a newest control packet starts a probe. */
+static void follow_path(ouro_session *session, const ouro_addr *from,
+                        const ouro_header *header, const ouro_body *body, uint64_t now) {
+    ouro_path *path = session->path;
+    if (header->type == OURO_DATA) {
+        if (header->counter + 1 == session->window.next)
+            path->known = *from;
+        if ((header->flags & OURO_FLAG_ACK_REQ) &&
+            (!path->reply_set || header->counter >= path->reply_counter)) {
+            path->reply = *from;
+            path->reply_counter = header->counter;
+            path->reply_set = true;
+        }
+        return;
+    }
+    if (header->type == OURO_PONG) {
+        if (path->probing && now - path->probe_ms <= PROBE_MS && body->len == 4 &&
+            load_u32(body->data) == path->probe_seq && same_addr(from, &path->probe)) {
+            path->known = *from;
+            path->probing = false;
+        }
+        return;
+    }
+    bool newest = header->counter + 1 == session->tail.rx_control_next;
+    if (header->type == OURO_CLOSE || !newest || same_addr(from, &path->known))
+        return;
+    if (path->probe_due || (path->probe_ms != 0 && now - path->probe_ms < PROBE_PERIOD_MS))
+        return;
+    path->probe = *from;
+    path->probe_due = true;
+    path->probing = false;
+}
+
+/* A hole is reported once three counters past it have arrived (section 6, NACK GAP). */
+static void find_gaps(ouro_session *session) {
+    const ouro_window *window = &session->window;
+    uint64_t third = window->next;
+    for (unsigned found = 0; found < 3; found++) {
+        const ouro_slot *slot;
+        do {
+            if (third == 0)
+                return;
+            slot = ouro_window_slot(window, --third);
+            if (slot == NULL)
+                return;
+        } while (slot->state != OURO_SLOT_OPENED);
+    }
+    bool hole = false;
+    for (uint64_t n = third; n-- > session->gap_next;) {
+        const ouro_slot *slot = ouro_window_slot(window, n);
+        if (slot == NULL)
+            break;
+        hole |= slot->state != OURO_SLOT_OPENED;
+    }
+    if (third > session->gap_next)
+        session->gap_next = third;
+    if (hole)
+        session->tail.state |= TAIL_GAP;
+}
+
+static void take_data(ouro_link *link, ouro_session *session, const ouro_header *header,
+                      const ouro_body *body) {
+    link->inbox = *body;
+    link->inbox_offset = 0;
+    link->inbox_counter = header->counter;
+    link->inbox_session = header->session_id;
+    link->inbox_flags = header->flags;
+    link->inbox_full = true;
+    if (!link->settings->stream && (header->flags & OURO_FLAG_ACK_REQ))
+        find_gaps(session);
+}
+
+static void take_nack(ouro_link *link, ouro_tail *tail, const ouro_header *header,
+                      const ouro_body *body, uint64_t now) {
+    if (body->reason == OURO_NACK_BUSY)
+        ouro_flight_busy(link, tail, header->counter, now);
+}
+
+/* An ACK newer than the BUSY says that there is room again. */
+static void take_ack(ouro_link *link, const ouro_tail *tail, const ouro_header *header) {
+    if (tail != link->live[0])
+        return;
+    if (header->counter + 1 > link->open_counter)
+        link->open_counter = header->counter + 1;
+    if (link->wait_until_ms != 0 && header->counter > link->wait_counter)
+        link->wait_until_ms = 0;
+}
+
+static void take_ping(ouro_link *link, ouro_tail *tail, const ouro_addr *from,
+                      const ouro_body *body) {
+    /* A PING whose PONG would not fit the peer is dropped (section 2). */
+    if (body->len + OURO_ACK_BLOCK_SIZE > tail->peer_max_body)
+        return;
+    if (body->len > 0)
+        memcpy(link->pong, body->data, body->len);
+    link->pong_len = (uint8_t)body->len;
+    link->pong_session = tail->id;
+    link->flags |= LINK_PONG_DUE;
+    ouro_session *session = ouro_full(tail);
+    if (session != NULL && session->path != NULL && from != NULL)
+        session->path->pong = *from;
+}
+
+static void take_pong(ouro_link *link, const ouro_tail *tail, const ouro_body *body,
+                      uint64_t now) {
+    if (body->len != 4)
+        return;
+    uint32_t seq = load_u32(body->data);
+    uint8_t bit = (uint8_t)(1u << (seq % 8));
+    /* One of the last eight, and not answered before. */
+    if (link->ping_seq - seq - 1 >= 8 || !(link->ping_waiting & bit))
+        return;
+    link->ping_waiting &= (uint8_t)~bit;
+    link->pong_rtt_ms = (uint32_t)((uint32_t)now - link->ping_times[seq % 8]);
+    if (tail != link->live[0])
+        return;
+    ouro_link_sample(link, link->pong_rtt_ms);
+    link->flags &= ~(uint32_t)(LINK_PING_OUT | LINK_PING_DUE);
+    link->ping_timeouts = link->ping_attempts = 0;
+    link->events |= TELL_PONG;
+}
+
+static void take_close(ouro_link *link, ouro_tail *tail, const ouro_addr *from,
+                       const ouro_body *body, uint64_t now) {
+    ouro_session *session = ouro_full(tail);
+    uint8_t reason = body->reason > OURO_REASON_PROTOCOL ? OURO_REASON_NORMAL : body->reason;
+    if (tail == link->live[0]) {
+        uint64_t came = session != NULL ? session->window.received : body->sent;
+        link->closed_missing = body->sent > came ? body->sent - came : 0;
+    }
+    bool client = link->settings->role == OURO_CLIENT;
+    if (tail->close_phase == CLOSE_SENT && !(tail->state & TAIL_CLOSE_DUE)) {
+        if (client && tail->close_reason == OURO_REASON_REKEY && tail == link->live[0])
+            link->flags |= LINK_RECONNECT;
+        ouro_link_end(link, tail, now);
+        return;
+    }
+    if (session != NULL && session->path != NULL && from != NULL)
+        session->path->close = *from;
+    if (reason == OURO_REASON_REKEY) {
+        /* Answered once nothing is in flight; a client makes its new session at once. */
+        if (tail->close_phase != CLOSE_ANSWERING) {
+            tail->close_phase = CLOSE_ANSWERING;
+            tail->close_reason = reason;
+            tail->state |= TAIL_NO_NEW;
+            if (client && tail == link->live[0] && !(link->flags & LINK_CLOSING) &&
+                !link->settings->stream)
+                ouro_client_begin(link, CAUSE_REKEY, now);
+            else if (client && tail == link->live[0])
+                link->flags |= LINK_RECONNECT;
+        }
+        return;
+    }
+    tail->close_phase = CLOSE_ANSWERING;
+    tail->close_reason = reason;
+    tail->state |= TAIL_CLOSE_DUE | TAIL_ENDING | TAIL_NO_NEW;
+}
+
+void ouro_link_take(ouro_link *link, uint64_t now, ouro_tail *tail, const ouro_addr *from,
+                    const ouro_header *header, const ouro_body *body, ouro_status status) {
+    ouro_session *session = ouro_full(tail);
+    heard(link, tail, now);
+    if (status != OURO_OK) {
+        /* Its counter shows in later ack blocks, so that it is not sent for ever. */
+        if (header->type == OURO_DATA)
+            ouro_tail_done(tail, header->counter);
+        return;
+    }
+    if (session != NULL && session->path != NULL && from != NULL)
+        follow_path(session, from, header, body, now);
+    if (body->has_acks)
+        ouro_flight_acked(link, tail, &body->acks, now);
+    switch (header->type) {
+    case OURO_DATA:
+        take_data(link, session, header, body);
+        break;
+    case OURO_ACK:
+        take_ack(link, tail, header);
+        break;
+    case OURO_NACK:
+        take_nack(link, tail, header, body, now);
+        break;
+    case OURO_PING:
+        take_ping(link, tail, from, body);
+        break;
+    case OURO_PONG:
+        take_pong(link, tail, body, now);
+        break;
+    default:
+        take_close(link, tail, from, body, now);
+        break;
+    }
+    ouro_link_settle(link, now);
+}

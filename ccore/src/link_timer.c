@@ -1,0 +1,219 @@
+/* What happens when nothing happens: the timers of section 6, and when the next is due. */
+#include "link_internal.h"
+
+static bool timers_stopped(const ouro_link *link) {
+    bool silent_device = link->settings->role == OURO_SERVER && (link->flags & LINK_DEAD);
+    return silent_device || link->settings->stream;
+}
+
+static bool waits(const ouro_link *link, uint64_t now) {
+    return link->wait_until_ms != 0 && now < link->wait_until_ms;
+}
+
+/* A message that is too old to be sent fails; what arrives is not stale. */
+static void expire_queue(ouro_link *link, uint64_t now) {
+    for (ouro_place *p = link->queue, *next; p != NULL; p = next) {
+        next = p->next;
+        if (p->counter != 0 && now >= p->sent_ms + p->counter)
+            ouro_place_finish(link, &link->queue, p, PLACE_FAILED);
+    }
+}
+
+static bool has_timer(const ouro_place *place) {
+    return !(place->flags & (PLACE_LOST | PLACE_RESEND));
+}
+
+static void time_out_flight(ouro_link *link, uint64_t now) {
+    for (ouro_place *p = link->flight, *next; p != NULL; p = next) {
+        next = p->next;
+        ouro_tail *tail = ouro_link_find(link, p->session_id);
+        if (!has_timer(p) || now < ouro_place_due(link, tail, p))
+            continue;
+        if (p->flags & PLACE_RELIABLE)
+            ouro_flight_timeout(link, tail, p, now);
+        else
+            ouro_place_finish(link, &link->flight, p, PLACE_SENT);
+        if (timers_stopped(link))
+            return;
+    }
+}
+
+static uint64_t ping_due(const ouro_link *link) {
+    return link->ping_sent_ms + ouro_backed_off(link, link->live[0], link->ping_timeouts);
+}
+
+/* An unanswered PING is followed by a new one, which counts as the same packet. */
+static void time_out_ping(ouro_link *link, uint64_t now) {
+    ouro_tail *tail = link->live[0];
+    if (!(link->flags & LINK_PING_OUT) || (link->flags & LINK_PING_DUE) || now < ping_due(link))
+        return;
+    link->stats.timeouts++;
+    if (link->ping_timeouts < 100)
+        link->ping_timeouts++;
+    if (link->ping_attempts < 100)
+        link->ping_attempts++;
+    bool needed = ouro_flight_reliable(link, tail) || link->settings->keep_alive_ms != 0 ||
+                  (tail->state & TAIL_UNCONFIRMED);
+    if (link->ping_timeouts >= PING_TIMEOUTS && !needed) {
+        link->flags &= ~(uint32_t)LINK_PING_OUT;
+        return;
+    }
+    if (link->ping_timeouts >= 2)
+        ouro_link_suspect(link, link->ping_previous_ms, now);
+    bool silent = link->heard_ms <= link->ping_sent_ms;
+    if (silent && link->ping_attempts > GIVE_UP_ATTEMPTS &&
+        now - link->ping_first_ms >= GIVE_UP_MS) {
+        ouro_link_dead(link);
+        if (timers_stopped(link))
+            return;
+    }
+    link->flags |= LINK_PING_DUE;
+}
+
+static uint64_t keep_alive_due(const ouro_link *link) {
+    return OURO_MAX(link->heard_ms, link->sent_ms) + link->settings->keep_alive_ms;
+}
+
+static bool keeps_alive(const ouro_link *link) {
+    return link->settings->keep_alive_ms != 0 && link->live[0] != NULL &&
+           !(link->live[0]->state & TAIL_NO_NEW) &&
+           !(link->flags & (LINK_PING_OUT | LINK_PING_DUE | LINK_CLOSING));
+}
+
+/* CLOSE is sent up to three times; with reason 2 until it is answered or its 60 s are over. */
+static uint64_t close_due(const ouro_link *link, const ouro_tail *tail) {
+    bool rekey = tail->close_reason == OURO_REASON_REKEY;
+    return tail->close_ms + ouro_backed_off(link, tail, rekey ? tail->close_count - 1u : 0);
+}
+
+static void time_out_close(ouro_link *link, ouro_tail *tail, uint64_t now) {
+    if (tail->close_phase != CLOSE_SENT || (tail->state & TAIL_CLOSE_DUE) ||
+        now < close_due(link, tail))
+        return;
+    if (tail->close_reason == OURO_REASON_REKEY || tail->close_count < CLOSE_COPIES)
+        tail->state |= TAIL_CLOSE_DUE;
+    else
+        ouro_link_end(link, tail, now);
+}
+
+void ouro_link_cut_short(ouro_link *link) {
+    while (link->queue != NULL)
+        ouro_place_finish(link, &link->queue, link->queue, PLACE_FAILED);
+    ouro_tail *tail = link->live[0];
+    if (tail != NULL && tail->close_phase == CLOSE_DRAINING) {
+        tail->close_phase = CLOSE_SENT;
+        tail->state |= TAIL_CLOSE_DUE;
+    } else if (tail != NULL && tail->close_phase == CLOSE_ANSWERING) {
+        tail->state |= TAIL_CLOSE_DUE | TAIL_ENDING;
+    } else if (tail == NULL) {
+        ouro_client_cancel(link);
+        link->flags |= LINK_CLOSED;
+        link->events |= TELL_CLOSED;
+    }
+}
+
+static bool is_idle_server(const ouro_link *link) {
+    return link->settings->role == OURO_SERVER && link->live[0] != NULL &&
+           link->live[0]->close_phase == CLOSE_NONE;
+}
+
+static uint64_t idle_due(const ouro_link *link) {
+    uint64_t idle = link->settings->idle_ms;
+    return link->heard_ms + (idle != 0 ? idle : DEFAULT_IDLE_MS);
+}
+
+void ouro_link_tick(ouro_link *link, uint64_t now) {
+    expire_queue(link, now);
+    if (link->settings->stream) {
+        ouro_stream_tick(link, now);
+    } else if (!timers_stopped(link)) {
+        if (!waits(link, now))
+            time_out_flight(link, now);
+        if (link->live[0] != NULL && !timers_stopped(link))
+            time_out_ping(link, now);
+    }
+    if (keeps_alive(link) && now >= keep_alive_due(link))
+        link->flags |= LINK_PING_DUE;
+    if ((link->flags & LINK_SUSPECT) && now >= link->suspect_ms) {
+        link->flags &= ~(uint32_t)LINK_SUSPECT;
+        ouro_client_begin(link, CAUSE_DEAD_PATH, now);
+    }
+    if (link->memory.client != NULL)
+        ouro_client_tick(link, now);
+    for (size_t i = OURO_MAX_SESSIONS; i-- > 0;)
+        if (link->live[i] != NULL)
+            time_out_close(link, link->live[i], now);
+    if ((link->flags & LINK_CLOSING) && !(link->flags & LINK_CLOSED) &&
+        now >= link->closing_ms + GIVE_UP_MS)
+        ouro_link_cut_short(link);
+    if (is_idle_server(link) && now >= idle_due(link)) {
+        ouro_link_begin_close(link, link->live[0], now, OURO_REASON_IDLE);
+        ouro_flight_end(link, link->live[0]);
+    }
+    ouro_link_settle(link, now);
+}
+
+static void earlier(uint64_t *deadline, uint64_t time) {
+    if (time < *deadline)
+        *deadline = time;
+}
+
+static uint64_t flight_deadline(const ouro_link *link) {
+    uint64_t deadline = OURO_NEVER;
+    for (const ouro_place *p = link->flight; p != NULL; p = p->next)
+        if (has_timer(p))
+            earlier(&deadline, ouro_place_due(link, ouro_link_find(link, p->session_id), p));
+    return deadline;
+}
+
+static uint64_t session_deadline(const ouro_link *link, const ouro_tail *tail) {
+    uint64_t deadline = OURO_NEVER;
+    if (tail->state & TAIL_RETIRING)
+        earlier(&deadline, tail->retire_ms);
+    if (tail->close_phase == CLOSE_SENT && !(tail->state & TAIL_CLOSE_DUE))
+        earlier(&deadline, close_due(link, tail));
+    if (tail->state & TAIL_OWES_AGAIN)
+        earlier(&deadline, link->duplicate_ms + DUPLICATE_PERIOD_MS);
+    return deadline;
+}
+
+static uint64_t client_deadline(const ouro_link *link) {
+    const ouro_client *client = link->memory.client;
+    uint64_t deadline = OURO_NEVER;
+    if (client == NULL)
+        return deadline;
+    if (client->phase == OURO_HANDSHAKE_WAIT)
+        earlier(&deadline, client->next_ms);
+    if (link->flags & LINK_SUSPECT)
+        earlier(&deadline, link->suspect_ms);
+    return deadline;
+}
+
+uint64_t ouro_link_deadline(const ouro_link *link, uint64_t now) {
+    uint64_t deadline = client_deadline(link);
+    for (const ouro_place *p = link->queue; p != NULL; p = p->next)
+        if (p->counter != 0)
+            earlier(&deadline, p->sent_ms + p->counter);
+    if (waits(link, now)) {
+        earlier(&deadline, link->wait_until_ms);
+    } else if (!timers_stopped(link)) {
+        earlier(&deadline, flight_deadline(link));
+    }
+    if (link->settings->stream)
+        earlier(&deadline, ouro_stream_deadline(link));
+    else if (!timers_stopped(link) && (link->flags & LINK_PING_OUT) && link->live[0] != NULL)
+        earlier(&deadline, ping_due(link));
+    if (keeps_alive(link))
+        earlier(&deadline, keep_alive_due(link));
+    for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
+        earlier(&deadline, session_deadline(link, link->live[i]));
+    if ((link->flags & LINK_CLOSING) && now < link->closing_ms + GIVE_UP_MS)
+        earlier(&deadline, link->closing_ms + GIVE_UP_MS);
+    if (is_idle_server(link))
+        earlier(&deadline, idle_due(link));
+    const ouro_session *newest = ouro_newest(link);
+    if (link->settings->role == OURO_CLIENT && newest != NULL && !ouro_client_busy(link) &&
+        newest->tail.close_phase == CLOSE_NONE && !(newest->tail.state & TAIL_NO_NEW))
+        earlier(&deadline, ouro_link_renewal_ms(link));
+    return deadline;
+}

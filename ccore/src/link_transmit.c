@@ -1,0 +1,366 @@
+/* Packets out, in this order: PONG, HELLO, what is sent again, new messages, PING, ACK, CLOSE. */
+#include "bytes.h"
+#include "link_internal.h"
+#include <string.h>
+
+static ouro_path *path_of(ouro_tail *tail) {
+    ouro_session *session = ouro_full(tail);
+    return session != NULL ? session->path : NULL;
+}
+
+static const ouro_addr *known(ouro_tail *tail) {
+    ouro_path *path = path_of(tail);
+    return path != NULL ? &path->known : NULL;
+}
+
+static void emit(ouro_link *link, uint64_t now, ouro_datagram *out, const uint8_t *data,
+                 size_t len, const ouro_addr *to) {
+    out->data = data;
+    out->len = len;
+    out->to = to;
+    link->sent_ms = now;
+    link->stats.sent++;
+}
+
+static void write_block(uint8_t *body, const ouro_ack_block *block) {
+    store_u64(body, block->highest);
+    store_u64(body + 8, block->bitmap);
+}
+
+/* The acknowledgement that is owed is on its way. */
+static void paid(ouro_link *link, ouro_tail *tail, uint64_t now) {
+    if (tail->state & TAIL_OWES_AGAIN)
+        link->duplicate_ms = now;
+    tail->state &= (uint16_t)~(TAIL_OWES | TAIL_OWES_AGAIN | TAIL_GAP | TAIL_OPEN_DUE);
+    ouro_path *path = path_of(tail);
+    if (path != NULL)
+        path->reply_set = false;
+}
+
+static bool owes(const ouro_link *link, const ouro_tail *tail, uint64_t now) {
+    if (tail->state & (TAIL_OWES | TAIL_GAP | TAIL_OPEN_DUE))
+        return true;
+    return (tail->state & TAIL_OWES_AGAIN) &&
+           (link->duplicate_ms == 0 || now - link->duplicate_ms >= DUPLICATE_PERIOD_MS);
+}
+
+/* Where an acknowledgement goes: to where the newest DATA came from that it answers. */
+static const ouro_addr *reply_to(ouro_tail *tail) {
+    ouro_path *path = path_of(tail);
+    if (path == NULL)
+        return NULL;
+    return (tail->state & TAIL_OWES) && path->reply_set ? &path->reply : &path->known;
+}
+
+static bool goes_along(ouro_tail *tail) {
+    const ouro_addr *reply = reply_to(tail);
+    return reply == NULL || memcmp(reply, known(tail), sizeof *reply) == 0;
+}
+
+/* A control packet: an ack block if there is one and it is wanted, then `len` bytes of its own. */
+static ouro_status control(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t type, bool acks,
+                           const uint8_t *own, size_t len, const ouro_addr *to, uint8_t *scratch,
+                           ouro_datagram *out) {
+    ouro_ack_block block;
+    uint64_t counter;
+    uint8_t *body = scratch + OURO_HEADER_SIZE;
+    size_t at = 0;
+    acks = acks && ouro_tail_ack_block(tail, &block);
+    if (acks) {
+        write_block(body, &block);
+        at = OURO_ACK_BLOCK_SIZE;
+    }
+    if (len > 0)
+        memcpy(body + at, own, len);
+    ouro_status status = ouro_tail_protect(tail, type, acks ? OURO_FLAG_ACKS : 0, scratch, at + len,
+                                           &counter);
+    if (status != OURO_OK)
+        return status;
+    emit(link, now, out, scratch, OURO_OVERHEAD + at + len, to);
+    return OURO_OK;
+}
+
+static ouro_status pong(ouro_link *link, uint64_t now, uint8_t *scratch, ouro_datagram *out) {
+    ouro_tail *tail = ouro_link_find(link, link->pong_session);
+    link->flags &= ~(uint32_t)LINK_PONG_DUE;
+    if (tail == NULL)
+        return OURO_OK;
+    ouro_path *path = path_of(tail);
+    return control(link, tail, now, OURO_PONG, true, link->pong, link->pong_len,
+                   path != NULL ? &path->pong : NULL, scratch, out);
+}
+
+static ouro_status ping(ouro_link *link, ouro_tail *tail, uint64_t now, const ouro_addr *to,
+                        bool with_acks, uint8_t *scratch, ouro_datagram *out) {
+    uint8_t body[4];
+    uint32_t seq = link->ping_seq++;
+    store_u32(body, seq);
+    link->ping_times[seq % 8] = (uint32_t)now;
+    link->ping_waiting |= (uint8_t)(1u << (seq % 8));
+    return control(link, tail, now, OURO_PING, with_acks, body, sizeof body, to, scratch, out);
+}
+
+static ouro_status main_ping(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t *scratch,
+                             ouro_datagram *out) {
+    bool again = (link->flags & LINK_PING_OUT) != 0;
+    link->flags = (link->flags & ~(uint32_t)LINK_PING_DUE) | LINK_PING_OUT;
+    link->ping_previous_ms = again ? link->ping_sent_ms : now;
+    link->ping_sent_ms = now;
+    if (!again) {
+        link->ping_first_ms = now;
+        link->ping_timeouts = link->ping_attempts = 0;
+    }
+    bool acks = owes(link, tail, now) && goes_along(tail);
+    ouro_status status = ping(link, tail, now, known(tail), acks, scratch, out);
+    if (acks)
+        paid(link, tail, now);
+    return status;
+}
+
+static ouro_status probe(ouro_link *link, ouro_tail *tail, ouro_path *path, uint64_t now,
+                         uint8_t *scratch, ouro_datagram *out) {
+    path->probe_due = false;
+    path->probing = true;
+    path->probe_ms = now;
+    path->probe_seq = link->ping_seq;
+    return ping(link, tail, now, &path->probe, false, scratch, out);
+}
+
+static ouro_status acknowledge(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t *scratch,
+                               ouro_datagram *out) {
+    static const uint8_t gap = OURO_NACK_GAP;
+    ouro_ack_block block;
+    const ouro_addr *to = reply_to(tail);
+    bool hole = (tail->state & TAIL_GAP) != 0;
+    if (!ouro_tail_ack_block(tail, &block)) {
+        /* Nothing was handed on yet, so there is no block to send (section 2). */
+        tail->state &= (uint16_t)~(TAIL_GAP | TAIL_OPEN_DUE | TAIL_OWES_AGAIN);
+        return OURO_OK;
+    }
+    ouro_status status = hole ? control(link, tail, now, OURO_NACK, true, &gap, 1, to, scratch, out)
+                              : control(link, tail, now, OURO_ACK, true, NULL, 0, to, scratch, out);
+    paid(link, tail, now);
+    return status;
+}
+
+static ouro_status busy(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t *scratch,
+                        ouro_datagram *out) {
+    static const uint8_t reason = OURO_NACK_BUSY;
+    tail->state = (uint16_t)((tail->state & ~TAIL_BUSY_DUE) | TAIL_BUSY_SENT);
+    link->busy_ms = now;
+    return control(link, tail, now, OURO_NACK, true, &reason, 1, known(tail), scratch, out);
+}
+
+static ouro_status close(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t *scratch,
+                         ouro_datagram *out) {
+    uint8_t body[9];
+    ouro_path *path = path_of(tail);
+    bool answer = tail->close_phase == CLOSE_ANSWERING;
+    body[0] = tail->close_reason;
+    store_u64(body + 1, tail->tx_next);
+    tail->state &= (uint16_t)~TAIL_CLOSE_DUE;
+    tail->close_ms = now;
+    tail->close_count++;
+    const ouro_addr *to = path == NULL ? NULL : answer ? &path->close : &path->known;
+    ouro_status status =
+        control(link, tail, now, OURO_CLOSE, true, body, sizeof body, to, scratch, out);
+    paid(link, tail, now);
+    if (answer && (tail->state & TAIL_ENDING)) {
+        ouro_link_end(link, tail, now);
+    } else if (tail->close_reason == OURO_REASON_REKEY && !(tail->state & TAIL_RETIRING)) {
+        tail->state |= TAIL_RETIRING | TAIL_REKEYED;
+        tail->retire_ms = now + DRAIN_MS;
+    }
+    return status;
+}
+
+static void repeat(ouro_link *link, ouro_tail *tail, ouro_place *place, uint64_t now,
+                   ouro_datagram *out) {
+    place->flags = (uint16_t)((place->flags & ~(PLACE_RESEND | PLACE_LOST)) | PLACE_REPEATED);
+    place->sent_ms = now;
+    place->mark = (uint32_t)tail->tx_next;
+    link->stats.retransmitted++;
+    emit(link, now, out, ouro_place_packet(place), place->len, known(tail));
+}
+
+/* Sent again: lowest first; what counts as lost waits for the window. */
+static bool again(ouro_link *link, uint64_t now, ouro_datagram *out) {
+    if (link->wait_until_ms != 0 && now < link->wait_until_ms)
+        return false;
+    for (ouro_place *p = link->flight; p != NULL; p = p->next) {
+        if (!(p->flags & (PLACE_RESEND | PLACE_LOST)))
+            continue;
+        ouro_tail *tail = ouro_link_find(link, p->session_id);
+        if (!(p->flags & PLACE_RESEND) && ouro_flight_count(link, tail) >= link->window)
+            continue;
+        repeat(link, tail, p, now, out);
+        return true;
+    }
+    return false;
+}
+
+/* A seq 64 or more above the lowest in flight of its box waits (section 6, once). */
+static bool seq_fits(const ouro_link *link, const ouro_place *place) {
+    if (place->box == 0)
+        return true;
+    for (const ouro_place *p = link->flight; p != NULL; p = p->next)
+        if (p->box == place->box && place->seq - p->seq >= ONCE_REACH && place->seq > p->seq)
+            return false;
+    return true;
+}
+
+/* Whether the newest session has a counter for one more message (section 5). */
+static bool counter_fits(const ouro_link *link, const ouro_tail *tail) {
+    uint64_t n = tail->tx_next;
+    const ouro_place *base = ouro_flight_lowest(link, tail);
+    if (n >= OURO_COUNTER_LIMIT)
+        return false;
+    if (link->settings->stream)
+        return base == NULL || n < base->counter + (uint64_t)STREAM_REACH;
+    uint64_t reach = tail->peer_reach;
+    if ((tail->state & TAIL_UNCONFIRMED) && n >= UNCONFIRMED_REACH)
+        return false;
+    return n < tail->acked_next + reach && (base == NULL || n < base->counter + reach) &&
+           ouro_flight_count(link, tail) < link->window;
+}
+
+static ouro_place *next_message(ouro_link *link, uint64_t now) {
+    ouro_session *session = ouro_newest(link);
+    ouro_place *place = link->queue;
+    if (place == NULL || session == NULL || (session->tail.state & TAIL_NO_NEW) ||
+        session->tail.close_phase == CLOSE_SENT ||
+        (link->wait_until_ms != 0 && now < link->wait_until_ms))
+        return NULL;
+    return counter_fits(link, &session->tail) && seq_fits(link, place) ? place : NULL;
+}
+
+/* Which flags a message carries now; an unreliable one may have to ask for an answer. */
+static uint8_t flags_of(const ouro_link *link, const ouro_tail *tail, ouro_place *place) {
+    uint8_t flags = place->wire_flags;
+    uint64_t n = tail->tx_next + 1; /* compared with acked_next, which is acked + 1 */
+    if (!(place->flags & PLACE_RELIABLE) && !link->settings->stream) {
+        if (n >= tail->acked_next + tail->peer_reach / 2 && !ouro_flight_reliable(link, tail))
+            place->flags |= PLACE_RELIABLE;
+        else if (n >= tail->acked_next + OURO_MAX(1, link->window / 2))
+            flags |= OURO_FLAG_ACK_REQ;
+    }
+    if (place->flags & PLACE_RELIABLE)
+        flags |= OURO_FLAG_ACK_REQ;
+    return flags;
+}
+
+static ouro_status first(ouro_link *link, ouro_place *place, uint64_t now, ouro_datagram *out) {
+    ouro_session *session = ouro_newest(link);
+    ouro_tail *tail = &session->tail;
+    uint8_t *packet = ouro_place_packet(place), *body = packet + OURO_HEADER_SIZE;
+    size_t len = place->len;
+    ouro_place_unlink(&link->queue, place);
+    place->next = NULL;
+    ouro_place **last = &link->flight;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = place;
+    place->session_id = tail->id;
+    if (len > tail->peer_max_body) {
+        ouro_place_finish(link, &link->flight, place, PLACE_FAILED);
+        return OURO_OK;
+    }
+    bool reliable = (place->flags & PLACE_RELIABLE) != 0;
+    uint8_t flags = flags_of(link, tail, place);
+    bool room = len + OURO_ACK_BLOCK_SIZE <= tail->peer_max_body &&
+                OURO_OVERHEAD + OURO_ACK_BLOCK_SIZE + len <= link->memory.pool->packet_cap;
+    ouro_ack_block block;
+    if (room && owes(link, tail, now) && goes_along(tail) && ouro_tail_ack_block(tail, &block)) {
+        memmove(body + OURO_ACK_BLOCK_SIZE, body, len);
+        write_block(body, &block);
+        len += OURO_ACK_BLOCK_SIZE;
+        flags |= OURO_FLAG_ACKS;
+        paid(link, tail, now);
+    }
+    uint64_t counter = 0;
+    ouro_status status = ouro_session_protect(session, OURO_DATA, flags, packet, len, &counter);
+    if (status != OURO_OK) {
+        ouro_place_finish(link, &link->flight, place, PLACE_FAILED);
+        return status;
+    }
+    place->wire_flags = flags;
+    place->counter = (uint32_t)counter;
+    place->mark = (uint32_t)tail->tx_next;
+    place->len = (uint16_t)(OURO_OVERHEAD + len);
+    place->sent_ms = place->first_ms = place->previous_ms = now;
+    emit(link, now, out, packet, place->len, known(tail));
+    if (!reliable) {
+        /* It has ended for the application; its place stays for one time-out at most. */
+        place->flags |= PLACE_SENT;
+        link->reports++;
+        /* In a stream, nothing is waited for. */
+        if (link->settings->stream)
+            ouro_place_finish(link, &link->flight, place, PLACE_SENT);
+    }
+    return OURO_OK;
+}
+
+static ouro_status for_session(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t *scratch,
+                               ouro_datagram *out) {
+    ouro_path *path = path_of(tail);
+    if (tail == link->live[0] && (link->flags & LINK_PING_DUE))
+        return main_ping(link, tail, now, scratch, out);
+    if (path != NULL && path->probe_due)
+        return probe(link, tail, path, now, scratch, out);
+    if (tail->state & TAIL_BUSY_DUE)
+        return busy(link, tail, now, scratch, out);
+    if (owes(link, tail, now)) {
+        ouro_status status = acknowledge(link, tail, now, scratch, out);
+        if (status != OURO_OK || out->len > 0)
+            return status;
+    }
+    if (tail->state & TAIL_CLOSE_DUE)
+        return close(link, tail, now, scratch, out);
+    return OURO_OK;
+}
+
+/* A client confirms at once, and keeps something outstanding that will be answered (section 3). */
+static void confirm_with_ping(ouro_link *link) {
+    ouro_tail *tail = link->live[0];
+    if (tail != NULL && (tail->state & TAIL_UNCONFIRMED) && !(link->flags & LINK_PING_OUT) &&
+        !ouro_flight_reliable(link, tail))
+        link->flags |= LINK_PING_DUE;
+}
+
+ouro_status ouro_link_transmit(ouro_link *link, uint64_t now, uint8_t scratch[OURO_SCRATCH_SIZE],
+                               ouro_datagram *out) {
+    memset(out, 0, sizeof *out);
+    if (link->flags & LINK_HOLD)
+        return OURO_OK;
+    ouro_link_settle(link, now);
+    ouro_status status = OURO_OK;
+    while ((link->flags & LINK_PONG_DUE) && status == OURO_OK && out->len == 0)
+        status = pong(link, now, scratch, out);
+    if (status != OURO_OK || out->len > 0)
+        return status;
+    if (ouro_client_transmit(link, now, out) || again(link, now, out))
+        return OURO_OK;
+    for (ouro_place *place; status == OURO_OK && out->len == 0;) {
+        place = next_message(link, now);
+        if (place == NULL)
+            break;
+        status = first(link, place, now, out);
+    }
+    if (status != OURO_OK || out->len > 0)
+        return status;
+    confirm_with_ping(link);
+    for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++) {
+        status = for_session(link, link->live[i], now, scratch, out);
+        if (status != OURO_OK || out->len > 0)
+            return status;
+    }
+    return OURO_OK;
+}
+
+ouro_status ouro_link_transmit_pong(ouro_link *link, uint64_t now,
+                                    uint8_t scratch[OURO_SCRATCH_SIZE], ouro_datagram *out) {
+    memset(out, 0, sizeof *out);
+    if ((link->flags & LINK_HOLD) || !(link->flags & LINK_PONG_DUE))
+        return OURO_OK;
+    return pong(link, now, scratch, out);
+}
