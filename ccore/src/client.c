@@ -4,12 +4,12 @@
 #include <string.h>
 
 bool ouro_client_busy(const ouro_link *link) {
-    const ouro_client *client = link->memory.client;
+    const ouro_client *client = link->memory->client;
     return client != NULL && client->phase != OURO_HANDSHAKE_IDLE;
 }
 
 static void want_nonce(ouro_link *link) {
-    ouro_client *client = link->memory.client;
+    ouro_client *client = link->memory->client;
     client->phase = OURO_HANDSHAKE_NONCE;
     client->hello_len = 0;
     client->challenges = 0;
@@ -17,7 +17,7 @@ static void want_nonce(ouro_link *link) {
 }
 
 void ouro_client_begin(ouro_link *link, uint8_t cause, uint64_t now) {
-    ouro_client *client = link->memory.client;
+    ouro_client *client = link->memory->client;
     if (client == NULL || client->phase != OURO_HANDSHAKE_IDLE || (link->flags & LINK_CLOSING))
         return;
     client->cause = cause;
@@ -30,7 +30,7 @@ void ouro_client_begin(ouro_link *link, uint8_t cause, uint64_t now) {
 }
 
 void ouro_client_cancel(ouro_link *link) {
-    ouro_client *client = link->memory.client;
+    ouro_client *client = link->memory->client;
     if (client == NULL)
         return;
     client->phase = OURO_HANDSHAKE_IDLE;
@@ -40,7 +40,7 @@ void ouro_client_cancel(ouro_link *link) {
 }
 
 void ouro_client_wanted(ouro_link *link, uint64_t now) {
-    ouro_client *client = link->memory.client;
+    ouro_client *client = link->memory->client;
     if (link->settings->stream)
         return;
     if (client->phase == OURO_HANDSHAKE_IDLE) {
@@ -82,14 +82,14 @@ static ouro_status write_hello(ouro_client *client, const ouro_settings *setting
 }
 
 ouro_status ouro_link_nonce(ouro_link *link, const uint8_t nonce[16]) {
-    ouro_client *client = link->memory.client;
+    ouro_client *client = link->memory->client;
     if (client == NULL || client->phase != OURO_HANDSHAKE_NONCE)
         return OURO_ERR_STATE;
     return write_hello(client, link->settings, nonce, NULL);
 }
 
 bool ouro_client_transmit(ouro_link *link, uint64_t now, ouro_datagram *out) {
-    ouro_client *client = link->memory.client;
+    ouro_client *client = link->memory->client;
     if (client == NULL || client->phase != OURO_HANDSHAKE_SEND)
         return false;
     client->phase = OURO_HANDSHAKE_WAIT;
@@ -107,7 +107,7 @@ static void double_timeout(ouro_client *client, uint32_t most) {
 }
 
 void ouro_client_tick(ouro_link *link, uint64_t now) {
-    ouro_client *client = link->memory.client;
+    ouro_client *client = link->memory->client;
     if (client->phase != OURO_HANDSHAKE_WAIT || now < client->next_ms)
         return;
     if (link->settings->stream) {
@@ -140,7 +140,7 @@ void ouro_client_tick(ouro_link *link, uint64_t now) {
 }
 
 static ouro_status establish(ouro_link *link, uint64_t now, const uint8_t *packet) {
-    ouro_client *client = link->memory.client;
+    ouro_client *client = link->memory->client;
     ouro_slot *slots;
     if (client->cause == CAUSE_REKEY && link->live[0] != NULL)
         link->live[0]->state |= TAIL_REKEYED;
@@ -163,14 +163,14 @@ static ouro_status establish(ouro_link *link, uint64_t now, const uint8_t *packe
     link->heard_ms = now;
     if (link->flags & LINK_DEAD)
         link->events |= TELL_ALIVE;
-    link->flags &= ~(uint32_t)LINK_DEAD;
+    link->flags &= (uint16_t)~LINK_DEAD;
     ouro_link_enter(link, session, now);
     session->tail.state |= TAIL_UNCONFIRMED;
     return OURO_OK;
 }
 
 ouro_status ouro_client_welcome(ouro_link *link, uint64_t now, const uint8_t *packet, size_t len) {
-    ouro_client *client = link->memory.client;
+    ouro_client *client = link->memory->client;
     ouro_welcome welcome;
     uint8_t auth[32];
     if (client == NULL || client->hello_len == 0 || (client->phase != OURO_HANDSHAKE_WAIT &&

@@ -25,7 +25,7 @@ ouro_status ouro_link_init(ouro_link *link, const ouro_settings *settings,
     if (!settings_fit(settings, memory) || (credential == NULL) == (settings->role == OURO_CLIENT))
         return OURO_ERR_ARGUMENT;
     link->settings = settings;
-    link->memory = *memory;
+    link->memory = memory;
     link->random = seed != 0 ? seed : 1;
     memset(memory->sessions, 0, memory->session_count * sizeof *memory->sessions);
     if (memory->tail_count > 0)
@@ -49,7 +49,7 @@ ouro_status ouro_link_connect(ouro_link *link, uint64_t now) {
 }
 
 void ouro_link_epoch_saved(ouro_link *link) {
-    link->flags &= ~(uint32_t)LINK_HOLD;
+    link->flags &= (uint16_t)~LINK_HOLD;
     link->events &= (uint16_t)~TELL_EPOCH;
 }
 
@@ -69,7 +69,7 @@ void ouro_link_set_room(ouro_link *link, size_t free, size_t capacity) {
     if (free == 0)
         link->flags |= LINK_FULL;
     else
-        link->flags &= ~(uint32_t)LINK_FULL;
+        link->flags &= (uint16_t)~LINK_FULL;
     for (size_t i = 0; free * 2 >= capacity && i < OURO_MAX_SESSIONS; i++) {
         ouro_tail *tail = link->live[i];
         if (tail == NULL || !(tail->state & TAIL_BUSY_SENT))
@@ -79,7 +79,7 @@ void ouro_link_set_room(ouro_link *link, size_t free, size_t capacity) {
 }
 
 size_t ouro_link_max_message(const ouro_link *link, bool once) {
-    size_t most = link->memory.pool->packet_cap - OURO_OVERHEAD;
+    size_t most = link->memory->pool->packet_cap - OURO_OVERHEAD;
     const ouro_session *session = ouro_newest(link);
     if (session != NULL && session->tail.peer_max_body < most)
         most = session->tail.peer_max_body;
@@ -131,13 +131,13 @@ ouro_status ouro_link_send(ouro_link *link, uint64_t now, const ouro_message *me
         return OURO_ERR_ARGUMENT;
     if (settings->place_limit != 0 && link->place_count >= settings->place_limit)
         return OURO_ERR_NO_PLACE;
-    ouro_place *place = ouro_pool_take(link->memory.pool);
+    ouro_place *place = ouro_pool_take(link->memory->pool);
     if (place == NULL)
         return OURO_ERR_NO_PLACE;
     link->place_count++;
     fill(place, message);
     place->id = *id = link->next_id++;
-    place->sent_ms = now;
+    place->sent_ms = (uint32_t)now;
     place->counter = time_to_live(settings, message);
     ouro_place **last = &link->queue;
     while (*last != NULL)
@@ -179,7 +179,7 @@ ouro_status ouro_link_close(ouro_link *link, uint64_t now, ouro_reason reason, b
         return OURO_ERR_STATE;
     if (!(link->flags & LINK_CLOSING)) {
         link->flags |= LINK_CLOSING;
-        link->flags &= ~(uint32_t)(LINK_SUSPECT | LINK_RECONNECT);
+        link->flags &= (uint16_t)~(LINK_SUSPECT | LINK_RECONNECT);
         link->closing_ms = now;
     }
     if (link->live[0] != NULL)
@@ -199,21 +199,21 @@ ouro_status ouro_link_prepare(ouro_link *link, size_t body_len) {
 }
 
 static bool next_item(ouro_link *link, ouro_event *event) {
-    const ouro_body *body = &link->inbox;
     event->type = OURO_EVENT_MESSAGE;
     event->session_id = link->inbox_session;
     event->counter = link->inbox_counter;
-    event->once = body->once;
-    event->box = body->box;
-    event->seq = body->seq;
+    event->once = (link->inbox_flags & OURO_FLAG_ONCE) != 0;
+    event->box = link->inbox_box;
+    event->seq = link->inbox_seq;
     event->batch = (link->inbox_flags & OURO_FLAG_BATCH) != 0;
-    event->data = body->data;
-    event->len = body->len;
+    event->data = link->inbox;
+    event->len = link->inbox_len;
     event->last = true;
     if (event->batch) {
-        (void)ouro_batch_next(body->data, body->len, &link->inbox_offset, &event->data,
-                              &event->len);
-        event->last = link->inbox_offset >= body->len;
+        size_t offset = link->inbox_offset;
+        (void)ouro_batch_next(link->inbox, link->inbox_len, &offset, &event->data, &event->len);
+        link->inbox_offset = (uint16_t)offset;
+        event->last = offset >= link->inbox_len;
     }
     link->inbox_full = !event->last;
     return true;
@@ -234,7 +234,7 @@ static bool next_outcome(ouro_link *link, ouro_event *event) {
         event->message = place->id;
         link->ended = place->next;
         link->place_count--;
-        ouro_pool_give(link->memory.pool, place);
+        ouro_pool_give(link->memory->pool, place);
         return true;
     }
     for (place = link->reports > 0 ? link->flight : NULL; place != NULL; place = place->next) {
@@ -320,7 +320,7 @@ static void give_all(ouro_link *link, ouro_place **list) {
     while (*list != NULL) {
         ouro_place *place = *list;
         *list = place->next;
-        ouro_pool_give(link->memory.pool, place);
+        ouro_pool_give(link->memory->pool, place);
     }
 }
 
@@ -337,7 +337,7 @@ void ouro_link_erase(ouro_link *link) {
     give_all(link, &link->queue);
     give_all(link, &link->flight);
     give_all(link, &link->ended);
-    if (link->memory.client != NULL)
-        ouro_erase(link->memory.client, sizeof *link->memory.client);
+    if (link->memory->client != NULL)
+        ouro_erase(link->memory->client, sizeof *link->memory->client);
     ouro_erase(link, sizeof *link);
 }

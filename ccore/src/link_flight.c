@@ -86,8 +86,9 @@ bool ouro_flight_reliable(const ouro_link *link, const ouro_tail *tail) {
     return ouro_flight_lowest(link, tail) != NULL;
 }
 
-uint64_t ouro_place_due(const ouro_link *link, const ouro_tail *tail, const ouro_place *place) {
-    return place->sent_ms + ouro_backed_off(link, tail, place->timeouts);
+uint64_t ouro_place_due(const ouro_link *link, const ouro_tail *tail, const ouro_place *place,
+                        uint64_t now) {
+    return ouro_then(now, place->sent_ms) + ouro_backed_off(link, tail, place->timeouts);
 }
 
 void ouro_place_unlink(ouro_place **list, ouro_place *place) {
@@ -105,7 +106,7 @@ void ouro_place_finish(ouro_link *link, ouro_place **list, ouro_place *place, ui
         link->reports--;
     } else if (place->flags & PLACE_QUIET) {
         link->place_count--;
-        ouro_pool_give(link->memory.pool, place);
+        ouro_pool_give(link->memory->pool, place);
         return;
     }
     place->flags = outcome;
@@ -136,7 +137,7 @@ static void grow_window(ouro_link *link) {
 
 /* Once a round trip: only what was sent after the last reduction counts. */
 static void halve_window(ouro_link *link, const ouro_place *place, uint64_t now) {
-    if (link->reduced_ms != 0 && place->sent_ms <= link->reduced_ms)
+    if (link->reduced_ms != 0 && ouro_then(now, place->sent_ms) <= link->reduced_ms)
         return;
     link->threshold = OURO_MAX(link->window / 2, WINDOW_MIN);
     link->window = OURO_MIN(link->window, link->threshold);
@@ -178,18 +179,18 @@ void ouro_flight_acked(ouro_link *link, ouro_tail *tail, const ouro_ack_block *b
         bool sampled = p->counter == block->highest && (p->wire_flags & OURO_FLAG_ACK_REQ) &&
                        !(p->flags & PLACE_REPEATED);
         if (newest && sampled)
-            ouro_link_sample(link, now - p->sent_ms);
+            ouro_link_sample(link, now - ouro_then(now, p->sent_ms));
         if (newest)
             grow_window(link);
         ouro_place_finish(link, &link->flight, p, PLACE_DELIVERED);
     }
     if (block->highest >= tail->acked_next)
-        tail->acked_next = block->highest + 1;
+        tail->acked_next = (uint32_t)block->highest + 1;
     if (newly) {
         for (ouro_place *p = link->flight; p != NULL; p = p->next)
             if (is_of(p, tail)) {
                 p->timeouts = p->silents = p->attempts = 0;
-                p->first_ms = now;
+                p->first_ms = (uint32_t)now;
             }
         if (newest)
             link->busy_count = 0;
@@ -204,7 +205,7 @@ void ouro_flight_resend(ouro_link *link, const ouro_tail *tail, uint64_t now) {
             continue;
         p->flags = (uint16_t)((p->flags & ~PLACE_LOST) | PLACE_RESEND);
         p->timeouts = p->silents = p->attempts = 0;
-        p->first_ms = now;
+        p->first_ms = (uint32_t)now;
     }
 }
 
@@ -218,7 +219,7 @@ void ouro_flight_busy(ouro_link *link, ouro_tail *tail, uint64_t counter, uint64
     for (unsigned i = 0; i < link->busy_count && wait < TIMEOUT_MAX_MS; i++)
         wait *= 2;
     link->wait_until_ms = now + OURO_MIN(wait, TIMEOUT_MAX_MS);
-    link->wait_counter = counter;
+    link->wait_counter = (uint32_t)counter;
     if (link->busy_count < 8)
         link->busy_count++;
     for (ouro_place *p = link->flight; p != NULL; p = p->next) {
@@ -226,7 +227,7 @@ void ouro_flight_busy(ouro_link *link, ouro_tail *tail, uint64_t counter, uint64
             continue;
         p->flags = (uint16_t)((p->flags & ~PLACE_RESEND) | PLACE_LOST);
         p->timeouts = p->silents = p->attempts = 0;
-        p->first_ms = link->wait_until_ms;
+        p->first_ms = (uint32_t)now;
     }
 }
 
@@ -251,7 +252,7 @@ void ouro_link_suspect(ouro_link *link, uint64_t since, uint64_t now) {
 
 void ouro_flight_timeout(ouro_link *link, ouro_tail *tail, ouro_place *place, uint64_t now) {
     bool newest = tail == link->live[0];
-    bool silent = link->heard_ms <= place->sent_ms;
+    bool silent = link->heard_ms <= ouro_then(now, place->sent_ms);
     link->stats.timeouts++;
     place->timeouts = (uint8_t)OURO_MIN(place->timeouts + 1, 100);
     place->attempts = (uint8_t)OURO_MIN(place->attempts + 1, 100);
@@ -264,9 +265,9 @@ void ouro_flight_timeout(ouro_link *link, ouro_tail *tail, ouro_place *place, ui
     if (newest && place->timeouts >= 2) {
         if (!(link->flags & LINK_PING_OUT))
             link->flags |= LINK_PING_DUE;
-        ouro_link_suspect(link, place->previous_ms, now);
+        ouro_link_suspect(link, ouro_then(now, place->previous_ms), now);
     }
-    if (silent && place->attempts > GIVE_UP_ATTEMPTS && now - place->first_ms >= GIVE_UP_MS) {
+    if (silent && place->attempts > GIVE_UP_ATTEMPTS && (uint32_t)now - place->first_ms >= GIVE_UP_MS) {
         ouro_link_dead(link);
         if (link->settings->role == OURO_SERVER)
             return;

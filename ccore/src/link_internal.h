@@ -132,7 +132,7 @@ void ouro_link_settle(ouro_link *link, uint64_t now);
 void ouro_link_begin_close(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t reason);
 /* A session at a limit: a client replaces it, a server asks for that. */
 void ouro_link_renew(ouro_link *link, uint64_t now);
-uint64_t ouro_link_renewal_ms(const ouro_link *link);
+uint64_t ouro_link_rekey_age(const ouro_link *link);
 
 /* link_flight.c */
 uint32_t ouro_link_timeout(const ouro_link *link);
@@ -151,7 +151,8 @@ void ouro_flight_busy(ouro_link *link, ouro_tail *tail, uint64_t counter, uint64
 void ouro_flight_resend(ouro_link *link, const ouro_tail *tail, uint64_t now);
 void ouro_flight_timeout(ouro_link *link, ouro_tail *tail, ouro_place *place, uint64_t now);
 void ouro_flight_end(ouro_link *link, const ouro_tail *tail);
-uint64_t ouro_place_due(const ouro_link *link, const ouro_tail *tail, const ouro_place *place);
+uint64_t ouro_place_due(const ouro_link *link, const ouro_tail *tail, const ouro_place *place,
+                        uint64_t now);
 void ouro_place_unlink(ouro_place **list, ouro_place *place);
 /* The place leaves its list with an outcome: an event follows, unless it is quiet. */
 void ouro_place_finish(ouro_link *link, ouro_place **list, ouro_place *place, uint16_t outcome);
@@ -182,7 +183,13 @@ void ouro_link_cut_short(ouro_link *link);
 
 /* stream.c */
 void ouro_stream_tick(ouro_link *link, uint64_t now);
-uint64_t ouro_stream_deadline(const ouro_link *link);
+uint64_t ouro_stream_deadline(const ouro_link *link, uint64_t now);
+
+/* The time that was kept modulo 2^32, less than 49 days ago. */
+static inline uint64_t ouro_then(uint64_t now, uint32_t kept) {
+    uint32_t ago = (uint32_t)now - kept;
+    return now >= ago ? now - ago : 0;
+}
 
 #define OURO_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define OURO_MAX(a, b) ((a) > (b) ? (a) : (b))

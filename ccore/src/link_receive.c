@@ -97,14 +97,14 @@ ouro_status ouro_link_receive(ouro_link *link, uint64_t now, const ouro_addr *fr
 /* Anything authentic was heard: what was thought dead is alive. */
 static void heard(ouro_link *link, ouro_tail *tail, uint64_t now) {
     link->heard_ms = now;
-    link->flags &= ~(uint32_t)LINK_SUSPECT;
-    if (link->memory.client != NULL && ouro_client_busy(link) &&
-        link->memory.client->cause == CAUSE_DEAD_PATH)
+    link->flags &= (uint16_t)~LINK_SUSPECT;
+    if (link->memory->client != NULL && ouro_client_busy(link) &&
+        link->memory->client->cause == CAUSE_DEAD_PATH)
         ouro_client_cancel(link);
     if (tail == link->live[0] && (tail->state & TAIL_UNCONFIRMED))
         ouro_link_confirmed(link, now);
     if (link->flags & LINK_DEAD) {
-        link->flags &= ~(uint32_t)LINK_DEAD;
+        link->flags &= (uint16_t)~LINK_DEAD;
         link->events = (uint16_t)((link->events & ~TELL_DEAD) | TELL_ALIVE);
         link->ping_timeouts = link->ping_attempts = 0;
         link->ping_first_ms = now;
@@ -175,9 +175,12 @@ static void find_gaps(ouro_session *session) {
 
 static void take_data(ouro_link *link, ouro_session *session, const ouro_header *header,
                       const ouro_body *body) {
-    link->inbox = *body;
+    link->inbox = body->data;
+    link->inbox_len = (uint16_t)body->len;
     link->inbox_offset = 0;
-    link->inbox_counter = header->counter;
+    link->inbox_box = body->box;
+    link->inbox_seq = body->seq;
+    link->inbox_counter = (uint32_t)header->counter;
     link->inbox_session = header->session_id;
     link->inbox_flags = header->flags;
     link->inbox_full = true;
@@ -195,8 +198,8 @@ static void take_nack(ouro_link *link, ouro_tail *tail, const ouro_header *heade
 static void take_ack(ouro_link *link, const ouro_tail *tail, const ouro_header *header) {
     if (tail != link->live[0])
         return;
-    if (header->counter + 1 > link->open_counter)
-        link->open_counter = header->counter + 1;
+    if (header->counter >= link->open_counter)
+        link->open_counter = (uint32_t)OURO_MIN(header->counter + 1, UINT32_MAX);
     if (link->wait_until_ms != 0 && header->counter > link->wait_counter)
         link->wait_until_ms = 0;
 }
@@ -230,7 +233,7 @@ static void take_pong(ouro_link *link, const ouro_tail *tail, const ouro_body *b
     if (tail != link->live[0])
         return;
     ouro_link_sample(link, link->pong_rtt_ms);
-    link->flags &= ~(uint32_t)(LINK_PING_OUT | LINK_PING_DUE);
+    link->flags &= (uint16_t)~(LINK_PING_OUT | LINK_PING_DUE);
     link->ping_timeouts = link->ping_attempts = 0;
     link->events |= TELL_PONG;
 }
@@ -241,7 +244,8 @@ static void take_close(ouro_link *link, ouro_tail *tail, const ouro_addr *from,
     uint8_t reason = body->reason > OURO_REASON_PROTOCOL ? OURO_REASON_NORMAL : body->reason;
     if (tail == link->live[0]) {
         uint64_t came = session != NULL ? session->window.received : body->sent;
-        link->closed_missing = body->sent > came ? body->sent - came : 0;
+        uint64_t missing = body->sent > came ? body->sent - came : 0;
+        link->closed_missing = (uint32_t)OURO_MIN(missing, UINT32_MAX);
     }
     bool client = link->settings->role == OURO_CLIENT;
     if (tail->close_phase == CLOSE_SENT && !(tail->state & TAIL_CLOSE_DUE)) {

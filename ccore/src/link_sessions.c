@@ -4,7 +4,7 @@
 
 ouro_session *ouro_full(ouro_tail *tail) {
     /* The tail is the session's first member. */
-    return tail != NULL && tail->full ? (ouro_session *)(void *)tail : NULL;
+    return tail != NULL && (tail->state & OURO_TAIL_FULL) ? (ouro_session *)(void *)tail : NULL;
 }
 
 ouro_session *ouro_newest(const ouro_link *link) {
@@ -52,7 +52,7 @@ static void finish_closing(ouro_link *link, uint64_t now) {
         ouro_link_end(link, link->live[0], now);
     while (link->queue != NULL)
         ouro_place_finish(link, &link->queue, link->queue, PLACE_FAILED);
-    if (link->memory.client != NULL)
+    if (link->memory->client != NULL)
         ouro_client_cancel(link);
 }
 
@@ -62,13 +62,13 @@ void ouro_link_end(ouro_link *link, ouro_tail *tail, uint64_t now) {
         tell_closed(link, tail);
     ouro_flight_end(link, tail);
     if (link->pong_session == tail->id)
-        link->flags &= ~(uint32_t)LINK_PONG_DUE;
+        link->flags &= (uint16_t)~LINK_PONG_DUE;
     erase(tail);
     forget(link, tail);
     if (!newest)
         return;
     /* An older one that goes on draining does not become the newest: nothing new begins in it. */
-    link->flags &= ~(uint32_t)(LINK_PING_OUT | LINK_PING_DUE | LINK_SUSPECT);
+    link->flags &= (uint16_t)~(LINK_PING_OUT | LINK_PING_DUE | LINK_SUSPECT);
     link->wait_until_ms = 0;
     if (link->live[0] != NULL)
         link->live[0]->state |= TAIL_NO_NEW;
@@ -95,12 +95,12 @@ static bool is_live(const ouro_link *link, const ouro_tail *tail) {
 
 /* An older session gives its window away and stays as a tail. */
 static bool reduce(ouro_link *link, ouro_session *session) {
-    for (size_t i = 0; i < link->memory.tail_count; i++) {
-        ouro_tail *tail = &link->memory.tails[i];
+    for (size_t i = 0; i < link->memory->tail_count; i++) {
+        ouro_tail *tail = &link->memory->tails[i];
         if (is_live(link, tail))
             continue;
         *tail = session->tail;
-        tail->full = false;
+        tail->state &= (uint16_t)~OURO_TAIL_FULL;
         for (size_t k = 0; k < OURO_MAX_SESSIONS; k++)
             if (link->live[k] == &session->tail)
                 link->live[k] = tail;
@@ -111,9 +111,9 @@ static bool reduce(ouro_link *link, ouro_session *session) {
 }
 
 static ouro_session *free_session(const ouro_link *link) {
-    for (size_t i = 0; i < link->memory.session_count; i++)
-        if (!is_live(link, &link->memory.sessions[i].tail))
-            return &link->memory.sessions[i];
+    for (size_t i = 0; i < link->memory->session_count; i++)
+        if (!is_live(link, &link->memory->sessions[i].tail))
+            return &link->memory->sessions[i];
     return NULL;
 }
 
@@ -129,23 +129,28 @@ ouro_session *ouro_link_new_session(ouro_link *link, uint64_t now, ouro_slot **s
             ouro_link_end(link, link->live[i], now);
         session = free_session(link);
     }
-    size_t index = (size_t)(session - link->memory.sessions);
-    *slots = link->memory.slots == NULL
+    size_t index = (size_t)(session - link->memory->sessions);
+    *slots = link->memory->slots == NULL
                  ? NULL
-                 : link->memory.slots + index * 2u * link->settings->reach;
+                 : link->memory->slots + index * 2u * link->settings->reach;
     return session;
 }
 
+uint64_t ouro_link_rekey_age(const ouro_link *link) {
+    uint64_t age = link->settings->rekey_age_ms;
+    return age != 0 ? age : DEFAULT_REKEY_MS;
+}
+
 void ouro_link_enter(ouro_link *link, ouro_session *session, uint64_t now) {
-    size_t index = (size_t)(session - link->memory.sessions);
+    size_t index = (size_t)(session - link->memory->sessions);
     ouro_session *last = ouro_newest(link);
     if (last != NULL && last->prepared != NULL) {
         ouro_prepared_erase(last->prepared);
         last->prepared = NULL;
     }
-    session->created_ms = now;
-    session->prepared = link->memory.prepared;
-    session->path = link->memory.paths == NULL ? NULL : &link->memory.paths[index];
+    session->renew_ms = now + ouro_link_rekey_age(link);
+    session->prepared = link->memory->prepared;
+    session->path = link->memory->paths == NULL ? NULL : &link->memory->paths[index];
     if (session->path != NULL)
         memset(session->path, 0, sizeof *session->path);
     memmove(&link->live[1], &link->live[0], (OURO_MAX_SESSIONS - 1) * sizeof link->live[0]);
@@ -153,7 +158,7 @@ void ouro_link_enter(ouro_link *link, ouro_session *session, uint64_t now) {
     link->wait_until_ms = 0;
     link->busy_count = 0;
     link->open_counter = 0;
-    link->flags &= ~(uint32_t)(LINK_PING_OUT | LINK_PING_DUE | LINK_SUSPECT | LINK_RECONNECT);
+    link->flags &= (uint16_t)~(LINK_PING_OUT | LINK_PING_DUE | LINK_SUSPECT | LINK_RECONNECT);
     for (size_t i = 1; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
         link->live[i]->state |= TAIL_NO_NEW;
     ouro_link_fresh_path(link);
@@ -182,7 +187,7 @@ void ouro_link_begin_close(ouro_link *link, ouro_tail *tail, uint64_t now, uint8
         return;
     tail->close_phase = CLOSE_DRAINING;
     tail->close_reason = reason;
-    tail->close_ms = now;
+    tail->close_ms = (uint32_t)now;
     if (reason == OURO_REASON_REKEY)
         tail->state |= TAIL_NO_NEW;
 }
@@ -210,17 +215,9 @@ static void settle_close(ouro_link *link, ouro_tail *tail) {
 
 static uint64_t most_packets(const ouro_session *session) {
     const ouro_tail *tail = &session->tail;
-    uint64_t tx = OURO_MAX(tail->tx_next, tail->tx_control_next);
+    uint64_t tx = OURO_MAX((uint64_t)tail->tx_next, tail->tx_control_next);
     uint64_t rx = OURO_MAX(session->window.next, tail->rx_control_next);
     return OURO_MAX(tx, rx);
-}
-
-uint64_t ouro_link_renewal_ms(const ouro_link *link) {
-    const ouro_session *session = ouro_newest(link);
-    uint64_t age = link->settings->rekey_age_ms;
-    if (age == 0)
-        age = DEFAULT_REKEY_MS;
-    return session->created_ms + age - OURO_MIN(age, session->aged_ms);
 }
 
 static bool needs_renewal(const ouro_link *link, uint64_t now) {
@@ -232,13 +229,13 @@ static bool needs_renewal(const ouro_link *link, uint64_t now) {
     uint64_t packets = link->settings->rekey_packets;
     if (most_packets(session) >= (packets != 0 ? packets : DEFAULT_REKEY_PACKETS))
         return true;
-    return link->settings->role == OURO_CLIENT && now >= ouro_link_renewal_ms(link);
+    return link->settings->role == OURO_CLIENT && now >= session->renew_ms;
 }
 
 void ouro_link_renew(ouro_link *link, uint64_t now) {
     bool server = link->settings->role == OURO_SERVER;
     /* One window, or one stream: the old session is closed before the new one begins. */
-    if (server || link->settings->stream || link->memory.session_count < 2) {
+    if (server || link->settings->stream || link->memory->session_count < 2) {
         if (!server)
             link->flags |= LINK_RECONNECT;
         ouro_link_begin_close(link, link->live[0], now, OURO_REASON_REKEY);

@@ -14,7 +14,7 @@ static bool waits(const ouro_link *link, uint64_t now) {
 static void expire_queue(ouro_link *link, uint64_t now) {
     for (ouro_place *p = link->queue, *next; p != NULL; p = next) {
         next = p->next;
-        if (p->counter != 0 && now >= p->sent_ms + p->counter)
+        if (p->counter != 0 && now >= ouro_then(now, p->sent_ms) + p->counter)
             ouro_place_finish(link, &link->queue, p, PLACE_FAILED);
     }
 }
@@ -27,7 +27,7 @@ static void time_out_flight(ouro_link *link, uint64_t now) {
     for (ouro_place *p = link->flight, *next; p != NULL; p = next) {
         next = p->next;
         ouro_tail *tail = ouro_link_find(link, p->session_id);
-        if (!has_timer(p) || now < ouro_place_due(link, tail, p))
+        if (!has_timer(p) || now < ouro_place_due(link, tail, p, now))
             continue;
         if (p->flags & PLACE_RELIABLE)
             ouro_flight_timeout(link, tail, p, now);
@@ -55,7 +55,7 @@ static void time_out_ping(ouro_link *link, uint64_t now) {
     bool needed = ouro_flight_reliable(link, tail) || link->settings->keep_alive_ms != 0 ||
                   (tail->state & TAIL_UNCONFIRMED);
     if (link->ping_timeouts >= PING_TIMEOUTS && !needed) {
-        link->flags &= ~(uint32_t)LINK_PING_OUT;
+        link->flags &= (uint16_t)~LINK_PING_OUT;
         return;
     }
     if (link->ping_timeouts >= 2)
@@ -81,14 +81,15 @@ static bool keeps_alive(const ouro_link *link) {
 }
 
 /* CLOSE is sent up to three times; with reason 2 until it is answered or its 60 s are over. */
-static uint64_t close_due(const ouro_link *link, const ouro_tail *tail) {
+static uint64_t close_due(const ouro_link *link, const ouro_tail *tail, uint64_t now) {
     bool rekey = tail->close_reason == OURO_REASON_REKEY;
-    return tail->close_ms + ouro_backed_off(link, tail, rekey ? tail->close_count - 1u : 0);
+    return ouro_then(now, tail->close_ms) +
+           ouro_backed_off(link, tail, rekey ? tail->close_count - 1u : 0);
 }
 
 static void time_out_close(ouro_link *link, ouro_tail *tail, uint64_t now) {
     if (tail->close_phase != CLOSE_SENT || (tail->state & TAIL_CLOSE_DUE) ||
-        now < close_due(link, tail))
+        now < close_due(link, tail, now))
         return;
     if (tail->close_reason == OURO_REASON_REKEY || tail->close_count < CLOSE_COPIES)
         tail->state |= TAIL_CLOSE_DUE;
@@ -135,10 +136,10 @@ void ouro_link_tick(ouro_link *link, uint64_t now) {
     if (keeps_alive(link) && now >= keep_alive_due(link))
         link->flags |= LINK_PING_DUE;
     if ((link->flags & LINK_SUSPECT) && now >= link->suspect_ms) {
-        link->flags &= ~(uint32_t)LINK_SUSPECT;
+        link->flags &= (uint16_t)~LINK_SUSPECT;
         ouro_client_begin(link, CAUSE_DEAD_PATH, now);
     }
-    if (link->memory.client != NULL)
+    if (link->memory->client != NULL)
         ouro_client_tick(link, now);
     for (size_t i = OURO_MAX_SESSIONS; i-- > 0;)
         if (link->live[i] != NULL)
@@ -158,27 +159,27 @@ static void earlier(uint64_t *deadline, uint64_t time) {
         *deadline = time;
 }
 
-static uint64_t flight_deadline(const ouro_link *link) {
+static uint64_t flight_deadline(const ouro_link *link, uint64_t now) {
     uint64_t deadline = OURO_NEVER;
     for (const ouro_place *p = link->flight; p != NULL; p = p->next)
         if (has_timer(p))
-            earlier(&deadline, ouro_place_due(link, ouro_link_find(link, p->session_id), p));
+            earlier(&deadline, ouro_place_due(link, ouro_link_find(link, p->session_id), p, now));
     return deadline;
 }
 
-static uint64_t session_deadline(const ouro_link *link, const ouro_tail *tail) {
+static uint64_t session_deadline(const ouro_link *link, const ouro_tail *tail, uint64_t now) {
     uint64_t deadline = OURO_NEVER;
     if (tail->state & TAIL_RETIRING)
         earlier(&deadline, tail->retire_ms);
     if (tail->close_phase == CLOSE_SENT && !(tail->state & TAIL_CLOSE_DUE))
-        earlier(&deadline, close_due(link, tail));
+        earlier(&deadline, close_due(link, tail, now));
     if (tail->state & TAIL_OWES_AGAIN)
         earlier(&deadline, link->duplicate_ms + DUPLICATE_PERIOD_MS);
     return deadline;
 }
 
 static uint64_t client_deadline(const ouro_link *link) {
-    const ouro_client *client = link->memory.client;
+    const ouro_client *client = link->memory->client;
     uint64_t deadline = OURO_NEVER;
     if (client == NULL)
         return deadline;
@@ -193,20 +194,20 @@ uint64_t ouro_link_deadline(const ouro_link *link, uint64_t now) {
     uint64_t deadline = client_deadline(link);
     for (const ouro_place *p = link->queue; p != NULL; p = p->next)
         if (p->counter != 0)
-            earlier(&deadline, p->sent_ms + p->counter);
+            earlier(&deadline, ouro_then(now, p->sent_ms) + p->counter);
     if (waits(link, now)) {
         earlier(&deadline, link->wait_until_ms);
     } else if (!timers_stopped(link)) {
-        earlier(&deadline, flight_deadline(link));
+        earlier(&deadline, flight_deadline(link, now));
     }
     if (link->settings->stream)
-        earlier(&deadline, ouro_stream_deadline(link));
+        earlier(&deadline, ouro_stream_deadline(link, now));
     else if (!timers_stopped(link) && (link->flags & LINK_PING_OUT) && link->live[0] != NULL)
         earlier(&deadline, ping_due(link));
     if (keeps_alive(link))
         earlier(&deadline, keep_alive_due(link));
     for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
-        earlier(&deadline, session_deadline(link, link->live[i]));
+        earlier(&deadline, session_deadline(link, link->live[i], now));
     if ((link->flags & LINK_CLOSING) && now < link->closing_ms + GIVE_UP_MS)
         earlier(&deadline, link->closing_ms + GIVE_UP_MS);
     if (is_idle_server(link))
@@ -214,6 +215,6 @@ uint64_t ouro_link_deadline(const ouro_link *link, uint64_t now) {
     const ouro_session *newest = ouro_newest(link);
     if (link->settings->role == OURO_CLIENT && newest != NULL && !ouro_client_busy(link) &&
         newest->tail.close_phase == CLOSE_NONE && !(newest->tail.state & TAIL_NO_NEW))
-        earlier(&deadline, ouro_link_renewal_ms(link));
+        earlier(&deadline, newest->renew_ms);
     return deadline;
 }

@@ -82,7 +82,7 @@ static ouro_status control(ouro_link *link, ouro_tail *tail, uint64_t now, uint8
 
 static ouro_status pong(ouro_link *link, uint64_t now, uint8_t *scratch, ouro_datagram *out) {
     ouro_tail *tail = ouro_link_find(link, link->pong_session);
-    link->flags &= ~(uint32_t)LINK_PONG_DUE;
+    link->flags &= (uint16_t)~LINK_PONG_DUE;
     if (tail == NULL)
         return OURO_OK;
     ouro_path *path = path_of(tail);
@@ -103,7 +103,7 @@ static ouro_status ping(ouro_link *link, ouro_tail *tail, uint64_t now, const ou
 static ouro_status main_ping(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t *scratch,
                              ouro_datagram *out) {
     bool again = (link->flags & LINK_PING_OUT) != 0;
-    link->flags = (link->flags & ~(uint32_t)LINK_PING_DUE) | LINK_PING_OUT;
+    link->flags = (uint16_t)((link->flags & ~LINK_PING_DUE) | LINK_PING_OUT);
     link->ping_previous_ms = again ? link->ping_sent_ms : now;
     link->ping_sent_ms = now;
     if (!again) {
@@ -159,7 +159,7 @@ static ouro_status close(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t
     body[0] = tail->close_reason;
     store_u64(body + 1, tail->tx_next);
     tail->state &= (uint16_t)~TAIL_CLOSE_DUE;
-    tail->close_ms = now;
+    tail->close_ms = (uint32_t)now;
     tail->close_count++;
     const ouro_addr *to = path == NULL ? NULL : answer ? &path->close : &path->known;
     ouro_status status =
@@ -177,8 +177,8 @@ static ouro_status close(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t
 static void repeat(ouro_link *link, ouro_tail *tail, ouro_place *place, uint64_t now,
                    ouro_datagram *out) {
     place->flags = (uint16_t)((place->flags & ~(PLACE_RESEND | PLACE_LOST)) | PLACE_REPEATED);
-    place->sent_ms = now;
-    place->mark = (uint32_t)tail->tx_next;
+    place->sent_ms = (uint32_t)now;
+    place->mark = tail->tx_next;
     link->stats.retransmitted++;
     emit(link, now, out, ouro_place_packet(place), place->len, known(tail));
 }
@@ -213,14 +213,14 @@ static bool seq_fits(const ouro_link *link, const ouro_place *place) {
 static bool counter_fits(const ouro_link *link, const ouro_tail *tail) {
     uint64_t n = tail->tx_next;
     const ouro_place *base = ouro_flight_lowest(link, tail);
-    if (n >= OURO_COUNTER_LIMIT)
+    if (n == UINT32_MAX)
         return false;
     if (link->settings->stream)
         return base == NULL || n < base->counter + (uint64_t)STREAM_REACH;
     uint64_t reach = tail->peer_reach;
     if ((tail->state & TAIL_UNCONFIRMED) && n >= UNCONFIRMED_REACH)
         return false;
-    return n < tail->acked_next + reach && (base == NULL || n < base->counter + reach) &&
+    return n < (uint64_t)tail->acked_next + reach && (base == NULL || n < base->counter + reach) &&
            ouro_flight_count(link, tail) < link->window;
 }
 
@@ -237,11 +237,12 @@ static ouro_place *next_message(ouro_link *link, uint64_t now) {
 /* Which flags a message carries now; an unreliable one may have to ask for an answer. */
 static uint8_t flags_of(const ouro_link *link, const ouro_tail *tail, ouro_place *place) {
     uint8_t flags = place->wire_flags;
-    uint64_t n = tail->tx_next + 1; /* compared with acked_next, which is acked + 1 */
+    uint64_t n = (uint64_t)tail->tx_next + 1; /* compared with acked_next: acked + 1 */
+    uint64_t acked = tail->acked_next;
     if (!(place->flags & PLACE_RELIABLE) && !link->settings->stream) {
-        if (n >= tail->acked_next + tail->peer_reach / 2 && !ouro_flight_reliable(link, tail))
+        if (n >= acked + tail->peer_reach / 2 && !ouro_flight_reliable(link, tail))
             place->flags |= PLACE_RELIABLE;
-        else if (n >= tail->acked_next + OURO_MAX(1, link->window / 2))
+        else if (n >= acked + (unsigned)OURO_MAX(1, link->window / 2))
             flags |= OURO_FLAG_ACK_REQ;
     }
     if (place->flags & PLACE_RELIABLE)
@@ -268,7 +269,7 @@ static ouro_status first(ouro_link *link, ouro_place *place, uint64_t now, ouro_
     bool reliable = (place->flags & PLACE_RELIABLE) != 0;
     uint8_t flags = flags_of(link, tail, place);
     bool room = len + OURO_ACK_BLOCK_SIZE <= tail->peer_max_body &&
-                OURO_OVERHEAD + OURO_ACK_BLOCK_SIZE + len <= link->memory.pool->packet_cap;
+                OURO_OVERHEAD + OURO_ACK_BLOCK_SIZE + len <= link->memory->pool->packet_cap;
     ouro_ack_block block;
     if (room && owes(link, tail, now) && goes_along(tail) && ouro_tail_ack_block(tail, &block)) {
         memmove(body + OURO_ACK_BLOCK_SIZE, body, len);
@@ -285,9 +286,9 @@ static ouro_status first(ouro_link *link, ouro_place *place, uint64_t now, ouro_
     }
     place->wire_flags = flags;
     place->counter = (uint32_t)counter;
-    place->mark = (uint32_t)tail->tx_next;
+    place->mark = tail->tx_next;
     place->len = (uint16_t)(OURO_OVERHEAD + len);
-    place->sent_ms = place->first_ms = place->previous_ms = now;
+    place->sent_ms = place->first_ms = place->previous_ms = (uint32_t)now;
     emit(link, now, out, packet, place->len, known(tail));
     if (!reliable) {
         /* It has ended for the application; its place stays for one time-out at most. */

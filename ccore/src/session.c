@@ -17,8 +17,7 @@ ouro_status ouro_session_init(ouro_session *session, ouro_role role, uint32_t id
     if (slots != NULL && (reach < OURO_MIN_REACH || reach > OURO_MAX_REACH))
         return OURO_ERR_ARGUMENT;
     session->tail.id = id;
-    session->tail.role = (uint8_t)role;
-    session->tail.full = true;
+    session->tail.state = OURO_TAIL_FULL;
     ouro_window_init(&session->window, slots, reach);
     memcpy(session->tx_enc, tx, OURO_KEY_SIZE);
     memcpy(session->tx_scr, tx, OURO_KEY_SIZE);
@@ -98,7 +97,7 @@ static ouro_status next_keys(ouro_session *session, uint8_t secret[64]) {
 static ouro_status protect_data(ouro_session *session, uint8_t flags, uint8_t *packet,
                                 size_t body_len, uint64_t *counter) {
     ouro_tail *tail = &session->tail;
-    if (tail->tx_next >= OURO_COUNTER_LIMIT)
+    if (tail->tx_next == UINT32_MAX)
         return OURO_END_LIMIT;
     uint8_t keys[64];
     uint8_t *secret = keys;
@@ -136,7 +135,7 @@ ouro_status ouro_session_protect(ouro_session *session, uint8_t type, uint8_t fl
 ouro_status ouro_session_prepare(ouro_session *session, size_t body_len) {
     ouro_prepared *prepared = session->prepared;
     ouro_status status = OURO_OK;
-    if (prepared == NULL || session->tail.tx_next >= OURO_COUNTER_LIMIT)
+    if (prepared == NULL || session->tail.tx_next == UINT32_MAX)
         return OURO_OK;
     if (prepared->ready && prepared->body_len == body_len)
         return OURO_OK;

@@ -60,8 +60,8 @@ static void exchange_tail(cursor *c, ouro_tail *tail) {
     number(c, &tail->tx_control_next);
     number(c, &tail->rx_control_next);
     number(c, &tail->rx_control_seen);
-    number(c, &tail->tx_next);
-    number(c, &tail->acked_next);
+    small(c, &tail->tx_next);
+    small(c, &tail->acked_next);
     number(c, &tail->done_next);
     number(c, &tail->done_bitmap);
 }
@@ -109,12 +109,12 @@ static void exchange_window(cursor *c, ouro_window *window) {
 
 static void exchange(cursor *c, ouro_link *link, ouro_session *session, uint64_t *age) {
     uint8_t head[8];
-    ouro_credential who = link->memory.client->credential;
+    ouro_credential who = link->memory->client->credential;
     memcpy(head, magic, sizeof head);
     bytes(c, head, sizeof head);
     bytes(c, who.device_id, sizeof who.device_id);
     number(c, &who.epoch);
-    const ouro_credential *mine = &link->memory.client->credential;
+    const ouro_credential *mine = &link->memory->client->credential;
     if (memcmp(head, magic, sizeof head) != 0 || who.epoch != mine->epoch ||
         memcmp(who.device_id, mine->device_id, sizeof who.device_id) != 0)
         c->short_of = true;
@@ -172,7 +172,9 @@ ouro_status ouro_link_save(ouro_link *link, uint64_t now, uint8_t *out, size_t c
         return OURO_ERR_TOO_LARGE;
     ouro_session *session = ouro_newest(link);
     cursor c = {out, out + cap - DIGEST, true, false};
-    uint64_t age = now - session->created_ms + session->aged_ms;
+    /* Older than the age at which it is replaced is as old as that. */
+    uint64_t left = session->renew_ms > now ? session->renew_ms - now : 0;
+    uint64_t age = ouro_link_rekey_age(link) - OURO_MIN(left, ouro_link_rekey_age(link));
     exchange(&c, link, session, &age);
     ouro_status status = c.short_of ? OURO_ERR_TOO_LARGE : OURO_OK;
     if (status == OURO_OK)
@@ -197,9 +199,8 @@ static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_
     ouro_session *session = ouro_link_new_session(link, now, &slots);
     memset(session, 0, sizeof *session);
     ouro_window_init(&session->window, slots, link->settings->reach);
-    session->tail.role = OURO_CLIENT;
-    session->tail.full = true;
-    session->prepared = link->memory.prepared;
+    session->tail.state = OURO_TAIL_FULL;
+    session->prepared = link->memory->prepared;
     cursor c = {saved, saved + len - DIGEST, false, false};
     uint64_t age = 0;
     uint32_t srtt8 = link->srtt8, rttvar4 = link->rttvar4;
@@ -215,7 +216,8 @@ static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_
     ouro_link_enter(link, session, now);
     link->srtt8 = srtt8;
     link->rttvar4 = rttvar4;
-    session->aged_ms = age + slept;
+    session->renew_ms = now + ouro_link_rekey_age(link) -
+                        OURO_MIN(age + slept, ouro_link_rekey_age(link));
     link->heard_ms = link->sent_ms = now;
     return OURO_OK;
 }

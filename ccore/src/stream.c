@@ -13,28 +13,28 @@ int ouro_stream_packet_size(const uint8_t *bytes, size_t len) {
 }
 
 /* No timers send anything again: a PING finds out whether the path still works. */
-static uint64_t unacknowledged_since(const ouro_link *link) {
-    const ouro_place *oldest = link->live[0] == NULL ? NULL
-                                                     : ouro_flight_lowest(link, link->live[0]);
-    return oldest == NULL ? OURO_NEVER : oldest->sent_ms;
+static uint64_t unacknowledged_since(const ouro_link *link, uint64_t now) {
+    const ouro_place *oldest =
+        link->live[0] == NULL ? NULL : ouro_flight_lowest(link, link->live[0]);
+    return oldest == NULL ? OURO_NEVER : ouro_then(now, oldest->sent_ms);
 }
 
-static uint64_t ping_due(const ouro_link *link) {
-    uint64_t since = unacknowledged_since(link);
+static uint64_t ping_due(const ouro_link *link, uint64_t now) {
+    uint64_t since = unacknowledged_since(link, now);
     return since == OURO_NEVER ? since
                                : OURO_MAX(since, link->ping_sent_ms) + STREAM_PING_MS;
 }
 
-uint64_t ouro_stream_deadline(const ouro_link *link) {
+uint64_t ouro_stream_deadline(const ouro_link *link, uint64_t now) {
     if (link->live[0] == NULL || (link->flags & LINK_BROKEN))
         return OURO_NEVER;
     if (link->flags & LINK_PING_OUT)
         return link->ping_sent_ms + STREAM_DEAD_MS;
-    return ping_due(link);
+    return ping_due(link, now);
 }
 
 void ouro_stream_tick(ouro_link *link, uint64_t now) {
-    if (now < ouro_stream_deadline(link) || (link->flags & LINK_PING_DUE))
+    if (now < ouro_stream_deadline(link, now) || (link->flags & LINK_PING_DUE))
         return;
     if (link->flags & LINK_PING_OUT) {
         ouro_link_dead(link);
@@ -53,8 +53,8 @@ bool ouro_stream_ended(ouro_link *link) {
     bool closed = tail == NULL && !(link->flags & LINK_BROKEN) && link->closed_missing == 0;
     if (tail != NULL)
         ouro_link_end(link, tail, link->heard_ms);
-    if (link->memory.client != NULL)
+    if (link->memory->client != NULL)
         ouro_client_cancel(link);
-    link->flags &= ~(uint32_t)LINK_BROKEN;
+    link->flags &= (uint16_t)~LINK_BROKEN;
     return closed;
 }

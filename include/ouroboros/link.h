@@ -125,7 +125,7 @@ typedef struct ouro_event {
     uint32_t box, seq;
     uint8_t reason;     /* CLOSED: ouro_reason */
     bool by_peer;       /* CLOSED: the peer closed it */
-    uint64_t missing;   /* CLOSED: messages that the peer sent and that never came */
+    uint64_t missing; /* CLOSED: messages that the peer sent and that never came */
     uint64_t rtt_ms;
 } ouro_event;
 
@@ -147,16 +147,15 @@ typedef struct ouro_datagram {
 
 typedef struct ouro_link {
     const ouro_settings *settings;
-    ouro_memory memory;
+    const ouro_memory *memory;
     ouro_tail *live[OURO_MAX_SESSIONS]; /* newest first */
     ouro_place *queue, *flight, *ended;
     ouro_stats stats;
 
     /* the message that is being handed on */
-    ouro_body inbox;
-    size_t inbox_offset;
-    uint64_t inbox_counter;
-    uint32_t inbox_session;
+    const uint8_t *inbox;
+    uint16_t inbox_len, inbox_offset;
+    uint32_t inbox_counter, inbox_session, inbox_box, inbox_seq;
     uint8_t inbox_flags;
     bool inbox_full;
 
@@ -173,7 +172,8 @@ typedef struct ouro_link {
     uint64_t reduced_ms;
 
     /* BUSY: of the peer, and of this side */
-    uint64_t wait_until_ms, wait_counter, open_counter, busy_ms, duplicate_ms;
+    uint64_t wait_until_ms, busy_ms, duplicate_ms;
+    uint32_t wait_counter, open_counter; /* control counters of a BUSY, and of the last ACK + 1 */
     uint8_t busy_count;
 
     /* PING */
@@ -189,17 +189,17 @@ typedef struct ouro_link {
     uint8_t pong_len;
 
     uint64_t suspect_ms; /* when a handshake begins beside a path that seems dead */
-    uint64_t pong_rtt_ms, closed_missing;
+    uint32_t pong_rtt_ms, closed_missing;
     uint32_t established_id;
     uint16_t place_count, reports;
     uint16_t events;
-    uint32_t flags;
+    uint16_t flags;
+    uint8_t closed_reason;
     uint32_t next_id;
-    uint8_t session_total, closed_reason;
 } ouro_link;
 
 /*
- * Makes a link. `settings` must stay; what `memory` points to belongs to the link. `seed` spreads
+ * Makes a link. `settings` and `memory` must stay; what `memory` points to belongs to the link. `seed` spreads
  * time-outs, and is no secret. A client gets its credential, a server NULL.
  */
 OURO_CHECKED ouro_status ouro_link_init(ouro_link *link, const ouro_settings *settings,

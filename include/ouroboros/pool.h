@@ -12,9 +12,9 @@
 
 typedef struct ouro_place {
     struct ouro_place *next;
-    uint64_t sent_ms;     /* last sent; while queued: since when */
-    uint64_t first_ms;    /* first sent, or since when giving up is counted */
-    uint64_t previous_ms; /* sent before the last time-out */
+    uint32_t sent_ms;     /* last sent; while queued: since when. All times modulo 2^32 */
+    uint32_t first_ms;    /* first sent, or since when giving up is counted */
+    uint32_t previous_ms; /* sent before the last time-out */
     uint32_t id;
     uint32_t session_id;
     uint32_t counter; /* while queued: time to live, ms */

@@ -19,11 +19,11 @@ typedef struct ouro_aead {
     uint64_t opaque[80];
 } ouro_aead;
 
-#define OURO_PREPARED_STREAM 256
+#define OURO_PREPARED_STREAM 160
 
 /*
  * The keys, the schedule and the scramble's keystream of the next message, made while idle. Sending
- * then costs AES-GCM and the exchange alone. Bodies above 192 bytes make their keystream anew.
+ * then costs AES-GCM and the exchange alone. Bodies above 96 bytes make their keystream anew.
  */
 typedef struct ouro_prepared {
     ouro_aead aead;
@@ -34,26 +34,27 @@ typedef struct ouro_prepared {
     bool ready; /* the schedule and the keystream are there too */
 } ouro_prepared;
 
+/* ouro_tail.state: it is the head of an ouro_session. */
+enum { OURO_TAIL_FULL = 0x8000 };
+
 typedef struct ouro_tail {
     uint32_t id;
-    uint8_t role;       /* ouro_role of this side */
+    uint8_t close_count;
     uint8_t peer_reach; /* how far past the highest acknowledged counter this side may go */
     uint16_t peer_max_body;
     uint8_t tx_control[32], rx_control[32];
     uint64_t tx_control_next;
     uint64_t rx_control_next;
     uint64_t rx_control_seen; /* bit i: rx_control_next - 1 - i */
-    uint64_t tx_next;         /* the next message counter */
-    uint64_t acked_next;      /* the highest message counter the peer acknowledged, + 1 */
+    uint32_t tx_next;         /* the next message counter; 2^32 - 1 is never used */
+    uint32_t acked_next;      /* the highest message counter the peer acknowledged, + 1 */
     uint64_t done_next;       /* the highest message counter that was handed on, + 1 */
     uint64_t done_bitmap;     /* the ack block's bitmap below it */
     uint64_t retire_ms;       /* when an older session ends at the latest */
-    uint64_t close_ms;        /* when CLOSE was asked for, or last sent */
-    uint16_t state;           /* the link's flags */
+    uint32_t close_ms;        /* when CLOSE was last sent, modulo 2^32 */
+    uint16_t state;           /* OURO_TAIL_FULL, and the link's flags */
     uint8_t close_phase;
     uint8_t close_reason;
-    uint8_t close_count;
-    bool full; /* it is the head of an ouro_session */
 } ouro_tail;
 
 typedef struct ouro_path ouro_path;
@@ -62,8 +63,7 @@ typedef struct ouro_session {
     ouro_tail tail;
     ouro_window window;
     uint8_t tx_enc[32], tx_scr[32];
-    uint64_t created_ms;
-    uint64_t aged_ms; /* its age when it was restored at created_ms */
+    uint64_t renew_ms;       /* when it is old enough to be replaced */
     uint64_t gap_next;       /* holes below this message counter were reported */
     ouro_prepared *prepared; /* NULL without */
     ouro_path *path;         /* addresses, at a server; NULL at a client */
