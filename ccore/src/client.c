@@ -127,7 +127,7 @@ void ouro_client_tick(ouro_link *link, uint64_t now) {
     }
     if (client->attempts >= GIVE_UP_ATTEMPTS && now - client->begun_ms >= GIVE_UP_MS) {
         client->given_up = true;
-        ouro_link_dead(link);
+        ouro_link_dead(link, now);
         double_timeout(client, DEAD_TIMEOUT_MAX_MS);
         want_nonce(link);
         return;

@@ -51,16 +51,19 @@ uint32_t ouro_link_timeout(const ouro_link *link) {
     return OURO_MIN(OURO_MAX(timeout, TIMEOUT_MIN_MS), TIMEOUT_MAX_MS);
 }
 
-uint32_t ouro_backed_off(const ouro_link *link, const ouro_tail *tail, unsigned timeouts) {
+uint64_t ouro_due(const ouro_link *link, const ouro_tail *tail, uint64_t sent, unsigned timeouts) {
     uint32_t timeout = ouro_link_timeout(link);
-    bool dead = (link->flags & LINK_DEAD) != 0;
-    uint32_t most = dead ? DEAD_TIMEOUT_MAX_MS : TIMEOUT_MAX_MS;
+    if (link->flags & LINK_DEAD) {
+        /* From 8 s on doubled up to 5 min: as long again as the path has been dead. */
+        uint64_t dead = sent > link->dead_ms ? sent - link->dead_ms : 0;
+        return sent + OURO_MIN(OURO_MAX(dead, TIMEOUT_MAX_MS), DEAD_TIMEOUT_MAX_MS);
+    }
     /* In an older session whose successor works, section 6. */
     if ((tail->state & TAIL_RETIRING) && timeout > OLD_TIMEOUT_MAX_MS)
         timeout = OLD_TIMEOUT_MAX_MS;
-    while (timeouts-- > 0 && timeout < most)
+    while (timeouts-- > 0 && timeout < TIMEOUT_MAX_MS)
         timeout *= 2;
-    return OURO_MIN(timeout, most);
+    return sent + OURO_MIN(timeout, TIMEOUT_MAX_MS);
 }
 
 static bool is_of(const ouro_place *place, const ouro_tail *tail) {
@@ -88,7 +91,7 @@ bool ouro_flight_reliable(const ouro_link *link, const ouro_tail *tail) {
 
 uint64_t ouro_place_due(const ouro_link *link, const ouro_tail *tail, const ouro_place *place,
                         uint64_t now) {
-    return ouro_then(now, place->sent_ms) + ouro_backed_off(link, tail, place->timeouts);
+    return ouro_due(link, tail, ouro_then(now, place->sent_ms), place->timeouts);
 }
 
 void ouro_place_unlink(ouro_place **list, ouro_place *place) {
@@ -231,10 +234,11 @@ void ouro_flight_busy(ouro_link *link, ouro_tail *tail, uint64_t counter, uint64
     }
 }
 
-void ouro_link_dead(ouro_link *link) {
+void ouro_link_dead(ouro_link *link, uint64_t now) {
     if (link->flags & LINK_DEAD)
         return;
     link->flags |= LINK_DEAD;
+    link->dead_ms = now;
     link->events |= TELL_DEAD;
     link->events &= (uint16_t)~TELL_ALIVE;
 }
@@ -268,7 +272,7 @@ void ouro_flight_timeout(ouro_link *link, ouro_tail *tail, ouro_place *place, ui
         ouro_link_suspect(link, ouro_then(now, place->previous_ms), now);
     }
     if (silent && place->attempts > GIVE_UP_ATTEMPTS && (uint32_t)now - place->first_ms >= GIVE_UP_MS) {
-        ouro_link_dead(link);
+        ouro_link_dead(link, now);
         if (link->settings->role == OURO_SERVER)
             return;
     }

@@ -136,7 +136,8 @@ uint64_t ouro_link_rekey_age(const ouro_link *link);
 
 /* link_flight.c */
 uint32_t ouro_link_timeout(const ouro_link *link);
-uint32_t ouro_backed_off(const ouro_link *link, const ouro_tail *tail, unsigned timeouts);
+/* When a packet that was sent at `sent` times out, after `timeouts` in a row. */
+uint64_t ouro_due(const ouro_link *link, const ouro_tail *tail, uint64_t sent, unsigned timeouts);
 void ouro_link_sample(ouro_link *link, uint64_t rtt);
 void ouro_link_fresh_path(ouro_link *link);
 /* The time-out of a path without samples, drawn anew. */
@@ -157,7 +158,7 @@ void ouro_place_unlink(ouro_place **list, ouro_place *place);
 /* The place leaves its list with an outcome: an event follows, unless it is quiet. */
 void ouro_place_finish(ouro_link *link, ouro_place **list, ouro_place *place, uint16_t outcome);
 /* The path counts as dead: the application is told, a server's timers stop. */
-void ouro_link_dead(ouro_link *link);
+void ouro_link_dead(ouro_link *link, uint64_t now);
 /* Two time-outs in a row of one packet, with nothing heard since `since` (section 6, dead path). */
 void ouro_link_suspect(ouro_link *link, uint64_t since, uint64_t now);
 

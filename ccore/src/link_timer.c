@@ -39,7 +39,7 @@ static void time_out_flight(ouro_link *link, uint64_t now) {
 }
 
 static uint64_t ping_due(const ouro_link *link) {
-    return link->ping_sent_ms + ouro_backed_off(link, link->live[0], link->ping_timeouts);
+    return ouro_due(link, link->live[0], link->ping_sent_ms, link->ping_timeouts);
 }
 
 /* An unanswered PING is followed by a new one, which counts as the same packet. */
@@ -63,7 +63,7 @@ static void time_out_ping(ouro_link *link, uint64_t now) {
     bool silent = link->heard_ms <= link->ping_sent_ms;
     if (silent && link->ping_attempts > GIVE_UP_ATTEMPTS &&
         now - link->ping_first_ms >= GIVE_UP_MS) {
-        ouro_link_dead(link);
+        ouro_link_dead(link, now);
         if (timers_stopped(link))
             return;
     }
@@ -83,8 +83,7 @@ static bool keeps_alive(const ouro_link *link) {
 /* CLOSE is sent up to three times; with reason 2 until it is answered or its 60 s are over. */
 static uint64_t close_due(const ouro_link *link, const ouro_tail *tail, uint64_t now) {
     bool rekey = tail->close_reason == OURO_REASON_REKEY;
-    return ouro_then(now, tail->close_ms) +
-           ouro_backed_off(link, tail, rekey ? tail->close_count - 1u : 0);
+    return ouro_due(link, tail, ouro_then(now, tail->close_ms), rekey ? tail->close_count - 1u : 0);
 }
 
 static void time_out_close(ouro_link *link, ouro_tail *tail, uint64_t now) {

@@ -37,7 +37,7 @@ void ouro_stream_tick(ouro_link *link, uint64_t now) {
     if (now < ouro_stream_deadline(link, now) || (link->flags & LINK_PING_DUE))
         return;
     if (link->flags & LINK_PING_OUT) {
-        ouro_link_dead(link);
+        ouro_link_dead(link, now);
         link->flags |= LINK_BROKEN;
     } else {
         link->flags |= LINK_PING_DUE;

@@ -160,7 +160,7 @@ typedef struct ouro_link {
     bool inbox_full;
 
     /* times */
-    uint64_t heard_ms, sent_ms, closing_ms;
+    uint64_t heard_ms, sent_ms, closing_ms, dead_ms;
 
     /* round trip (RFC 6298): srtt in 1/8 ms, rttvar in 1/4 ms */
     uint32_t srtt8, rttvar4;
