@@ -111,7 +111,42 @@ void net_free(net *n) {
     ouro_server_erase(&n->server);
     free(n->ahead);
     free(n->packets);
+    free(n->log);
     free(n);
+}
+
+void net_record(net *n) {
+    if (n->log == NULL)
+        n->log = calloc(NET_LOG, sizeof *n->log);
+    n->log_len = 0;
+}
+
+const net_sent *net_find(const net *n, int from, int type, size_t nth) {
+    for (size_t i = 0; i < n->log_len; i++)
+        if (n->log[i].from == from && (n->log[i].bytes[0] & 15) == type && nth-- == 0)
+            return &n->log[i];
+    return NULL;
+}
+
+ouro_addr net_address(uint8_t port) {
+    return address(1, port);
+}
+
+ouro_session *net_session(net *n, int who) {
+    /* A full session begins with its tail. */
+    return (ouro_session *)(void *)n->side[who].link.live[0];
+}
+
+static void record(net *n, int from, const uint8_t *data, size_t len, bool lost) {
+    if (n->log == NULL || n->log_len == NET_LOG)
+        return;
+    net_sent *sent = &n->log[n->log_len++];
+    sent->at_ms = n->now_ms;
+    sent->from = from;
+    sent->lost = lost;
+    sent->to = n->to;
+    sent->len = len;
+    memcpy(sent->bytes, data, len);
 }
 
 /* The packet goes its way, or is lost, or goes twice, or is changed. */
@@ -122,10 +157,17 @@ static void carry(net *n, int from, const uint8_t *data, size_t len, const ouro_
     n->welcomes += (data[0] & 15) == OURO_WELCOME;
     memcpy(n->last[from], data, len);
     n->last_len[from] = len;
-    if (n->path.down || (n->filter != NULL && n->filter(n, from, data, len)))
+    s->types[data[0] & 15]++;
+    n->to = to != NULL ? *to : n->side[GATEWAY].addr;
+    bool lost = n->path.down || (n->drop[from] >> (data[0] & 15) & 1) != 0;
+    if (n->filter != NULL)
+        lost |= n->filter(n, from, data, len);
+    record(n, from, data, len, lost);
+    if (lost)
         return;
     /* What goes to an address that the device has left is lost. */
-    if (from == GATEWAY && (to == NULL || to->len != 2 || to->bytes[1] != n->side[DEVICE].addr.bytes[1]))
+    if (from == GATEWAY &&
+        (to == NULL || to->len != 2 || to->bytes[1] != n->side[DEVICE].addr.bytes[1]))
         return;
     unsigned copies = 1 + (net_chance(n) < n->path.duplicate);
     while (copies-- > 0) {
@@ -148,6 +190,12 @@ static void carry(net *n, int from, const uint8_t *data, size_t len, const ouro_
 static void came(net *n, int who, const ouro_event *e) {
     net_message *other = n->side[1 - who].messages;
     uint32_t number = UINT32_MAX;
+    if (n->message != NULL) {
+        n->message(n, who, e);
+        if (e->last && !n->side[who].unsafe)
+            ouro_link_done(&n->side[who].link, e->session_id, e->counter);
+        return;
+    }
     if (e->len >= 4)
         memcpy(&number, e->data, 4);
     if (number >= n->side[1 - who].count) {
@@ -162,7 +210,7 @@ static void came(net *n, int who, const ouro_event *e) {
     if (other[number].handed_on++ == 0)
         other[number].came_ms = n->now_ms;
     net_side *s = &n->side[who];
-    if (!e->last)
+    if (!e->last || s->unsafe)
         return;
     if (s->queue_cap < 0) {
         ouro_link_done(&s->link, e->session_id, e->counter);
@@ -221,6 +269,8 @@ static void tell(net *n, int who, const ouro_event *e) {
         break;
     case OURO_EVENT_EPOCH:
         s->epochs++;
+        if (s->no_storage)
+            break;
         n->durable[who] = s->client.credential;
         ouro_link_epoch_saved(&s->link);
         break;
@@ -281,6 +331,8 @@ static ouro_status gateway_hello(net *n, const ouro_addr *from, const uint8_t *p
     const ouro_link *link = n->side[GATEWAY].alive ? &n->side[GATEWAY].link : NULL;
     status = ouro_server_hello(&n->server, n->now_ms, &n->device, link, packet, len,
                                net_random(n) | 1, nonce, welcome, &moved);
+    if (moved && n->side[GATEWAY].no_storage)
+        return status;
     if (moved)
         n->durable[GATEWAY] = n->device.credential;
     if (status == OURO_OK)
@@ -301,7 +353,7 @@ static ouro_status gateway_first(net *n, const ouro_addr *from, uint8_t *packet,
         init_link(n, GATEWAY);
     status = ouro_server_adopt(&n->server, n->now_ms, pending, &n->side[GATEWAY].link, from,
                                &opened, &moved);
-    if (moved) {
+    if (moved && !n->side[GATEWAY].no_storage) {
         n->durable[GATEWAY] = n->device.credential;
         ouro_link_epoch_saved(&n->side[GATEWAY].link);
     }
@@ -326,6 +378,7 @@ ouro_status net_inject(net *n, int to, const ouro_addr *from, uint8_t *packet, s
         status = mine ? ouro_link_receive(&s->link, n->now_ms, from, packet, len)
                       : gateway_first(n, from, packet, len);
     }
+    s->stream_ends += status == OURO_END_STREAM;
     if (status == OURO_ERR_STATE || status == OURO_ERR_CRYPTO)
         trouble(n, "a packet is an error");
     net_pump(n, to);
@@ -397,12 +450,24 @@ void net_run_for(net *n, uint64_t ms) {
     net_run_until(n, n->now_ms + ms);
 }
 
-uint32_t net_send(net *n, int from, bool reliable, size_t len) {
+uint32_t net_send_message(net *n, int from, const ouro_message *message) {
     net_side *s = &n->side[from];
-    uint8_t data[OURO_MAX_BODY];
     uint32_t number = s->count, id = 0;
-    if (!s->alive || number == NET_MESSAGES)
+    if (!s->alive || number == NET_MESSAGES ||
+        ouro_link_send(&s->link, n->now_ms, message, &id) != OURO_OK)
         return UINT32_MAX;
+    s->count++;
+    s->ids[id] = number;
+    memset(&s->messages[number], 0, sizeof s->messages[number]);
+    s->messages[number].sent_ms = n->now_ms;
+    s->messages[number].reliable = message->reliable;
+    net_pump(n, from);
+    return number;
+}
+
+uint32_t net_send(net *n, int from, bool reliable, size_t len) {
+    uint8_t data[OURO_MAX_BODY];
+    uint32_t number = n->side[from].count;
     memcpy(data, &number, 4);
     for (size_t i = 4; i < len; i++)
         data[i] = (uint8_t)(number * 7 + i);
@@ -411,15 +476,7 @@ uint32_t net_send(net *n, int from, bool reliable, size_t len) {
     m.data = data;
     m.len = len;
     m.reliable = reliable;
-    if (ouro_link_send(&s->link, n->now_ms, &m, &id) != OURO_OK)
-        return UINT32_MAX;
-    s->count++;
-    s->ids[id] = number;
-    memset(&s->messages[number], 0, sizeof s->messages[number]);
-    s->messages[number].sent_ms = n->now_ms;
-    s->messages[number].reliable = reliable;
-    net_pump(n, from);
-    return number;
+    return net_send_message(n, from, &m);
 }
 
 void net_connect(net *n) {

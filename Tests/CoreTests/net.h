@@ -8,7 +8,7 @@
 #include "ouroboros/ouroboros.h"
 
 enum { DEVICE = 0, GATEWAY = 1 };
-enum { NET_PACKETS = 4096, NET_MESSAGES = 8192, NET_PLACES = 512 };
+enum { NET_PACKETS = 4096, NET_MESSAGES = 8192, NET_PLACES = 512, NET_LOG = 4096 };
 
 typedef enum net_outcome { PENDING = 0, DELIVERED, UNKNOWN, FAILED, SENT } net_outcome;
 
@@ -20,6 +20,16 @@ typedef struct net_packet {
     size_t len;
     uint8_t bytes[OURO_MAX_PACKET];
 } net_packet;
+
+/* A packet that a side sent, for a test to look at afterwards (net_record). */
+typedef struct net_sent {
+    uint64_t at_ms;
+    int from;
+    bool lost;
+    ouro_addr to;
+    size_t len;
+    uint8_t bytes[OURO_MAX_PACKET];
+} net_sent;
 
 /* What became of message number n of one side. */
 typedef struct net_message {
@@ -55,7 +65,11 @@ typedef struct net_side {
     uint32_t ids[NET_MESSAGES]; /* link id -> number */
     uint32_t count;             /* messages given to the link */
     uint64_t packets;           /* sent */
+    uint32_t types[16];         /* of these, by type */
     unsigned established, closed, dead, alive_again, pongs, epochs;
+    unsigned stream_ends; /* packets that ended the stream */
+    bool unsafe;     /* what comes is not acknowledged: the application never says it is safe */
+    bool no_storage; /* a new epoch does not become durable, and nothing follows from it */
     uint8_t closed_reason;
     uint64_t missing;
     /* the application's queue: -1 takes everything at once */
@@ -80,13 +94,19 @@ typedef struct net {
     net_packet *packets;
     size_t packet_count;
     uint64_t hellos, welcomes;
-    unsigned trouble; /* things that may never happen: printed as they do */
-    bool stop_nonces; /* the client gets no random bytes */
+    unsigned trouble;                 /* things that may never happen: printed as they do */
+    bool stop_nonces;                 /* the client gets no random bytes */
     uint8_t last[2][OURO_MAX_PACKET]; /* the newest packet each side sent */
     size_t last_len[2];
+    uint32_t drop[2]; /* bit t: packets of type t of that side are lost */
+    ouro_addr to;     /* where the packet goes that the filter sees */
     /* true: the packet is lost */
     bool (*filter)(struct net *net, int from, const uint8_t *packet, size_t len);
     void *context;
+    /* in place of the account of messages that came */
+    void (*message)(struct net *net, int who, const ouro_event *event);
+    net_sent *log; /* of net_record */
+    size_t log_len;
 } net;
 
 typedef struct net_options {
@@ -99,18 +119,34 @@ typedef struct net_options {
     size_t places;
 } net_options;
 
-/* Allocates and initialises; the client's handshake begins with its first message or net_connect. */
+/* Allocates and initialises; the client's handshake begins with its first message or net_connect.
+ */
 net *net_new(const net_options *options);
 void net_free(net *net);
 
 uint32_t net_random(net *net);
 double net_chance(net *net);
 
-/* A message of `len` bytes (at least 4) with its number in front; the number, or UINT32_MAX when the
- * link takes none now. */
+/* A message of `len` bytes (at least 4) with its number in front; the number, or UINT32_MAX when
+ * the link takes none now. */
 uint32_t net_send(net *net, int from, bool reliable, size_t len);
 
+/* A message of the test's own making: its outcome is kept, its bytes are for net.message. */
+uint32_t net_send_message(net *net, int from, const ouro_message *message);
+
 void net_connect(net *net);
+
+/* From now on the packets that are sent are kept in net.log, up to NET_LOG of them. */
+void net_record(net *net);
+
+/* The packet number `nth` (from 0) of a type that a side sent since net_record; NULL if none. */
+const net_sent *net_find(const net *net, int from, int type, size_t nth);
+
+/* The address of the device's host at a port. */
+ouro_addr net_address(uint8_t port);
+
+/* The newest session of a side, for a test that makes packets of its own. */
+ouro_session *net_session(net *net, int side);
 
 /* Does all that is due, then moves the clock to the next thing, at most to `until_ms`. */
 void net_run_until(net *net, uint64_t until_ms);
