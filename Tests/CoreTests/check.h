@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 #define CHECK(condition) check((condition), #condition, __FILE__, __LINE__)
-#define CHECK_EQUAL(a, b) check_equal((uint64_t)(a), (uint64_t)(b), #a " == " #b, __FILE__, __LINE__)
+#define CHECK_EQUAL(a, b)                                                                          \
+    check_equal((uint64_t)(a), (uint64_t)(b), #a " == " #b, __FILE__, __LINE__)
 #define CHECK_BYTES(a, b, len) check_bytes((a), (b), (len), #a " == " #b, __FILE__, __LINE__)
 
 bool check(bool condition, const char *text, const char *file, int line);

@@ -64,7 +64,8 @@ static void packets_a_message(void) {
             a += lone(seed, losses[i]) / SEEDS;
             b += stream(seed, losses[i]) / SEEDS;
         }
-        printf("packets a message at %.0f %% loss: lone %.2f, stream %.2f\n", losses[i] * 100, a, b);
+        printf("packets a message at %.0f %% loss: lone %.2f, stream %.2f\n", losses[i] * 100, a,
+               b);
         CHECK(a <= lone_most[i]);
         CHECK(b <= stream_most[i]);
     }

@@ -46,10 +46,10 @@ static const struct {
     const char *name;
     void (*tests)(void);
 } suites[] = {
-    {"crypto", crypto_tests},   {"vectors", vector_tests},     {"packet", packet_tests},
-    {"window", window_tests},   {"session", session_tests},    {"handshake", handshake_tests},
-    {"hostile", hostile_tests}, {"rules", rule_tests},         {"server", server_tests},
-    {"stream", stream_tests},   {"sleep", sleep_tests},        {"network", network_tests},
+    {"crypto", crypto_tests},   {"vectors", vector_tests},  {"packet", packet_tests},
+    {"window", window_tests},   {"session", session_tests}, {"handshake", handshake_tests},
+    {"hostile", hostile_tests}, {"rules", rule_tests},      {"server", server_tests},
+    {"stream", stream_tests},   {"sleep", sleep_tests},     {"network", network_tests},
     {"figures", figure_tests},
 };
 

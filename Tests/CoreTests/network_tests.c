@@ -1,4 +1,5 @@
-/* Hundreds of seeded runs over a hostile network: whatever happens, each message has one outcome. */
+/* Hundreds of seeded runs over a hostile network: whatever happens, each message has one outcome.
+ */
 #include "check.h"
 #include "net.h"
 
@@ -102,7 +103,8 @@ static bool run_seed(uint64_t seed) {
         n->path.down = false;
     }
     bool settled = settle(n);
-    bool undisturbed = !dies && n->side[DEVICE].established <= 1 && n->side[GATEWAY].established <= 1;
+    bool undisturbed =
+        !dies && n->side[DEVICE].established <= 1 && n->side[GATEWAY].established <= 1;
     bool good = settled && check_outcomes(n, undisturbed);
     if (n->durable[GATEWAY].epoch > n->durable[DEVICE].epoch) {
         printf("  the gateway is ahead\n");

@@ -252,7 +252,8 @@ static void reject(void) {
         ouro_body body;
         ouro_status status = open_packet(to, packet, len, OURO_MAX_BODY, &header, &body);
         if (!CHECK(ouro_is_drop(status)))
-            printf("  taken: %s\n", cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "why")));
+            printf("  taken: %s\n",
+                   cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "why")));
     }
 }
 

@@ -173,8 +173,8 @@ ouro_status ouro_client_welcome(ouro_link *link, uint64_t now, const uint8_t *pa
     ouro_client *client = link->memory->client;
     ouro_welcome welcome;
     uint8_t auth[32];
-    if (client == NULL || client->hello_len == 0 || (client->phase != OURO_HANDSHAKE_WAIT &&
-                                                     client->phase != OURO_HANDSHAKE_SEND))
+    if (client == NULL || client->hello_len == 0 ||
+        (client->phase != OURO_HANDSHAKE_WAIT && client->phase != OURO_HANDSHAKE_SEND))
         return OURO_DROP_HANDSHAKE;
     ouro_status status = ouro_auth_key(client->credential.key, client->credential.epoch, auth);
     if (status == OURO_OK)

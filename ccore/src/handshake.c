@@ -136,8 +136,8 @@ ouro_status ouro_handshake_session(ouro_session *session, ouro_role role,
     if (status == OURO_OK)
         status = ouro_session_secrets(ikm, hello_body + 8, welcome_body, transcript, k_c2s, k_s2c);
     if (status == OURO_OK)
-        status = ouro_session_init(session, role, load_u32(welcome + 4), k_c2s, k_s2c, slots,
-                                   reach);
+        status =
+            ouro_session_init(session, role, load_u32(welcome + 4), k_c2s, k_s2c, slots, reach);
     if (status == OURO_OK) {
         bool client = role == OURO_CLIENT;
         session->tail.peer_reach = client ? welcome_body[16] : hello_body[24];

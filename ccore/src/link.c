@@ -56,9 +56,9 @@ void ouro_link_epoch_saved(ouro_link *link) {
 void ouro_link_done(ouro_link *link, uint32_t session_id, uint64_t counter) {
     ouro_tail *tail = ouro_link_find(link, session_id);
     ouro_session *session = ouro_full(tail);
-    if (session == NULL || counter >= session->window.next)
+    if (tail == NULL || (session != NULL && counter >= session->window.next))
         return;
-    const ouro_slot *slot = ouro_window_slot(&session->window, counter);
+    const ouro_slot *slot = session != NULL ? ouro_window_slot(&session->window, counter) : NULL;
     ouro_tail_done(tail, counter);
     /* Without its slot, what it asked for is not known any more: an answer does no harm. */
     if (slot == NULL || (slot->flags & OURO_FLAG_ACK_REQ))
@@ -143,8 +143,7 @@ ouro_status ouro_link_send(ouro_link *link, uint64_t now, const ouro_message *me
     while (*last != NULL)
         last = &(*last)->next;
     *last = place;
-    if (settings->role == OURO_CLIENT &&
-        (!ouro_link_is_open(link) || (link->flags & LINK_DEAD)) &&
+    if (settings->role == OURO_CLIENT && (!ouro_link_is_open(link) || (link->flags & LINK_DEAD)) &&
         (link->live[0] == NULL || (link->live[0]->state & TAIL_NO_NEW) || ouro_client_busy(link)))
         ouro_client_wanted(link, now);
     return OURO_OK;
@@ -179,7 +178,7 @@ ouro_status ouro_link_close(ouro_link *link, uint64_t now, ouro_reason reason, b
         return OURO_ERR_STATE;
     if (!(link->flags & LINK_CLOSING)) {
         link->flags |= LINK_CLOSING;
-        link->flags &= (uint16_t)~(LINK_SUSPECT | LINK_RECONNECT);
+        link->flags &= (uint16_t) ~(LINK_SUSPECT | LINK_RECONNECT);
         link->closing_ms = now;
     }
     if (link->live[0] != NULL)

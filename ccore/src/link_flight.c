@@ -271,7 +271,8 @@ void ouro_flight_timeout(ouro_link *link, ouro_tail *tail, ouro_place *place, ui
             link->flags |= LINK_PING_DUE;
         ouro_link_suspect(link, ouro_then(now, place->previous_ms), now);
     }
-    if (silent && place->attempts > GIVE_UP_ATTEMPTS && (uint32_t)now - place->first_ms >= GIVE_UP_MS) {
+    if (silent && place->attempts > GIVE_UP_ATTEMPTS &&
+        (uint32_t)now - place->first_ms >= GIVE_UP_MS) {
         ouro_link_dead(link, now);
         if (link->settings->role == OURO_SERVER)
             return;

@@ -20,16 +20,16 @@
 
 /* Section 6, milliseconds. */
 enum {
-    FIRST_TIMEOUT_MS = 2000,    /* RFC 7252 4.8 ACK_TIMEOUT */
-    TIMEOUT_MIN_MS = 50,        /* 6 */
-    TIMEOUT_MAX_MS = 8000,      /* 6 */
+    FIRST_TIMEOUT_MS = 2000,      /* RFC 7252 4.8 ACK_TIMEOUT */
+    TIMEOUT_MIN_MS = 50,          /* 6 */
+    TIMEOUT_MAX_MS = 8000,        /* 6 */
     DEAD_TIMEOUT_MAX_MS = 300000, /* once the path counts as dead */
-    GIVE_UP_MS = 45000,         /* RFC 7252 4.8.2 MAX_TRANSMIT_SPAN */
-    GIVE_UP_ATTEMPTS = 4,       /* RFC 7252 4.8 MAX_RETRANSMIT */
+    GIVE_UP_MS = 45000,           /* RFC 7252 4.8.2 MAX_TRANSMIT_SPAN */
+    GIVE_UP_ATTEMPTS = 4,         /* RFC 7252 4.8 MAX_RETRANSMIT */
     UNRELIABLE_TTL_MS = 2000,
-    OLD_TIMEOUT_MAX_MS = 2000,  /* of packets in an older session */
-    OLD_SESSION_MS = 10000,     /* how long it is kept for them, over a dead path */
-    DRAIN_MS = 60000,           /* and after a rekeying, or at a server */
+    OLD_TIMEOUT_MAX_MS = 2000, /* of packets in an older session */
+    OLD_SESSION_MS = 10000,    /* how long it is kept for them, over a dead path */
+    DRAIN_MS = 60000,          /* and after a rekeying, or at a server */
     BUSY_PERIOD_MS = 100,
     BUSY_WAIT_MS = 1000,
     DUPLICATE_PERIOD_MS = 100,
@@ -83,7 +83,7 @@ enum {
     LINK_PONG_DUE = 64,
     LINK_DEAD = 128,
     LINK_SUSPECT = 256,
-    LINK_BROKEN = 512, /* stream: a rule was broken */
+    LINK_BROKEN = 512,    /* stream: a rule was broken */
     LINK_RECONNECT = 1024 /* a handshake follows the end of the session */
 };
 
@@ -145,8 +145,7 @@ uint32_t ouro_link_first_timeout(ouro_link *link);
 size_t ouro_flight_count(const ouro_link *link, const ouro_tail *tail);
 bool ouro_flight_reliable(const ouro_link *link, const ouro_tail *tail);
 ouro_place *ouro_flight_lowest(const ouro_link *link, const ouro_tail *tail);
-void ouro_flight_acked(ouro_link *link, ouro_tail *tail, const ouro_ack_block *block,
-                       uint64_t now);
+void ouro_flight_acked(ouro_link *link, ouro_tail *tail, const ouro_ack_block *block, uint64_t now);
 void ouro_flight_busy(ouro_link *link, ouro_tail *tail, uint64_t counter, uint64_t now);
 /* Everything in flight in a session is sent again at once, its time-outs forgotten. */
 void ouro_flight_resend(ouro_link *link, const ouro_tail *tail, uint64_t now);

@@ -46,8 +46,7 @@ static ouro_status receive(ouro_link *link, uint64_t now, const ouro_addr *from,
                            size_t len) {
     ouro_header header;
     ouro_body body;
-    ouro_status status =
-        ouro_packet_decode(packet, len, link->settings->max_body, &header);
+    ouro_status status = ouro_packet_decode(packet, len, link->settings->max_body, &header);
     if (status != OURO_OK)
         return status;
     if (header.type == OURO_HELLO)
@@ -76,8 +75,8 @@ static ouro_status receive(ouro_link *link, uint64_t now, const ouro_addr *from,
     return status;
 }
 
-ouro_status ouro_link_receive(ouro_link *link, uint64_t now, const ouro_addr *from,
-                              uint8_t *packet, size_t len) {
+ouro_status ouro_link_receive(ouro_link *link, uint64_t now, const ouro_addr *from, uint8_t *packet,
+                              size_t len) {
     if (link->inbox_full)
         return OURO_ERR_STATE;
     link->stats.received++;
@@ -114,8 +113,8 @@ static void heard(ouro_link *link, ouro_tail *tail, uint64_t now) {
 }
 
 /* Section 5, path: where the newest DATA came from; a newest control packet starts a probe. */
-static void follow_path(ouro_session *session, const ouro_addr *from,
-                        const ouro_header *header, const ouro_body *body, uint64_t now) {
+static void follow_path(ouro_session *session, const ouro_addr *from, const ouro_header *header,
+                        const ouro_body *body, uint64_t now) {
     ouro_path *path = session->path;
     if (header->type == OURO_DATA) {
         if (header->counter + 1 == session->window.next)
@@ -219,8 +218,7 @@ static void take_ping(ouro_link *link, ouro_tail *tail, const ouro_addr *from,
         session->path->pong = *from;
 }
 
-static void take_pong(ouro_link *link, const ouro_tail *tail, const ouro_body *body,
-                      uint64_t now) {
+static void take_pong(ouro_link *link, const ouro_tail *tail, const ouro_body *body, uint64_t now) {
     if (body->len != 4)
         return;
     uint32_t seq = load_u32(body->data);
@@ -233,7 +231,7 @@ static void take_pong(ouro_link *link, const ouro_tail *tail, const ouro_body *b
     if (tail != link->live[0])
         return;
     ouro_link_sample(link, link->pong_rtt_ms);
-    link->flags &= (uint16_t)~(LINK_PING_OUT | LINK_PING_DUE);
+    link->flags &= (uint16_t) ~(LINK_PING_OUT | LINK_PING_DUE);
     link->ping_timeouts = link->ping_attempts = 0;
     link->events |= TELL_PONG;
 }

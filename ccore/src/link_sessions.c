@@ -68,7 +68,7 @@ void ouro_link_end(ouro_link *link, ouro_tail *tail, uint64_t now) {
     if (!newest)
         return;
     /* An older one that goes on draining does not become the newest: nothing new begins in it. */
-    link->flags &= (uint16_t)~(LINK_PING_OUT | LINK_PING_DUE | LINK_SUSPECT);
+    link->flags &= (uint16_t) ~(LINK_PING_OUT | LINK_PING_DUE | LINK_SUSPECT);
     link->wait_until_ms = 0;
     if (link->live[0] != NULL)
         link->live[0]->state |= TAIL_NO_NEW;
@@ -130,9 +130,8 @@ ouro_session *ouro_link_new_session(ouro_link *link, uint64_t now, ouro_slot **s
         session = free_session(link);
     }
     size_t index = (size_t)(session - link->memory->sessions);
-    *slots = link->memory->slots == NULL
-                 ? NULL
-                 : link->memory->slots + index * 2u * link->settings->reach;
+    *slots = link->memory->slots == NULL ? NULL
+                                         : link->memory->slots + index * 2u * link->settings->reach;
     return session;
 }
 
@@ -158,7 +157,7 @@ void ouro_link_enter(ouro_link *link, ouro_session *session, uint64_t now) {
     link->wait_until_ms = 0;
     link->busy_count = 0;
     link->open_counter = 0;
-    link->flags &= (uint16_t)~(LINK_PING_OUT | LINK_PING_DUE | LINK_SUSPECT | LINK_RECONNECT);
+    link->flags &= (uint16_t) ~(LINK_PING_OUT | LINK_PING_DUE | LINK_SUSPECT | LINK_RECONNECT);
     for (size_t i = 1; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
         link->live[i]->state |= TAIL_NO_NEW;
     ouro_link_fresh_path(link);

@@ -13,8 +13,8 @@ static const ouro_addr *known(ouro_tail *tail) {
     return path != NULL ? &path->known : NULL;
 }
 
-static void emit(ouro_link *link, uint64_t now, ouro_datagram *out, const uint8_t *data,
-                 size_t len, const ouro_addr *to) {
+static void emit(ouro_link *link, uint64_t now, ouro_datagram *out, const uint8_t *data, size_t len,
+                 const ouro_addr *to) {
     out->data = data;
     out->len = len;
     out->to = to;
@@ -31,7 +31,7 @@ static void write_block(uint8_t *body, const ouro_ack_block *block) {
 static void paid(ouro_link *link, ouro_tail *tail, uint64_t now) {
     if (tail->state & TAIL_OWES_AGAIN)
         link->duplicate_ms = now;
-    tail->state &= (uint16_t)~(TAIL_OWES | TAIL_OWES_AGAIN | TAIL_GAP | TAIL_OPEN_DUE);
+    tail->state &= (uint16_t) ~(TAIL_OWES | TAIL_OWES_AGAIN | TAIL_GAP | TAIL_OPEN_DUE);
     ouro_path *path = path_of(tail);
     if (path != NULL)
         path->reply_set = false;
@@ -72,12 +72,14 @@ static ouro_status control(ouro_link *link, ouro_tail *tail, uint64_t now, uint8
     }
     if (len > 0)
         memcpy(body + at, own, len);
-    ouro_status status = ouro_tail_protect(tail, type, acks ? OURO_FLAG_ACKS : 0, scratch, at + len,
-                                           &counter);
-    if (status != OURO_OK)
-        return status;
-    emit(link, now, out, scratch, OURO_OVERHEAD + at + len, to);
-    return OURO_OK;
+    ouro_status status =
+        ouro_tail_protect(tail, type, acks ? OURO_FLAG_ACKS : 0, scratch, at + len, &counter);
+    /* Near the end of the control counters all but ACK and CLOSE stay silent (section 6). */
+    if (status == OURO_END_LIMIT)
+        return OURO_OK;
+    if (status == OURO_OK)
+        emit(link, now, out, scratch, OURO_OVERHEAD + at + len, to);
+    return status;
 }
 
 static ouro_status pong(ouro_link *link, uint64_t now, uint8_t *scratch, ouro_datagram *out) {
@@ -134,7 +136,7 @@ static ouro_status acknowledge(ouro_link *link, ouro_tail *tail, uint64_t now, u
     bool hole = (tail->state & TAIL_GAP) != 0;
     if (!ouro_tail_ack_block(tail, &block)) {
         /* Nothing was handed on yet, so there is no block to send (section 2). */
-        tail->state &= (uint16_t)~(TAIL_GAP | TAIL_OPEN_DUE | TAIL_OWES_AGAIN);
+        tail->state &= (uint16_t) ~(TAIL_GAP | TAIL_OPEN_DUE | TAIL_OWES_AGAIN);
         return OURO_OK;
     }
     ouro_status status = hole ? control(link, tail, now, OURO_NACK, true, &gap, 1, to, scratch, out)

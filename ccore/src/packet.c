@@ -59,8 +59,7 @@ ouro_status ouro_packet_decode(const uint8_t *packet, size_t len, size_t max_bod
     if (h.length > OURO_MAX_BODY || len != (size_t)OURO_OVERHEAD + h.length ||
         !shape_fits(&h, max_body))
         return OURO_DROP_MALFORMED;
-    if (h.type == OURO_HELLO ? h.session_id != 0
-                             : h.type != OURO_WELCOME && h.session_id == 0)
+    if (h.type == OURO_HELLO ? h.session_id != 0 : h.type != OURO_WELCOME && h.session_id == 0)
         return OURO_DROP_MALFORMED;
     if (!is_handshake(h.type) && h.counter >= OURO_COUNTER_LIMIT)
         return OURO_DROP_MALFORMED;

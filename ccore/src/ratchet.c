@@ -68,8 +68,7 @@ ouro_status ouro_auth_key(const uint8_t epoch_key[32], uint64_t epoch, uint8_t a
     return expand_numbered(epoch_key, "OUROBOROS_AUT_V1", epoch, auth_key);
 }
 
-ouro_status ouro_session_ikm(const uint8_t epoch_key[32], uint64_t epoch,
-                             uint8_t session_ikm[32]) {
+ouro_status ouro_session_ikm(const uint8_t epoch_key[32], uint64_t epoch, uint8_t session_ikm[32]) {
     return expand_numbered(epoch_key, "OUROBOROS_SES_V1", epoch, session_ikm);
 }
 
@@ -137,8 +136,7 @@ ouro_status ouro_counted_nonce(const uint8_t epoch_key[32], uint64_t count,
     uint8_t suffix[8 + OURO_NONCE_SIZE], wide[32];
     store_u64(suffix, count);
     memcpy(suffix + 8, randomness, OURO_NONCE_SIZE);
-    ouro_status status =
-        expand_once(epoch_key, "OUROBOROS_NON_V1", suffix, sizeof suffix, wide);
+    ouro_status status = expand_once(epoch_key, "OUROBOROS_NON_V1", suffix, sizeof suffix, wide);
     memcpy(nonce, wide, OURO_NONCE_SIZE);
     ouro_erase(wide, sizeof wide);
     return status;

@@ -69,7 +69,7 @@ static size_t mirror(uint8_t *body, size_t lo, size_t end, const uint8_t *bits, 
         lo += WORD_BYTES;
     }
     for (; pairs > 0; pairs--, k++) {
-        uint8_t mask = (uint8_t)-((bits[k / 8] >> (k % 8)) & 1);
+        uint8_t mask = (uint8_t) - ((bits[k / 8] >> (k % 8)) & 1);
         hi--;
         uint8_t swap = (uint8_t)((body[lo] ^ body[hi]) & mask);
         body[lo++] ^= swap;

@@ -197,7 +197,8 @@ static ouro_pending *oldest_unanswered(const ouro_server *server) {
     ouro_pending *oldest = NULL;
     for (size_t i = 0; i < server->pending_count; i++) {
         ouro_pending *p = &server->pending[i];
-        if (p->device != NULL && !p->fresh && (oldest == NULL || p->created_ms < oldest->created_ms))
+        if (p->device != NULL && !p->fresh &&
+            (oldest == NULL || p->created_ms < oldest->created_ms))
             oldest = p;
     }
     return oldest;
@@ -373,9 +374,9 @@ ouro_status ouro_server_open(ouro_server *server, uint64_t now, ouro_pending *pe
         return OURO_DROP_REPLAY;
     status = derive(server, pending);
     if (status == OURO_OK)
-        status = data ? ouro_session_open(&pending->session, &opened->header, packet, &opened->body)
-                      : ouro_tail_open(&pending->session.tail, &opened->header, packet,
-                                       &opened->body);
+        status =
+            data ? ouro_session_open(&pending->session, &opened->header, packet, &opened->body)
+                 : ouro_tail_open(&pending->session.tail, &opened->header, packet, &opened->body);
     opened->status = status;
     return status == OURO_DROP_NONSENSE ? OURO_OK : status;
 }

@@ -26,7 +26,8 @@ ouro_status ouro_session_init(ouro_session *session, ouro_role role, uint32_t id
     ouro_status status = ouro_control_key(tx, session->tail.tx_control);
     if (status == OURO_OK)
         status = ouro_control_key(rx, session->tail.rx_control);
-    /* Both direction keys are to be erased: the keys of message 0 are derived at once, section 4. */
+    /* Both direction keys are to be erased: the keys of message 0 are derived at once, section 4.
+     */
     ouro_slot *slot;
     if (status == OURO_OK && slots != NULL)
         status = ouro_window_keys(&session->window, 0, &slot);
@@ -80,8 +81,8 @@ ouro_status ouro_tail_protect(ouro_tail *tail, uint8_t type, uint8_t flags, uint
     if (type == OURO_DATA || body_len > OURO_MAX_BODY)
         return OURO_ERR_ARGUMENT;
     /* The last control counters are kept for what ends a session (section 6, rekeying). */
-    uint64_t limit = type == OURO_ACK || type == OURO_CLOSE ? OURO_COUNTER_LIMIT
-                                                            : OURO_COUNTER_LIMIT - 0x10000;
+    uint64_t limit =
+        type == OURO_ACK || type == OURO_CLOSE ? OURO_COUNTER_LIMIT : OURO_COUNTER_LIMIT - 0x10000;
     if (tail->tx_control_next >= limit)
         return OURO_END_LIMIT;
     ouro_header header = {type, flags, (uint16_t)body_len, tail->id, tail->tx_control_next};
@@ -211,8 +212,7 @@ static ouro_status stream_keys(ouro_window *window, uint64_t counter, uint8_t se
     return status;
 }
 
-static ouro_status open_with(const uint8_t secret[64], const ouro_header *header,
-                             uint8_t *packet) {
+static ouro_status open_with(const uint8_t secret[64], const ouro_header *header, uint8_t *packet) {
     ouro_status status =
         ouro_unscramble(secret + OURO_KEY_SIZE, packet + OURO_HEADER_SIZE, header->length);
     return status == OURO_OK ? unseal(secret, packet, header) : status;

@@ -216,8 +216,8 @@ static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_
     ouro_link_enter(link, session, now);
     link->srtt8 = srtt8;
     link->rttvar4 = rttvar4;
-    session->renew_ms = now + ouro_link_rekey_age(link) -
-                        OURO_MIN(age + slept, ouro_link_rekey_age(link));
+    session->renew_ms =
+        now + ouro_link_rekey_age(link) - OURO_MIN(age + slept, ouro_link_rekey_age(link));
     link->heard_ms = link->sent_ms = now;
     return OURO_OK;
 }

@@ -21,8 +21,7 @@ static uint64_t unacknowledged_since(const ouro_link *link, uint64_t now) {
 
 static uint64_t ping_due(const ouro_link *link, uint64_t now) {
     uint64_t since = unacknowledged_since(link, now);
-    return since == OURO_NEVER ? since
-                               : OURO_MAX(since, link->ping_sent_ms) + STREAM_PING_MS;
+    return since == OURO_NEVER ? since : OURO_MAX(since, link->ping_sent_ms) + STREAM_PING_MS;
 }
 
 uint64_t ouro_stream_deadline(const ouro_link *link, uint64_t now) {

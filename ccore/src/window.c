@@ -37,8 +37,8 @@ ouro_status ouro_window_keys(ouro_window *window, uint64_t counter, ouro_slot **
     ouro_status status = OURO_OK;
     while (window->keyed <= counter && status == OURO_OK) {
         ouro_slot *fresh = slot_of(window, window->keyed);
-        status = ouro_chain_step(window->chain_enc, window->chain_scr, window->keyed,
-                                 fresh->secret, fresh->secret + OURO_KEY_SIZE);
+        status = ouro_chain_step(window->chain_enc, window->chain_scr, window->keyed, fresh->secret,
+                                 fresh->secret + OURO_KEY_SIZE);
         if (status == OURO_OK) {
             fresh->state = OURO_SLOT_KEYED;
             window->keyed++;

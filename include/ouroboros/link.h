@@ -105,7 +105,8 @@ typedef enum ouro_event_type {
     OURO_EVENT_FAILED,      /* message: never sent */
     OURO_EVENT_ESTABLISHED, /* session_id: a session is confirmed and is used from now on */
     OURO_EVENT_CLOSED,      /* reason, missing: the newest session ended */
-    OURO_EVENT_EPOCH,       /* make the credential durable, then call ouro_link_epoch_saved */
+    OURO_EVENT_EPOCH,       /* make the credential durable, then call ouro_link_epoch_saved; until
+                               then nothing is sent or handed on, and no packet may be given */
     OURO_EVENT_NONCE,       /* client: call ouro_link_nonce with 16 fresh random bytes */
     OURO_EVENT_DEAD,        /* the path counts as dead; the link goes on trying */
     OURO_EVENT_ALIVE,       /* the peer was heard from again */
@@ -123,8 +124,8 @@ typedef struct ouro_event {
     bool batch;
     bool once; /* keep a record of box and seq, or ignore them */
     uint32_t box, seq;
-    uint8_t reason;     /* CLOSED: ouro_reason */
-    bool by_peer;       /* CLOSED: the peer closed it */
+    uint8_t reason;   /* CLOSED: ouro_reason */
+    bool by_peer;     /* CLOSED: the peer closed it */
     uint64_t missing; /* CLOSED: messages that the peer sent and that never came */
     uint64_t rtt_ms;
 } ouro_event;
@@ -199,8 +200,8 @@ typedef struct ouro_link {
 } ouro_link;
 
 /*
- * Makes a link. `settings` and `memory` must stay; what `memory` points to belongs to the link. `seed` spreads
- * time-outs, and is no secret. A client gets its credential, a server NULL.
+ * Makes a link. `settings` and `memory` must stay; what `memory` points to belongs to the link.
+ * `seed` spreads time-outs, and is no secret. A client gets its credential, a server NULL.
  */
 OURO_CHECKED ouro_status ouro_link_init(ouro_link *link, const ouro_settings *settings,
                                         const ouro_memory *memory,
@@ -238,7 +239,8 @@ void ouro_link_set_room(ouro_link *link, size_t free, size_t capacity);
 OURO_CHECKED ouro_status ouro_link_send(ouro_link *link, uint64_t now_ms,
                                         const ouro_message *message, uint32_t *id);
 
-/* Takes back a message that was not sent yet: it fails. ERR_STATE when it was sent or is unknown. */
+/* Takes back a message that was not sent yet: it fails. ERR_STATE when it was sent or is unknown.
+ */
 OURO_CHECKED ouro_status ouro_link_withdraw(ouro_link *link, uint32_t id);
 
 /* Largest `len` that ouro_link_send takes now: the peer's max_body once known, less 8 with ONCE. */
@@ -265,8 +267,7 @@ void ouro_link_tick(ouro_link *link, uint64_t now_ms);
 
 /* The next packet to send; `out->len` 0 when there is none. */
 OURO_CHECKED ouro_status ouro_link_transmit(ouro_link *link, uint64_t now_ms,
-                                            uint8_t scratch[OURO_SCRATCH_SIZE],
-                                            ouro_datagram *out);
+                                            uint8_t scratch[OURO_SCRATCH_SIZE], ouro_datagram *out);
 
 /*
  * The same, for a PONG alone: for callers who read many packets before they transmit, after each.

@@ -46,8 +46,7 @@ OURO_CHECKED ouro_status ouro_session_secrets(const uint8_t session_ikm[32],
                                               uint8_t k_s2c[32]);
 
 /* K_ctl of a direction. */
-OURO_CHECKED ouro_status ouro_control_key(const uint8_t direction_key[32],
-                                          uint8_t control_key[32]);
+OURO_CHECKED ouro_status ouro_control_key(const uint8_t direction_key[32], uint8_t control_key[32]);
 
 /*
  * One step of both chains of a direction: on entry the chain keys are K_{n-1}, on return K_n, and

@@ -96,10 +96,10 @@ void ouro_device_init(ouro_device *device, const ouro_credential *credential);
 void ouro_server_forget(ouro_server *server, ouro_device *device);
 
 /*
- * Answers a HELLO of this device. `link` is the device's link, or NULL. `session_id` and `nonce` are
- * fresh random values; the id is not 0 and no link holds it (one that is pending here is refused
- * with ERR_ARGUMENT: draw again). On OK `welcome` is to be sent, after the credential was made
- * durable if `*moved`. A drop is silence.
+ * Answers a HELLO of this device. `link` is the device's link, or NULL. `session_id` and `nonce`
+ * are fresh random values; the id is not 0 and no link holds it (one that is pending here is
+ * refused with ERR_ARGUMENT: draw again). On OK `welcome` is to be sent, after the credential was
+ * made durable if `*moved`. A drop is silence.
  */
 OURO_CHECKED ouro_status ouro_server_hello(ouro_server *server, uint64_t now_ms,
                                            ouro_device *device, const ouro_link *link,

@@ -29,9 +29,9 @@ typedef struct ouro_prepared {
     ouro_aead aead;
     uint8_t secret[64];                       /* message_enc || message_scr */
     uint8_t stream[OURO_PREPARED_STREAM + 1]; /* one spare byte, which is read and not used */
-    uint16_t body_len; /* `stream` is for bodies of this length exactly */
-    bool keyed; /* the secret is there */
-    bool ready; /* the schedule and the keystream are there too */
+    uint16_t body_len;                        /* `stream` is for bodies of this length exactly */
+    bool keyed;                               /* the secret is there */
+    bool ready;                               /* the schedule and the keystream are there too */
 } ouro_prepared;
 
 /* ouro_tail.state: it is the head of an ouro_session. */
@@ -97,8 +97,8 @@ OURO_CHECKED ouro_status ouro_session_open(ouro_session *session, const ouro_hea
                                            uint8_t *packet, ouro_body *body);
 
 /* The same for a control packet. */
-OURO_CHECKED ouro_status ouro_tail_open(ouro_tail *tail, const ouro_header *header,
-                                        uint8_t *packet, ouro_body *body);
+OURO_CHECKED ouro_status ouro_tail_open(ouro_tail *tail, const ouro_header *header, uint8_t *packet,
+                                        ouro_body *body);
 
 /*
  * Makes the next message's keys ahead; `body_len` is the length that is expected (a message of

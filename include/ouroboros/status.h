@@ -17,15 +17,15 @@
 typedef enum ouro_status {
     OURO_OK = 0,
 
-    OURO_DROP_MALFORMED = -1,  /* a check of section 2, before any key was touched */
-    OURO_DROP_SESSION = -2,    /* no session of that id here */
-    OURO_DROP_AUTH = -3,       /* the tag does not verify */
-    OURO_DROP_REPLAY = -4,     /* a counter seen before, or below the window */
-    OURO_DROP_AHEAD = -5,      /* a message counter above the window */
-    OURO_DROP_DUPLICATE = -6,  /* a message that was opened before, tag and all */
-    OURO_DROP_BUSY = -7,       /* left unopened: the application's queue is full */
-    OURO_DROP_CLOSED = -8,     /* DATA after this side's own CLOSE, or for a session kept as a tail */
-    OURO_DROP_NONSENSE = -9,   /* authentic, but its body does not parse */
+    OURO_DROP_MALFORMED = -1, /* a check of section 2, before any key was touched */
+    OURO_DROP_SESSION = -2,   /* no session of that id here */
+    OURO_DROP_AUTH = -3,      /* the tag does not verify */
+    OURO_DROP_REPLAY = -4,    /* a counter seen before, or below the window */
+    OURO_DROP_AHEAD = -5,     /* a message counter above the window */
+    OURO_DROP_DUPLICATE = -6, /* a message that was opened before, tag and all */
+    OURO_DROP_BUSY = -7,      /* left unopened: the application's queue is full */
+    OURO_DROP_CLOSED = -8,   /* DATA after this side's own CLOSE, or for a session kept as a tail */
+    OURO_DROP_NONSENSE = -9, /* authentic, but its body does not parse */
     OURO_DROP_HANDSHAKE = -10, /* HELLO or WELCOME that nothing here waits for */
     OURO_DROP_EPOCH = -11,     /* HELLO of a spent epoch, or of one too far ahead */
     OURO_DROP_LIMIT = -12,     /* over a limit of the server: to come again later */

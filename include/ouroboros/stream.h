@@ -1,7 +1,8 @@
 /*
  * A link over a stream such as TCP (section 6, "In a stream"): settings.stream is set, the slots
- * are NULL, one session a stream. The caller reads bytes, cuts packets with ouro_stream_packet_size,
- * gives each to ouro_link_receive and ends the stream on any failure. A client sends HELLO first.
+ * are NULL, one session a stream. The caller reads bytes, cuts packets with
+ * ouro_stream_packet_size, gives each to ouro_link_receive and ends the stream on any failure. A
+ * client sends HELLO first.
  */
 #ifndef OUROBOROS_STREAM_H
 #define OUROBOROS_STREAM_H
