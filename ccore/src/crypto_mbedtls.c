@@ -1,6 +1,7 @@
 /* The one file that knows mbedTLS. Builds against 2.28 and 3.6. */
 #include "crypto.h"
 
+#include "bytes.h"
 #include "ouroboros/ratchet.h"
 #include <mbedtls/aes.h>
 #include <mbedtls/gcm.h>
@@ -152,27 +153,20 @@ ouro_status ouro_keystream_init(ouro_keystream *stream, const uint8_t key[32]) {
     return OURO_OK;
 }
 
+/* Whole blocks go straight to their place; the library's CTR mode would XOR them byte by byte. */
 ouro_status ouro_keystream_read(ouro_keystream *stream, size_t offset, uint8_t *out, size_t len) {
     uint8_t counter[16] = {0}, block[16];
-    size_t within = offset % 16;
-    uint32_t index = (uint32_t)(offset / 16);
-    counter[12] = (uint8_t)(index >> 24);
-    counter[13] = (uint8_t)(index >> 16);
-    counter[14] = (uint8_t)(index >> 8);
-    counter[15] = (uint8_t)index;
     int failed = 0;
-    if (within != 0) {
-        /* The library goes on inside a block when it is given that block and the place in it. */
-        failed = mbedtls_aes_crypt_ecb(aes_of(stream), MBEDTLS_AES_ENCRYPT, counter, block);
-        index++;
-        counter[12] = (uint8_t)(index >> 24);
-        counter[13] = (uint8_t)(index >> 16);
-        counter[14] = (uint8_t)(index >> 8);
-        counter[15] = (uint8_t)index;
+    for (size_t done = 0; done < len && !failed;) {
+        size_t within = (offset + done) % 16;
+        size_t count = len - done < 16 - within ? len - done : 16 - within;
+        uint8_t *to = count == 16 ? out + done : block;
+        store_u32(counter + 12, (uint32_t)((offset + done) / 16));
+        failed = mbedtls_aes_crypt_ecb(aes_of(stream), MBEDTLS_AES_ENCRYPT, counter, to);
+        if (count < 16)
+            memcpy(out + done, block + within, count);
+        done += count;
     }
-    memset(out, 0, len);
-    if (!failed)
-        failed = mbedtls_aes_crypt_ctr(aes_of(stream), len, &within, counter, block, out, out);
     ouro_erase(block, sizeof block);
     if (failed)
         ouro_erase(out, len);

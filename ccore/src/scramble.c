@@ -6,43 +6,64 @@
 #include "ouroboros/ratchet.h"
 #include "prepared.h"
 
-/* As many pairs are exchanged at once as a register has bytes. */
+/*
+ * As many pairs are exchanged at once as a register has bytes. Byte i of a rising word is p[i], of
+ * a falling one p[last - i]; written out so that compilers make one load or store of each.
+ */
+static uint32_t rising32(const uint8_t *p) {
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static void put_rising32(uint8_t *p, uint32_t w) {
+    p[0] = (uint8_t)w;
+    p[1] = (uint8_t)(w >> 8);
+    p[2] = (uint8_t)(w >> 16);
+    p[3] = (uint8_t)(w >> 24);
+}
+
 #if UINTPTR_MAX > 0xffffffffu
 typedef uint64_t word;
 #define EACH_BYTE UINT64_C(0x0101010101010101)
 #define BIT_OF_BYTE UINT64_C(0x8040201008040201)
+
+static word rising(const uint8_t *p) {
+    return rising32(p) | (word)rising32(p + 4) << 32;
+}
+
+static word falling(const uint8_t *p) {
+    return load_u64(p);
+}
+
+static void put_rising(uint8_t *p, word w) {
+    put_rising32(p, (uint32_t)w);
+    put_rising32(p + 4, (uint32_t)(w >> 32));
+}
+
+static void put_falling(uint8_t *p, word w) {
+    store_u64(p, w);
+}
 #else
 typedef uint32_t word;
 #define EACH_BYTE UINT32_C(0x01010101)
 #define BIT_OF_BYTE UINT32_C(0x08040201)
+
+static word rising(const uint8_t *p) {
+    return rising32(p);
+}
+
+static word falling(const uint8_t *p) {
+    return load_u32(p);
+}
+
+static void put_rising(uint8_t *p, word w) {
+    put_rising32(p, w);
+}
+
+static void put_falling(uint8_t *p, word w) {
+    store_u32(p, w);
+}
 #endif
 #define WORD_BYTES sizeof(word)
-
-/* Byte i of the word is p[i]. */
-static word load_rising(const uint8_t *p) {
-    word w = 0;
-    for (size_t i = 0; i < WORD_BYTES; i++)
-        w |= (word)p[i] << (8 * i);
-    return w;
-}
-
-static void store_rising(uint8_t *p, word w) {
-    for (size_t i = 0; i < WORD_BYTES; i++)
-        p[i] = (uint8_t)(w >> (8 * i));
-}
-
-/* Byte i of the word is p[WORD_BYTES - 1 - i]. */
-static word load_falling(const uint8_t *p) {
-    word w = 0;
-    for (size_t i = 0; i < WORD_BYTES; i++)
-        w |= (word)p[WORD_BYTES - 1 - i] << (8 * i);
-    return w;
-}
-
-static void store_falling(uint8_t *p, word w) {
-    for (size_t i = 0; i < WORD_BYTES; i++)
-        p[WORD_BYTES - 1 - i] = (uint8_t)(w >> (8 * i));
-}
 
 /* Byte i becomes 0xff where bit i is set, else 0. */
 static word spread(word bits) {
@@ -62,10 +83,10 @@ static size_t mirror(uint8_t *body, size_t lo, size_t end, const uint8_t *bits, 
         unsigned window = bits[k / 8] | ((unsigned)bits[k / 8 + 1] << 8);
         word mask = spread((window >> (k % 8)) & ((1u << WORD_BYTES) - 1));
         hi -= WORD_BYTES;
-        word a = load_rising(body + lo), b = load_falling(body + hi);
+        word a = rising(body + lo), b = falling(body + hi);
         word swap = (a ^ b) & mask;
-        store_rising(body + lo, a ^ swap);
-        store_falling(body + hi, b ^ swap);
+        put_rising(body + lo, a ^ swap);
+        put_falling(body + hi, b ^ swap);
         lo += WORD_BYTES;
     }
     for (; pairs > 0; pairs--, k++) {
