@@ -1,4 +1,4 @@
-/* Packets out, in this order: PONG, HELLO, what is sent again, new messages, PING, ACK, CLOSE. */
+/* Packets out: PONG, a GAP, HELLO, what is sent again, new messages, PING, ACK, CLOSE. */
 #include "bytes.h"
 #include "link_internal.h"
 #include <string.h>
@@ -38,7 +38,7 @@ static void paid(ouro_link *link, ouro_tail *tail, uint64_t now) {
 }
 
 static bool owes(const ouro_link *link, const ouro_tail *tail, uint64_t now) {
-    if (tail->state & (TAIL_OWES | TAIL_GAP | TAIL_OPEN_DUE))
+    if (tail->state & (TAIL_OWES | TAIL_OPEN_DUE))
         return true;
     return (tail->state & TAIL_OWES_AGAIN) &&
            (link->duplicate_ms == 0 || now - link->duplicate_ms >= DUPLICATE_PERIOD_MS);
@@ -136,13 +136,21 @@ static ouro_status acknowledge(ouro_link *link, ouro_tail *tail, uint64_t now, u
     bool hole = (tail->state & TAIL_GAP) != 0;
     if (!ouro_tail_ack_block(tail, &block)) {
         /* Nothing was handed on yet, so there is no block to send (section 2). */
-        tail->state &= (uint16_t) ~(TAIL_GAP | TAIL_OPEN_DUE | TAIL_OWES_AGAIN);
+        tail->state &= (uint16_t) ~(TAIL_OPEN_DUE | TAIL_OWES_AGAIN);
         return OURO_OK;
     }
     ouro_status status = hole ? control(link, tail, now, OURO_NACK, true, &gap, 1, to, scratch, out)
                               : control(link, tail, now, OURO_ACK, true, NULL, 0, to, scratch, out);
     paid(link, tail, now);
     return status;
+}
+
+/* A hole is told before anything else goes out, and in a packet of its own: it is the early one. */
+static ouro_status tell_gaps(ouro_link *link, uint64_t now, uint8_t *scratch, ouro_datagram *out) {
+    for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
+        if ((link->live[i]->state & TAIL_GAP) && link->live[i]->done_next > 0)
+            return acknowledge(link, link->live[i], now, scratch, out);
+    return OURO_OK;
 }
 
 static ouro_status busy(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t *scratch,
@@ -339,6 +347,9 @@ ouro_status ouro_link_transmit(ouro_link *link, uint64_t now, uint8_t scratch[OU
     ouro_status status = OURO_OK;
     while ((link->flags & LINK_PONG_DUE) && status == OURO_OK && out->len == 0)
         status = pong(link, now, scratch, out);
+    if (status != OURO_OK || out->len > 0)
+        return status;
+    status = tell_gaps(link, now, scratch, out);
     if (status != OURO_OK || out->len > 0)
         return status;
     if (ouro_client_transmit(link, now, out) || again(link, now, out))
