@@ -1,0 +1,27 @@
+internal import COuroboros
+
+/// What a server keeps of a device between its handshakes.
+public final class AcceptedDevice {
+    let raw: UnsafeMutablePointer<ouro_device>
+    private let acceptor: Acceptor
+
+    public init(_ credential: Credential, acceptor: Acceptor) {
+        self.acceptor = acceptor
+        raw = .allocate(capacity: 1)
+        raw.initialize(to: ouro_device())
+        credential.withEngineForm { ouro_device_init(raw, $0) }
+    }
+
+    deinit {
+        ouro_server_forget(acceptor.raw, raw)
+        ouro_erase(raw, MemoryLayout<ouro_device>.size)
+        raw.deallocate()
+    }
+
+    /// As it stands now: an evolving one moves.
+    public var credential: Credential {
+        withUnsafePointer(to: &raw.pointee.credential) { Credential($0) }
+    }
+
+    public var hasPendingSessions: Bool { raw.pointee.pending != nil }
+}

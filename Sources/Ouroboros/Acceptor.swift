@@ -1,0 +1,169 @@
+internal import COuroboros
+
+/// A server's handshakes: what stands between a HELLO and a confirmed session.
+///
+/// The caller keeps the registry of devices and the table of links by session id. Like ``Link`` it belongs to
+/// one thread or event loop.
+public final class Acceptor {
+    public struct Configuration: Sendable, Hashable {
+        /// As the links of the server have it.
+        public var reach = 32
+        public var maxBody = Int(OURO_MAX_BODY)
+        public var isStream = false
+        /// Sessions that wait for their first packet, of all devices.
+        public var pendingSessions = 256
+        /// Devices whose later epochs are kept at hand for a minute, 32 KiB each; 0 allows one epoch ahead.
+        public var devicesAhead = Int(OURO_AHEAD_DEVICES)
+
+        public init() {}
+    }
+
+    /// The answer to a HELLO.
+    public enum Answer {
+        /// To be sent back; when the credential moved, after it was made durable.
+        case welcome([UInt8], moved: Credential?)
+        case dropped(DropReason)
+    }
+
+    /// What became of the first packet of a pending session.
+    public enum Confirmation {
+        /// The link has the session now. When the credential moved, make it durable, then call
+        /// ``Link/epochSaved()``.
+        case confirmed(moved: Credential?)
+        case dropped(DropReason)
+    }
+
+    let raw: UnsafeMutablePointer<ouro_server>
+    private let settings: UnsafeMutablePointer<ouro_server_settings>
+    private let pending: UnsafeMutableBufferPointer<ouro_pending>
+    private let ahead: UnsafeMutableBufferPointer<ouro_ahead>
+
+    public init(configuration: Configuration, now: UInt64) throws {
+        try LinkConfiguration.check(configuration.pendingSessions, in: 1...65_535, "pendingSessions")
+        try LinkConfiguration.check(configuration.devicesAhead, in: 0...1024, "devicesAhead")
+        settings = .allocate(capacity: 1)
+        settings.initialize(to: ouro_server_settings())
+        settings.pointee.reach = UInt8(clamping: configuration.reach)
+        settings.pointee.max_body = UInt16(clamping: configuration.maxBody)
+        settings.pointee.stream = configuration.isStream
+        pending = Self.zeroed(configuration.pendingSessions)
+        // The engine writes the epochs ahead before it reads them: they stay untouched until a device needs them.
+        ahead = .allocate(capacity: configuration.devicesAhead)
+        for index in ahead.indices {
+            Self.zeroHead(of: ahead, index)
+        }
+        raw = .allocate(capacity: 1)
+        raw.initialize(to: ouro_server())
+        let key = SecretKey.random()
+        let status = key.withUnsafeBytes { key in
+            ouro_server_init(
+                raw, settings, pending.baseAddress, pending.count,
+                ahead.isEmpty ? nil : ahead.baseAddress, ahead.count, key.octets, now)
+        }
+        try OuroborosError.check(status, "making a server")
+    }
+
+    deinit {
+        ouro_server_erase(raw)
+        ouro_erase(pending.baseAddress, pending.count * MemoryLayout<ouro_pending>.stride)
+        raw.deallocate()
+        pending.deallocate()
+        ahead.deallocate()
+        settings.deallocate()
+    }
+
+    private static func zeroed<Element>(_ count: Int) -> UnsafeMutableBufferPointer<Element> {
+        let buffer = UnsafeMutableBufferPointer<Element>.allocate(capacity: count)
+        UnsafeMutableRawBufferPointer(buffer).initializeMemory(as: UInt8.self, repeating: 0)
+        return buffer
+    }
+
+    private static func zeroHead(of ahead: UnsafeMutableBufferPointer<ouro_ahead>, _ index: Int) {
+        let head = MemoryLayout<ouro_ahead>.offset(of: \.auth) ?? MemoryLayout<ouro_ahead>.size
+        let record = UnsafeMutableRawBufferPointer(
+            UnsafeMutableBufferPointer(rebasing: ahead[index..<index + 1]))
+        record.prefix(head).initialize()
+    }
+
+    /// Answers a HELLO of the device. `isTaken` says whether a link holds a session id already.
+    public func answer(
+        hello packet: UnsafeRawBufferPointer, of device: AcceptedDevice, link: Link?, now: UInt64,
+        isTaken: (UInt32) -> Bool
+    ) throws -> Answer {
+        var welcome = [UInt8](repeating: 0, count: Int(OURO_WELCOME_SIZE))
+        var moved = false
+        // A pending session may hold the id that was drawn, once in millions of handshakes.
+        for _ in 0..<8 {
+            let status = withUnsafeTemporaryAllocation(
+                byteCount: Int(OURO_NONCE_SIZE), alignment: 1
+            ) { nonce in
+                Randomness.fill(nonce)
+                return ouro_server_hello(
+                    raw, now, device.raw, link?.raw, packet.octets, packet.count, freshID(isTaken),
+                    nonce.octets, &welcome, &moved)
+            }
+            if status == OURO_OK {
+                return .welcome(welcome, moved: moved ? device.credential : nil)
+            }
+            if let reason = DropReason(status) {
+                return .dropped(reason)
+            }
+            guard status == OURO_ERR_ARGUMENT else {
+                throw OuroborosError(status, "answering a HELLO")
+            }
+        }
+        throw OuroborosError(.engine, "answering a HELLO: no session id is free")
+    }
+
+    private func freshID(_ isTaken: (UInt32) -> Bool) -> UInt32 {
+        while true {
+            let id = UInt32.random(in: 1...UInt32.max)
+            if !isTaken(id) {
+                return id
+            }
+        }
+    }
+
+    /// The device of a pending session, or nil.
+    public func device(ofPending sessionID: UInt32) -> DeviceID? {
+        guard let device = ouro_server_pending(raw, sessionID)?.pointee.device else { return nil }
+        return withUnsafeBytes(of: device.pointee.credential.device_id) { try? DeviceID($0) }
+    }
+
+    /// Opens the first packet of a pending session, in place, and gives the session to the device's link,
+    /// which `link` finds or makes once the packet is known to be authentic.
+    public func confirm(
+        sessionID: UInt32, packet: UnsafeMutableRawBufferPointer, from source: PeerAddress,
+        device: AcceptedDevice, now: UInt64, link: () throws -> Link
+    ) throws -> Confirmation {
+        guard let pending = ouro_server_pending(raw, sessionID) else {
+            return .dropped(.unknownSession)
+        }
+        var opened = ouro_opened()
+        let status = ouro_server_open(raw, now, pending, packet.octets, packet.count, &opened)
+        if let reason = DropReason(status) {
+            return .dropped(reason)
+        }
+        try OuroborosError.check(status, "opening the first packet of a session")
+        var moved = false
+        var address = source.raw
+        try OuroborosError.check(
+            ouro_server_adopt(raw, now, pending, try link().raw, &address, &opened, &moved),
+            "confirming a session")
+        return .confirmed(moved: moved ? device.credential : nil)
+    }
+
+    /// Ends the pending sessions that are too old; gives when to be called next, or nil.
+    public func tick(now: UInt64) -> UInt64? {
+        let next = ouro_server_tick(raw, now)
+        return next == .max ? nil : next
+    }
+
+    public var pendingCount: Int { raw.pointee.pending_used }
+}
+
+extension Slice where Base == UnsafeMutableRawBufferPointer {
+    fileprivate func initialize() {
+        UnsafeMutableRawBufferPointer(rebasing: self).initializeMemory(as: UInt8.self, repeating: 0)
+    }
+}

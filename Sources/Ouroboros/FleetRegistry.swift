@@ -1,0 +1,25 @@
+/// The devices of a fleet, whose root keys all come from one key: it needs no list. Their credentials are fixed.
+public struct FleetRegistry: DeviceRegistry {
+    private let fleetKey: SecretKey
+    private let others: (any DeviceRegistry)?
+
+    /// Devices that `others` knows are taken from there.
+    public init(fleetKey: SecretKey, others: (any DeviceRegistry)? = nil) {
+        self.fleetKey = fleetKey
+        self.others = others
+    }
+
+    public func credential(of device: DeviceID) throws -> Credential? {
+        if let credential = try others?.credential(of: device) {
+            return credential
+        }
+        return try .fixed(device: device, fleetKey: fleetKey)
+    }
+
+    public func advance(to credential: Credential) throws {
+        guard let others else {
+            throw OuroborosError(.invalidConfiguration, "the credentials of a fleet do not evolve")
+        }
+        try others.advance(to: credential)
+    }
+}

@@ -1,0 +1,81 @@
+internal import COuroboros
+
+/// The settings of a link and the memory that it takes. Times are milliseconds.
+public struct LinkConfiguration: Sendable, Hashable {
+    /// How many message counters ahead this side can receive: 4 to 64.
+    public var reach: Int
+    /// The largest body that this side takes: 64 to 1200.
+    public var maxBody: Int
+    /// Full sessions that are held at once: a client 1 to 3, a server 2.
+    public var sessions: Int
+    /// A client with fewer than 3 sessions keeps older ones as tails, which send but take no new message.
+    public var tails: Int
+    /// Places for messages that wait or are in flight, when the link has a pool of its own.
+    public var places: Int
+    /// Places of a shared pool that this link may hold at once; 0 is all.
+    public var placeLimit: Int = 0
+    /// One session over a stream instead of datagrams.
+    public var isStream = false
+    /// Makes the next message's keys ahead, in idle time.
+    public var preparesMessages = false
+    /// A PING after so long a silence; nil is off, 25,000 is usual.
+    public var keepAlive: UInt32?
+    /// The time-out while there is no sample.
+    public var firstTimeout: UInt32 = 2000
+    /// How long an unreliable message may wait to be sent.
+    public var unreliableTimeToLive: UInt32 = 2000
+    /// The age at which a session is replaced.
+    public var rekeyAge: UInt64 = 86_400_000
+    /// The number of packets after which it is; nil is the protocol's own limit.
+    public var rekeyPackets: UInt64?
+    /// A server's: the silence after which a session ends.
+    public var idleTimeout: UInt64 = 604_800_000
+
+    /// A client's usual settings.
+    public static let client = LinkConfiguration(reach: 64, sessions: 3, tails: 0, places: 64)
+    /// A server's usual settings, for each device.
+    public static let server = LinkConfiguration(reach: 32, sessions: 2, tails: 0, places: 0)
+
+    init(reach: Int, sessions: Int, tails: Int, places: Int) {
+        self.reach = reach
+        maxBody = Int(OURO_MAX_BODY)
+        self.sessions = sessions
+        self.tails = tails
+        self.places = places
+    }
+
+    func check() throws(OuroborosError) {
+        try Self.check(reach, in: Int(OURO_MIN_REACH)...Int(OURO_MAX_REACH), "reach")
+        try Self.check(maxBody, in: Int(OURO_MIN_MAX_BODY)...Int(OURO_MAX_BODY), "maxBody")
+        try Self.check(sessions, in: 1...Int(OURO_MAX_SESSIONS), "sessions")
+        try Self.check(tails, in: 0...Int(OURO_MAX_SESSIONS) - 1, "tails")
+        try Self.check(places, in: 0...65_535, "places")
+        try Self.check(placeLimit, in: 0...65_535, "placeLimit")
+    }
+
+    static func check(
+        _ value: Int, in range: ClosedRange<Int>, _ name: String
+    ) throws(OuroborosError) {
+        guard range.contains(value) else {
+            throw OuroborosError(
+                .invalidConfiguration,
+                "\(name) is \(range.lowerBound) to \(range.upperBound), not \(value)")
+        }
+    }
+
+    func engineSettings(role: ouro_role) -> ouro_settings {
+        var settings = ouro_settings()
+        settings.role = UInt8(role.rawValue)
+        settings.reach = UInt8(reach)
+        settings.max_body = UInt16(maxBody)
+        settings.stream = isStream
+        settings.place_limit = UInt16(placeLimit)
+        settings.keep_alive_ms = keepAlive ?? 0
+        settings.first_timeout_ms = firstTimeout
+        settings.unreliable_ttl_ms = unreliableTimeToLive
+        settings.rekey_age_ms = rekeyAge
+        settings.rekey_packets = rekeyPackets ?? 0
+        settings.idle_ms = idleTimeout
+        return settings
+    }
+}

@@ -1,0 +1,78 @@
+internal import COuroboros
+
+/// What went wrong, where, and what to do. It never holds key bytes or payloads.
+public struct OuroborosError: Error, Sendable, Hashable {
+    public struct Code: Sendable, Hashable, CustomStringConvertible {
+        private enum Kind: String {
+            case invalidKey, invalidDeviceID, invalidConfiguration, invalidAddress
+            case tooLarge, failed, unknown, closed, unreachable, notConnected
+            case wrongState, noPlace, engine, damaged, storage, transport
+        }
+
+        private let kind: Kind
+
+        private init(_ kind: Kind) {
+            self.kind = kind
+        }
+
+        public var description: String { kind.rawValue }
+
+        public static let invalidKey = Code(.invalidKey)
+        public static let invalidDeviceID = Code(.invalidDeviceID)
+        public static let invalidConfiguration = Code(.invalidConfiguration)
+        public static let invalidAddress = Code(.invalidAddress)
+        /// A message above the largest that the other side takes.
+        public static let tooLarge = Code(.tooLarge)
+        /// A message that was never sent.
+        public static let failed = Code(.failed)
+        /// A message that was sent and may have arrived.
+        public static let unknown = Code(.unknown)
+        public static let closed = Code(.closed)
+        /// No answer within the give-up time.
+        public static let unreachable = Code(.unreachable)
+        /// At a server: the device has no session now.
+        public static let notConnected = Code(.notConnected)
+        public static let wrongState = Code(.wrongState)
+        public static let noPlace = Code(.noPlace)
+        /// The engine's crypto library failed.
+        public static let engine = Code(.engine)
+        /// A saved session that cannot be used.
+        public static let damaged = Code(.damaged)
+        public static let storage = Code(.storage)
+        public static let transport = Code(.transport)
+    }
+
+    public let code: Code
+    public let message: String
+
+    public init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+}
+
+extension OuroborosError: CustomStringConvertible {
+    public var description: String { message }
+}
+
+extension OuroborosError {
+    static func check(_ status: ouro_status, _ activity: @autoclosure () -> String) throws(OuroborosError) {
+        if status != OURO_OK {
+            throw OuroborosError(status, activity())
+        }
+    }
+
+    init(_ status: ouro_status, _ activity: String) {
+        let code: Code =
+            switch status {
+            case OURO_ERR_ARGUMENT: .invalidConfiguration
+            case OURO_ERR_STATE: .wrongState
+            case OURO_ERR_TOO_LARGE: .tooLarge
+            case OURO_ERR_NO_PLACE: .noPlace
+            case OURO_ERR_DAMAGED: .damaged
+            case OURO_END_CLOSED, OURO_END_LIMIT, OURO_END_STREAM: .closed
+            default: .engine
+            }
+        self.init(code, "\(activity): \(String(cString: ouro_status_name(status)))")
+    }
+}

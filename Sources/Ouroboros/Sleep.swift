@@ -1,0 +1,58 @@
+internal import COuroboros
+
+/// A session that sleeps. It holds keys, is erased when it goes away, and can be restored once.
+///
+/// Keep it where an old copy cannot come back, and make the copy void, durably, before it is restored.
+public struct SavedSession: Sendable {
+    private let secret: SecretBytes
+
+    init(count: Int, _ fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
+        secret = try SecretBytes(count: count, fill)
+    }
+
+    /// A session from the bytes that ``withUnsafeBytes(_:)`` gave; the caller's own are the caller's to erase.
+    public init(_ bytes: some Collection<UInt8>) {
+        self.init(count: bytes.count) { $0.copyBytes(from: bytes) }
+    }
+
+    public func withUnsafeBytes<Result>(
+        _ body: (UnsafeRawBufferPointer) throws -> Result
+    ) rethrows -> Result {
+        try secret.withUnsafeBytes(body)
+    }
+
+    var count: Int { secret.count }
+}
+
+extension SavedSession: CustomStringConvertible, CustomReflectable {
+    public var description: String { "redacted" }
+    public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+extension Link {
+    /// True if the session is quiet enough to be saved.
+    public var isQuiet: Bool { ouro_link_is_quiet(raw) }
+
+    /// Takes the session out of the link, which sends and takes nothing until it is restored or connected.
+    public func save(now: UInt64) throws -> SavedSession {
+        let reach = Int(raw.pointee.settings.pointee.reach)
+        // As OURO_SAVED_SIZE has it; Swift does not see a macro with an argument.
+        let capacity = 512 + 136 * reach
+        return try withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { buffer in
+            defer { ouro_erase(buffer.baseAddress, buffer.count) }
+            var length = 0
+            try OuroborosError.check(
+                ouro_link_save(raw, now, buffer.octets, buffer.count, &length), "saving a session")
+            return SavedSession(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<length]))
+        }
+    }
+
+    /// Goes on with a saved session. `slept` is the time since it was saved, 0 if that is not known.
+    public func restore(_ saved: SavedSession, slept: UInt64, now: UInt64) throws {
+        try withUnsafeTemporaryAllocation(byteCount: saved.count, alignment: 8) { copy in
+            saved.withUnsafeBytes { copy.copyMemory(from: $0) }
+            try OuroborosError.check(
+                ouro_link_restore(raw, now, slept, copy.octets, copy.count), "restoring a session")
+        }
+    }
+}

@@ -1,0 +1,149 @@
+import Logging
+import NIOCore
+import Ouroboros
+import OuroborosNIO
+import OuroborosStore
+import ServiceLifecycle
+import Synchronization
+
+/// The gateway at work: from the server to standard output.
+struct GatewayService: Service {
+    let server: OuroborosServer
+    let store: GatewayStore?
+    let echo: Bool
+    let logger: Logger
+
+    /// Echoes that are under way; more are left out, so that devices that do not take them cost no memory.
+    private static let mostEchoes = 4096
+
+    func run() async throws {
+        let address = server.localAddress
+        logger.info("listening on \(address.ipAddress ?? "?") port \(address.port ?? 0)")
+        let (server, logger) = (server, logger)
+        do {
+            try await withGracefulShutdownHandler {
+                try await work()
+            } onGracefulShutdown: {
+                logger.info("shutting down")
+                Task { await server.close() }
+            }
+        } catch {
+            // What is not written is not confirmed: the devices keep it.
+            await server.close()
+            throw error
+        }
+        await server.close()
+        try store?.erasePastKeys()
+        logger.info("stopped")
+    }
+
+    private func work() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await logEvents() }
+            group.addTask { try await maintain() }
+            try await printMessages()
+            group.cancelAll()
+        }
+    }
+
+    private func printMessages() async throws {
+        try await withThrowingDiscardingTaskGroup { echoes in
+            let underWay = EchoCount()
+            for await batch in server.batches {
+                let time = WallClock.now()
+                try Output.write(batch.messages.flatMap { Self.line(for: $0, time: time) })
+                batch.confirm()
+                guard echo else { continue }
+                for received in batch.messages {
+                    guard underWay.begin(limit: Self.mostEchoes) else {
+                        logger.warning("too many echoes are under way: one is left out")
+                        continue
+                    }
+                    let pending = server.post(received.payload, to: received.device)
+                    echoes.addTask {
+                        defer { underWay.end() }
+                        do {
+                            try await pending.delivered()
+                        } catch {
+                            logger.debug("an echo: \(error)", metadata: ["device": "\(received.device)"])
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private static func line(for received: ReceivedMessage, time: String) -> [UInt8] {
+        var line = JSONLine()
+        line.add("time", time)
+        line.add("device", received.device.description)
+        line.add("session", received.message.sessionID)
+        line.add("counter", received.message.counter)
+        if let position = received.message.position {
+            line.add("box", position.box)
+            line.add("seq", position.sequence)
+        }
+        if let text = String(validating: received.payload, as: UTF8.self) {
+            line.add("text", text)
+        } else {
+            line.add("base64", Base64.string(of: received.payload))
+        }
+        return line.finished() + [UInt8(ascii: "\n")]
+    }
+
+    private func logEvents() async {
+        for await event in server.events {
+            switch event {
+            case .connected(let device, let session):
+                logger.info("connected", metadata: ["device": "\(device)", "session": "\(session)"])
+            case .disconnected(let device):
+                logger.info("disconnected", metadata: ["device": "\(device)"])
+            case .closed(let device, let reason, _, let missing):
+                logger.debug(
+                    "session closed",
+                    metadata: ["device": "\(device)", "reason": "\(reason)", "missing": "\(missing)"])
+            case .silent(let device):
+                logger.info("does not answer", metadata: ["device": "\(device)"])
+            case .heardAgain(let device):
+                logger.info("answers again", metadata: ["device": "\(device)"])
+            }
+        }
+    }
+
+    /// Follows what other processes do to the store, and erases keys that were left.
+    private func maintain() async throws {
+        guard let store else { return }
+        var token = try store.changeToken()
+        for turn in 1... {
+            guard (try? await Task.sleep(for: .seconds(1))) != nil else { return }
+            do {
+                let newToken = try store.changeToken()
+                if newToken != token {
+                    token = newToken
+                    try await server.dropUnknownDevices()
+                }
+                if turn % 10 == 0 {
+                    try store.erasePastKeys()
+                }
+            } catch {
+                logger.error("the store: \(error)")
+            }
+        }
+    }
+}
+
+private final class EchoCount: Sendable {
+    private let count = Mutex(0)
+
+    func begin(limit: Int) -> Bool {
+        count.withLock { count in
+            guard count < limit else { return false }
+            count += 1
+            return true
+        }
+    }
+
+    func end() {
+        count.withLock { $0 -= 1 }
+    }
+}

@@ -1,0 +1,60 @@
+import ArgumentParser
+import Ouroboros
+import OuroborosStore
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Keys come from files and the environment, never from the command line, which others can read.
+enum KeyFiles {
+    static func read(_ path: String) throws -> SecretKey {
+        let bytes = try PrivateFile.read(path, atMost: 256)
+        do {
+            return try SecretKey(hex: bytes)
+        } catch let error as OuroborosError {
+            throw OuroborosError(error.code, "“\(path)”: \(error.message)")
+        }
+    }
+
+    static func environment(_ name: String) throws -> SecretKey {
+        guard let value = getenv(name) else {
+            throw OuroborosError(.invalidKey, "the environment has no variable \(name)")
+        }
+        do {
+            return try SecretKey(hex: Array(String(cString: value).utf8))
+        } catch let error as OuroborosError {
+            throw OuroborosError(error.code, "the variable \(name): \(error.message)")
+        }
+    }
+
+    static func hex(_ key: SecretKey) -> [UInt8] {
+        let digits = Array("0123456789abcdef".utf8)
+        return key.withUnsafeBytes { $0.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] } }
+    }
+}
+
+struct RootKeyOptions: ParsableArguments {
+    @Option(help: "A file with the device's root key, 64 hexadecimal digits, readable by its owner alone.")
+    var rootKeyFile: String?
+
+    @Option(help: "The environment variable that holds the root key.")
+    var rootKeyEnv: String?
+
+    func rootKey() throws -> RootKey {
+        switch (rootKeyFile, rootKeyEnv) {
+        case (let path?, nil): return try KeyFiles.read(path)
+        case (nil, let name?): return try KeyFiles.environment(name)
+        case (nil, nil):
+            throw OuroborosError(
+                .invalidConfiguration, "the root key is missing: give --root-key-file or --root-key-env")
+        case (_?, _?):
+            throw OuroborosError(
+                .invalidConfiguration, "give one of --root-key-file and --root-key-env, not both")
+        }
+    }
+}

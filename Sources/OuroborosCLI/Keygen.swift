@@ -1,0 +1,39 @@
+import ArgumentParser
+import Ouroboros
+import OuroborosStore
+
+struct Keygen: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Makes a key, for one device or for a fleet.",
+        discussion: """
+            The key is 32 bytes from the system's random source, written as 64 hexadecimal digits. A file is \
+            readable by its owner alone and is never overwritten. With --fleet-key-file and --device the root \
+            key of a device of that fleet is derived instead.
+            """)
+
+    @Option(help: "The file to write; without it the key is printed.")
+    var out: String?
+
+    @Option(help: "A file with the fleet's key.")
+    var fleetKeyFile: String?
+
+    @Option(help: "The device of the fleet, 16 hexadecimal digits.")
+    var device: String?
+
+    func run() throws {
+        let key: SecretKey
+        switch (fleetKeyFile, device) {
+        case (nil, nil): key = .random()
+        case (let path?, let device?):
+            key = try KeyFiles.read(path).rootKey(of: DeviceID(hex: device))
+        default:
+            throw OuroborosError(.invalidConfiguration, "--fleet-key-file and --device go together")
+        }
+        let line = KeyFiles.hex(key) + [UInt8(ascii: "\n")]
+        if let out {
+            try PrivateFile.write(line, toNew: out)
+        } else {
+            try Output.write(line)
+        }
+    }
+}

@@ -1,0 +1,67 @@
+import NIOPosix
+import Ouroboros
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// The lines of standard input. Of a line that no message can hold only the start is kept.
+struct LineReader {
+    struct Line {
+        var bytes: [UInt8] = []
+        /// How long it is, kept or not.
+        var count = 0
+    }
+
+    private static let longestKept = 4096
+
+    private var line = Line()
+    private var chunk: ArraySlice<UInt8> = []
+    private var isAtEnd = false
+
+    /// The next line; nil at the end.
+    mutating func next() async throws -> Line? {
+        while true {
+            while let byte = chunk.popFirst() {
+                if byte == UInt8(ascii: "\n") {
+                    defer { line = Line() }
+                    return line
+                }
+                line.count += 1
+                if line.count <= Self.longestKept {
+                    line.bytes.append(byte)
+                }
+            }
+            if isAtEnd {
+                guard line.count > 0 else { return nil }
+                defer { line = Line() }
+                return line
+            }
+            chunk = try await Self.read()[...]
+            isAtEnd = chunk.isEmpty
+        }
+    }
+
+    /// Reading blocks, so it has a thread of its own.
+    private static func read() async throws -> [UInt8] {
+        try await NIOThreadPool.singleton.runIfActive {
+            try [UInt8](unsafeUninitializedCapacity: 65_536) { buffer, count in
+                let got = systemRead(STDIN_FILENO, buffer.baseAddress, buffer.count)
+                guard got >= 0 || errno == EINTR else {
+                    throw OuroborosError(
+                        .transport, "cannot read standard input: \(String(cString: strerror(errno)))")
+                }
+                count = max(0, got)
+            }
+        }
+    }
+}
+
+// The method has the system call's name.
+private func systemRead(_ file: Int32, _ buffer: UnsafeMutablePointer<UInt8>?, _ count: Int) -> Int {
+    read(file, buffer, count)
+}

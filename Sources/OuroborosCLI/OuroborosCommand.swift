@@ -1,0 +1,42 @@
+import ArgumentParser
+import Ouroboros
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+struct OuroborosCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ouroboros",
+        abstract: "A secure channel between sensors and their gateway, from symmetric keys alone.",
+        subcommands: [
+            Keygen.self, DeviceCommand.self, Gateway.self, Send.self, Sensor.self, Ping.self,
+        ])
+}
+
+@main
+enum Main {
+    static func main() async {
+        // A reader that went away is an error of the write, not the end of the process.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try OuroborosCommand.parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch let error as OuroborosError {
+            Output.complain(error.message)
+            exit(1)
+        } catch is CancellationError {
+            exit(130)
+        } catch {
+            OuroborosCommand.exit(withError: error)
+        }
+    }
+}

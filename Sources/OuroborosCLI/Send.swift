@@ -1,0 +1,110 @@
+import ArgumentParser
+import Ouroboros
+import OuroborosNIO
+
+struct Send: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Sends each line of standard input, or one message, reliably.",
+        discussion: "The exit status is 0 only if all were delivered; a summary is on standard error.")
+
+    @OptionGroup var client: ClientOptions
+
+    @Option(help: "The message; without it each line of standard input is one.")
+    var message: String?
+
+    func run() async throws {
+        let identity = try client.identity()
+        let server = try await identity.server.resolve()
+        let outcome = try await OuroborosClient.withConnection(
+            to: server, credential: identity.credential, store: identity.store,
+            configuration: identity.configuration
+        ) { connection in
+            await sendAll(over: connection)
+        }
+        Output.note("ouroboros: \(outcome.summary)")
+        if let problem = outcome.problem {
+            throw problem
+        }
+    }
+
+    private func sendAll(over connection: OuroborosConnection) async -> SendOutcome {
+        let progress = SendProgress()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { for await _ in connection.messages {} }
+            group.addTask { await watch(connection, progress) }
+            await submitAll(to: connection, progress)
+            group.cancelAll()
+        }
+        return progress.outcome
+    }
+
+    /// Returns when every message has an outcome, or when the gateway is given up.
+    private func submitAll(to connection: OuroborosConnection, _ progress: SendProgress) async {
+        await withTaskGroup(of: Void.self) { group in
+            do {
+                if let message {
+                    await submit(Array(message.utf8), to: connection, progress, &group)
+                } else {
+                    var lines = LineReader()
+                    while !progress.isAborted, let line = try await lines.next() {
+                        if line.count > line.bytes.count {
+                            progress.refused(.tooLarge(line.count, limit: connection.maximumMessage))
+                        } else {
+                            await submit(line.bytes, to: connection, progress, &group)
+                        }
+                    }
+                }
+            } catch {
+                progress.stopped(error)
+            }
+            await group.waitForAll()
+        }
+    }
+
+    private func submit(
+        _ payload: [UInt8], to connection: OuroborosConnection, _ progress: SendProgress,
+        _ group: inout TaskGroup<Void>
+    ) async {
+        progress.begin()
+        do {
+            let pending = try await connection.enqueue(payload)
+            group.addTask {
+                do {
+                    try await pending.delivered()
+                    progress.delivered()
+                } catch {
+                    progress.ended(error)
+                }
+            }
+        } catch {
+            progress.ended(error)
+        }
+    }
+
+    /// Ends the connection when the gateway does not answer any more.
+    private func watch(_ connection: OuroborosConnection, _ progress: SendProgress) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for await state in connection.stateChanges where state == .unreachable {
+                    progress.abort(unreachable("45 seconds or more"))
+                    await connection.closeAtOnce()
+                }
+            }
+            if let timeout = client.timeout?.duration {
+                group.addTask {
+                    while (try? await Task.sleep(for: .milliseconds(50))) != nil {
+                        if progress.isStalled(for: timeout) {
+                            progress.abort(unreachable("\(timeout)"))
+                            await connection.closeAtOnce()
+                            return
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private func unreachable(_ time: String) -> OuroborosError {
+        OuroborosError(.unreachable, "\(client.to) has stopped answering: nothing came within \(time)")
+    }
+}

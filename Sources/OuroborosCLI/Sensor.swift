@@ -1,0 +1,53 @@
+import ArgumentParser
+import Logging
+import Ouroboros
+import OuroborosNIO
+import ServiceLifecycle
+
+struct Sensor: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Reads a real source on a timer and sends the readings.",
+        discussion: """
+            The source is a thermal zone of the kernel's when there is one, else load and memory; or what a command \
+            prints. SIGINT and SIGTERM end it, after what is under way was sent.
+            """)
+
+    @OptionGroup var client: ClientOptions
+
+    @Option(help: "The time between two readings.")
+    var interval = TimeArgument(.seconds(10))
+
+    @Option(help: "How many readings; without it, until it is stopped.")
+    var count: Int?
+
+    @Option(help: "A shell command whose output is the reading.")
+    var command: String?
+
+    func run() async throws {
+        if let count, count < 1 {
+            throw OuroborosError(.invalidConfiguration, "--count is at least 1, not \(count)")
+        }
+        let identity = try client.identity()
+        let server = try await identity.server.resolve()
+        let source = command.map(SensorSource.command) ?? .automatic()
+        // A source that cannot be read is told before anything is sent.
+        _ = try await source.read()
+        let connection = try await OuroborosClient.connect(
+            to: server, credential: identity.credential, store: identity.store,
+            configuration: identity.configuration)
+        let service = SensorService(
+            connection: connection, source: source, interval: interval.duration, count: count,
+            logger: client.log.logger("ouroboros.sensor"))
+        var quiet = Logger(label: "ouroboros.lifecycle") { StreamLogHandler.standardError(label: $0) }
+        quiet.logLevel = .critical
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [
+                    .init(
+                        service: service, successTerminationBehavior: .gracefullyShutdownGroup,
+                        failureTerminationBehavior: .cancelGroup)
+                ],
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet))
+        try await group.run()
+    }
+}

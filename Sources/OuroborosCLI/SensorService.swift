@@ -1,0 +1,93 @@
+import Logging
+import Ouroboros
+import OuroborosNIO
+import ServiceLifecycle
+
+/// The sensor at work.
+struct SensorService: Service {
+    let connection: OuroborosConnection
+    let source: SensorSource
+    let interval: Duration
+    let count: Int?
+    let logger: Logger
+
+    /// Readings that wait for the gateway; later ones are left out until it answers.
+    private static let mostUnderWay = 32
+
+    func run() async throws {
+        let progress = SendProgress()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { for await _ in connection.messages {} }
+            group.addTask { await logStates() }
+            await cancelWhenGracefulShutdown {
+                await sendReadings(progress)
+            }
+            await connection.close()
+            group.cancelAll()
+        }
+        let outcome = progress.outcome
+        Output.note("ouroboros: \(outcome.summary)")
+        if count != nil, let problem = outcome.problem {
+            throw problem
+        }
+    }
+
+    /// Until all are delivered; when it is cancelled, what is under way is left to the closing connection.
+    private func sendReadings(_ progress: SendProgress) async {
+        let clock = ContinuousClock()
+        var next = clock.now
+        var reports: [Task<Void, Never>] = []
+        var taken = 0
+        while taken < count ?? .max {
+            guard (try? await clock.sleep(until: next)) != nil else { break }
+            next = max(next + interval, clock.now)
+            taken += 1
+            await sendReading(progress, &reports)
+        }
+        if !Task.isCancelled {
+            for report in reports {
+                await report.value
+            }
+        }
+    }
+
+    private func sendReading(_ progress: SendProgress, _ reports: inout [Task<Void, Never>]) async {
+        do {
+            let reading = try await source.read()
+            guard progress.underWay < Self.mostUnderWay else {
+                logger.warning("the gateway does not answer: a reading is left out")
+                progress.refused(
+                    OuroborosError(.failed, "readings were left out: the gateway did not answer"))
+                return
+            }
+            progress.begin()
+            // Not a child task: one that ends by a signal is still to be delivered while the connection closes.
+            let connection = connection
+            let report = Task {
+                do {
+                    try await connection.send(reading)
+                    progress.delivered()
+                } catch {
+                    progress.ended(error)
+                }
+            }
+            reports.append(report)
+            if reports.count > Self.mostUnderWay {
+                reports.removeFirst()
+            }
+        } catch {
+            logger.error("\(error)")
+            progress.stopped(error)
+        }
+    }
+
+    private func logStates() async {
+        for await state in connection.stateChanges {
+            switch state {
+            case .unreachable: logger.warning("the gateway does not answer")
+            case .reachable: logger.warning("the gateway answers again")
+            default: logger.debug("\(state)")
+            }
+        }
+    }
+}

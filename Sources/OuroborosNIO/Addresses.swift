@@ -1,0 +1,87 @@
+import NIOCore
+import Ouroboros
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+extension PeerAddress {
+    /// Family, port, address and scope, one after the other.
+    init(_ address: SocketAddress) {
+        self = withUnsafeTemporaryAllocation(byteCount: PeerAddress.capacity, alignment: 1) { buffer in
+            buffer.initializeMemory(as: UInt8.self, repeating: 0)
+            switch address {
+            case .v4(let v4):
+                buffer[0] = 4
+                buffer.storeBytes(of: v4.address.sin_port, toByteOffset: 1, as: in_port_t.self)
+                Swift.withUnsafeBytes(of: v4.address.sin_addr) {
+                    UnsafeMutableRawBufferPointer(rebasing: buffer[3..<7]).copyMemory(from: $0)
+                }
+                return PeerAddress(UnsafeRawBufferPointer(rebasing: buffer[..<7]))
+            case .v6(let v6):
+                buffer[0] = 6
+                buffer.storeBytes(of: v6.address.sin6_port, toByteOffset: 1, as: in_port_t.self)
+                Swift.withUnsafeBytes(of: v6.address.sin6_addr) {
+                    UnsafeMutableRawBufferPointer(rebasing: buffer[3..<19]).copyMemory(from: $0)
+                }
+                buffer.storeBytes(of: v6.address.sin6_scope_id, toByteOffset: 19, as: UInt32.self)
+                return PeerAddress(UnsafeRawBufferPointer(rebasing: buffer[..<23]))
+            case .unixDomainSocket:
+                return PeerAddress(UnsafeRawBufferPointer(rebasing: buffer[..<1]))
+            }
+        }
+    }
+
+    /// The address that ``init(_:)`` took; nil for a Unix socket's.
+    var socketAddress: SocketAddress? {
+        withUnsafeBytes { bytes in
+            switch (bytes.first, bytes.count) {
+            case (4, 7):
+                var address = sockaddr_in()
+                address.sin_family = sa_family_t(AF_INET)
+                address.sin_port = bytes.loadUnaligned(fromByteOffset: 1, as: in_port_t.self)
+                withUnsafeMutableBytes(of: &address.sin_addr) {
+                    $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[3..<7]))
+                }
+                return SocketAddress(address)
+            case (6, 23):
+                var address = sockaddr_in6()
+                address.sin6_family = sa_family_t(AF_INET6)
+                address.sin6_port = bytes.loadUnaligned(fromByteOffset: 1, as: in_port_t.self)
+                withUnsafeMutableBytes(of: &address.sin6_addr) {
+                    $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[3..<19]))
+                }
+                address.sin6_scope_id = bytes.loadUnaligned(fromByteOffset: 19, as: UInt32.self)
+                return SocketAddress(address)
+            default:
+                return nil
+            }
+        }
+    }
+}
+
+extension SocketAddress {
+    /// All addresses of this one's family, with a port that the system chooses.
+    var anyLocal: SocketAddress {
+        switch self {
+        case .v6:
+            var address = sockaddr_in6()
+            address.sin6_family = sa_family_t(AF_INET6)
+            return SocketAddress(address)
+        case .v4, .unixDomainSocket:
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            return SocketAddress(address)
+        }
+    }
+
+    /// `host:port`, as users write it.
+    var readable: String {
+        let host = ipAddress ?? "?"
+        return self.protocol == .inet6 ? "[\(host)]:\(port ?? 0)" : "\(host):\(port ?? 0)"
+    }
+}

@@ -1,0 +1,31 @@
+import Logging
+import NIOCore
+import NIOPosix
+import Ouroboros
+
+/// How a client behaves.
+public struct ClientConfiguration: Sendable {
+    /// When messages that came are acknowledged.
+    public enum Acknowledgement: Sendable, Hashable {
+        /// Once they are taken from ``OuroborosConnection/messages``.
+        case whenTaken
+        /// Once ``OuroborosConnection/confirm(_:)`` says that they are safe.
+        case whenConfirmed
+    }
+
+    /// Reach, sizes and times of the link.
+    public var link = LinkConfiguration.client
+    /// How many packets of messages wait for the application; more are answered with BUSY.
+    public var queueCapacity = 64
+    public var acknowledgement = Acknowledgement.whenTaken
+    /// How long connecting may take; nil is the protocol's own give-up time, 45 seconds or a little more.
+    public var connectTimeout: Duration?
+    /// How long closing waits for what is still under way.
+    public var closeTimeout: Duration = .seconds(10)
+    /// How many packets are read from the socket at once.
+    public var receiveBatch = 8
+    public var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+    public var logger: Logger?
+
+    public init() {}
+}

@@ -1,0 +1,16 @@
+import Ouroboros
+
+/// What becomes of a client's connection.
+public enum ConnectionState: Sendable, Hashable {
+    case connecting
+    /// There is a session, a new one after each handshake.
+    case connected(sessionID: UInt32)
+    /// The server was not heard from for the give-up time; the connection goes on trying.
+    case unreachable
+    /// It was heard from again.
+    case reachable
+    /// The session ended; the next message begins another. `missing` messages of the server never came.
+    case sessionClosed(CloseReason, byServer: Bool, missing: UInt64)
+    /// The connection is over.
+    case closed
+}

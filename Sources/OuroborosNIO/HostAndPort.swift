@@ -1,0 +1,49 @@
+import NIOCore
+import NIOPosix
+import Ouroboros
+
+/// `host:port` or `[IPv6]:port`, as users write it.
+public struct HostAndPort: Sendable, Hashable, CustomStringConvertible {
+    public let host: String
+    public let port: Int
+
+    public init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    public init(parsing text: String) throws {
+        let error = OuroborosError(
+            .invalidAddress,
+            "“\(text)” is no address: write HOST:PORT or [IPV6]:PORT, such as 127.0.0.1:5700")
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...])
+        else { throw error }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            throw error
+        }
+        guard !host.isEmpty else { throw error }
+        self.init(host: String(host), port: Int(port))
+    }
+
+    public var description: String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+
+    /// The address; a host's name is looked up, which may take a while.
+    public func resolve() async throws -> SocketAddress {
+        if let address = try? SocketAddress(ipAddress: host, port: port) {
+            return address
+        }
+        let (host, port) = (host, port)
+        do {
+            return try await NIOThreadPool.singleton.runIfActive {
+                try SocketAddress.makeAddressResolvingHost(host, port: port)
+            }
+        } catch {
+            throw OuroborosError(.invalidAddress, "cannot find the address of “\(host)”")
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import NIOCore
+import Ouroboros
+
+/// Connects a device to its gateway, over UDP.
+public enum OuroborosClient {
+    /// Runs `body` with a connection, which is closed when `body` returns and ends when it throws.
+    ///
+    /// An evolving credential needs a `store`, which is called on the connection's event loop.
+    public static func withConnection<Result>(
+        to server: SocketAddress, credential: Credential, store: (any CredentialStore)? = nil,
+        configuration: ClientConfiguration = .init(), isolation: isolated (any Actor)? = #isolation,
+        _ body: (OuroborosConnection) async throws -> sending Result
+    ) async throws -> sending Result {
+        let connection = try await connect(
+            to: server, credential: credential, store: store, configuration: configuration)
+        do {
+            let result = try await body(connection)
+            await connection.close()
+            return result
+        } catch {
+            await connection.closeAtOnce()
+            throw error
+        }
+    }
+
+    /// Connects; the connection has to be closed.
+    public static func connect(
+        to server: SocketAddress, credential: Credential, store: (any CredentialStore)? = nil,
+        configuration: ClientConfiguration = .init()
+    ) async throws -> OuroborosConnection {
+        try Task.checkCancellation()
+        let engine = try ClientEngine(
+            server: server, credential: credential, store: store, configuration: configuration)
+        try await withTaskCancellationHandler {
+            do {
+                try await engine.connect().get()
+            } catch {
+                try Task.checkCancellation()
+                throw error
+            }
+        } onCancel: {
+            _ = engine.close(atOnce: true)
+        }
+        return OuroborosConnection(engine)
+    }
+}

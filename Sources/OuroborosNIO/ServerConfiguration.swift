@@ -1,0 +1,56 @@
+import Logging
+import NIOCore
+import NIOPosix
+import Ouroboros
+
+/// How a server behaves.
+public struct ServerConfiguration: Sendable {
+    /// Reach, sizes and times of each device's link.
+    public var link: LinkConfiguration = {
+        var link = LinkConfiguration.server
+        link.placeLimit = 64
+        return link
+    }()
+    /// Places for messages that wait or are in flight, of all devices; each has room for one packet.
+    public var places = 1024
+    /// How many packets of messages wait for the application: of one device, and of all.
+    public var queuePerDevice = 64
+    public var queueCapacity = 8192
+    /// Devices that may be connected at once; one more ends the session of the longest silent one.
+    public var maximumDevices = 20_000
+    /// Handshakes that wait for their first packet.
+    public var pendingSessions = 256
+    /// Devices whose epochs far ahead are kept at hand for a minute, 32 KiB each.
+    public var devicesAhead = 16
+    /// How long closing waits for what is still under way.
+    public var closeTimeout: Duration = .seconds(5)
+    /// How many packets are read from the socket at once.
+    public var receiveBatch = 32
+    public var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+    public var logger: Logger?
+
+    public init() {}
+
+    func check() throws {
+        for (value, name) in [
+            (places, "places"), (queuePerDevice, "queuePerDevice"), (queueCapacity, "queueCapacity"),
+            (maximumDevices, "maximumDevices"), (pendingSessions, "pendingSessions"),
+        ] where value < 1 {
+            throw OuroborosError(.invalidConfiguration, "\(name) is at least 1, not \(value)")
+        }
+        guard link.sessions == 2 else {
+            throw OuroborosError(
+                .invalidConfiguration, "a server's link has 2 sessions, not \(link.sessions)")
+        }
+    }
+
+    var acceptor: Acceptor.Configuration {
+        var acceptor = Acceptor.Configuration()
+        acceptor.reach = link.reach
+        acceptor.maxBody = link.maxBody
+        acceptor.isStream = link.isStream
+        acceptor.pendingSessions = pendingSessions
+        acceptor.devicesAhead = devicesAhead
+        return acceptor
+    }
+}

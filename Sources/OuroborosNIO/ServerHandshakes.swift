@@ -1,0 +1,130 @@
+import NIOCore
+import Ouroboros
+
+/// HELLO, and the first packet of a session.
+extension ServerEngine {
+    func receiveHello(_ packet: UnsafeRawBufferPointer, from address: SocketAddress, now: UInt64) {
+        guard !isClosing else { return }
+        guard let device = Packet.claimedDevice(ofHello: packet) else {
+            count(.malformed)
+            return
+        }
+        let isNew = peers[device] == nil
+        do {
+            guard let peer = try peer(for: device, now: now) else { return }
+            let answer = try acceptor.answer(
+                hello: packet, of: peer.accepted, link: peer.link, now: now,
+                isTaken: { sessions[$0] != nil })
+            switch answer {
+            case .dropped(let reason):
+                count(reason)
+                // A registry that knows every device, a fleet's, must not make forged ones cost memory.
+                if isNew {
+                    peers[device] = nil
+                }
+            case .welcome(let welcome, let moved):
+                peer.lastHeard = now
+                guard saved(moved, of: peer) else { return }
+                welcome.withUnsafeBytes { socket.write($0, to: address) }
+            }
+            tickAcceptor(now)
+        } catch {
+            statistics.registryFailures += 1
+            logger?.error("answering a HELLO: \(error)", metadata: ["device": "\(device)"])
+        }
+    }
+
+    /// The device as the registry has it now; nil for one that it does not know.
+    private func peer(for device: DeviceID, now: UInt64) throws -> ServerPeer? {
+        guard let credential = try registry.credential(of: device) else {
+            statistics.unknownDevices += 1
+            logger?.debug("HELLO of an unknown device", metadata: ["device": "\(device)"])
+            forget(device)
+            return nil
+        }
+        guard let peer = peers[device] else {
+            let accepted = AcceptedDevice(credential, acceptor: acceptor)
+            let peer = ServerPeer(accepted, device: device, now: now)
+            peers[device] = peer
+            return peer
+        }
+        let known = peer.accepted.credential
+        if known != credential {
+            // It was provisioned anew, or another gateway of the registry moved it on.
+            if known.kind != credential.kind || known.epoch >= credential.epoch {
+                dropLink(of: peer)
+            }
+            peer.accepted = AcceptedDevice(credential, acceptor: acceptor)
+        }
+        return peer
+    }
+
+    /// The device is not known any more.
+    func forget(_ device: DeviceID) {
+        guard let peer = peers[device] else { return }
+        dropLink(of: peer)
+        peers[device] = nil
+    }
+
+    func disconnect(_ device: DeviceID) {
+        guard let peer = peers[device], peer.link != nil else { return }
+        beginClose(peer)
+        readComplete()
+    }
+
+    func dropUnknownDevices() throws {
+        for device in Array(peers.keys) where try registry.credential(of: device) == nil {
+            forget(device)
+        }
+        readComplete()
+    }
+
+    func receiveFirst(
+        _ packet: UnsafeMutableRawBufferPointer, sessionID: UInt32, from address: SocketAddress, now: UInt64
+    ) {
+        guard let device = acceptor.device(ofPending: sessionID), let peer = peers[device], !isClosing else {
+            count(.unknownSession)
+            return
+        }
+        do {
+            let confirmation = try acceptor.confirm(
+                sessionID: sessionID, packet: packet, from: PeerAddress(address), device: peer.accepted,
+                now: now, link: { try makeLink(for: peer) })
+            switch confirmation {
+            case .dropped(let reason):
+                count(reason)
+            case .confirmed(let moved):
+                guard let link = peer.link else { return }
+                peer.lastHeard = now
+                guard saved(moved, of: peer) else { return }
+                link.epochSaved()
+                noteSessions(of: peer, link)
+                settle(peer, link)
+            }
+        } catch {
+            logger?.error("confirming a session: \(error)", metadata: ["device": "\(device)"])
+            dropLink(of: peer)
+        }
+    }
+
+    /// Makes a moved credential durable. Without that the device starts from what the registry has.
+    private func saved(_ moved: Credential?, of peer: ServerPeer) -> Bool {
+        guard let moved else { return true }
+        do {
+            try registry.advance(to: moved)
+            return true
+        } catch {
+            statistics.registryFailures += 1
+            logger?.error(
+                "an epoch could not be saved, so the device is not served: \(error)",
+                metadata: ["device": "\(peer.device)"])
+            dropLink(of: peer)
+            peers[peer.device] = nil
+            return false
+        }
+    }
+
+    private func count(_ reason: DropReason) {
+        statistics.drops[reason, default: 0] += 1
+    }
+}

@@ -1,0 +1,39 @@
+import NIOCore
+import Ouroboros
+
+/// A device as the server has it, on the server's event loop: its credential, and its link while it has one.
+final class ServerPeer: TimerNode {
+    let device: DeviceID
+    var accepted: AcceptedDevice
+    var link: Link?
+    /// Which link of the device's it is: what is confirmed late does not count for the next.
+    var linkNumber: UInt64 = 0
+    var sessions: [UInt32] = []
+    var sends = SendQueue()
+    /// Packets of messages that are not confirmed.
+    var unconfirmed = 0
+    var room = -1
+    var isTouched = false
+    var isClosing = false
+    var isStarved = false
+    var lastHeard: UInt64
+    var deadline: UInt64 = 0
+    var heapIndex = -1
+    private var lastAddress: (peer: PeerAddress, socket: SocketAddress)?
+
+    init(_ accepted: AcceptedDevice, device: DeviceID, now: UInt64) {
+        self.accepted = accepted
+        self.device = device
+        lastHeard = now
+    }
+
+    /// The same few addresses come again and again.
+    func socketAddress(of address: PeerAddress) -> SocketAddress? {
+        if let lastAddress, lastAddress.peer == address {
+            return lastAddress.socket
+        }
+        guard let socket = address.socketAddress else { return nil }
+        lastAddress = (address, socket)
+        return socket
+    }
+}

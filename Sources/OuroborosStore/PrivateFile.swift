@@ -1,0 +1,109 @@
+import Ouroboros
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Files that hold keys: nobody but their owner may read or write them.
+public enum PrivateFile {
+    /// Makes the file, readable by its owner alone, unless it is there; refuses one that others may use.
+    public static func prepare(_ path: String) throws {
+        let file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        if file >= 0 {
+            close(file)
+            return
+        }
+        guard errno == EEXIST else { throw failure("cannot make “\(path)”") }
+        try check(path)
+    }
+
+    public static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0
+    }
+
+    /// Refuses a file that is not there or that others may use.
+    public static func check(_ path: String) throws {
+        var status = stat()
+        // A look that does not open it: closing a file drops the locks that SQLite holds on it.
+        guard stat(path, &status) == 0 else { throw failure("cannot read “\(path)”") }
+        try check(status, path)
+    }
+
+    /// The bytes of a small file of keys.
+    public static func read(_ path: String, atMost limit: Int) throws -> [UInt8] {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw failure("cannot read “\(path)”") }
+        defer { close(file) }
+        var status = stat()
+        guard fstat(file, &status) == 0 else { throw failure("cannot read “\(path)”") }
+        try check(status, path)
+        var bytes = [UInt8](repeating: 0, count: limit)
+        var count = 0
+        while count < limit {
+            let got = bytes.withUnsafeMutableBytes { buffer in
+                systemRead(file, buffer.baseAddress.map { $0 + count }, limit - count)
+            }
+            if got < 0, errno == EINTR { continue }
+            guard got >= 0 else { throw failure("cannot read “\(path)”") }
+            if got == 0 { break }
+            count += got
+        }
+        return Array(bytes.prefix(count))
+    }
+
+    /// Writes a new file, readable by its owner alone, and makes it durable; never overwrites.
+    public static func write(_ bytes: [UInt8], toNew path: String) throws {
+        let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard file >= 0 else {
+            if errno == EEXIST {
+                throw OuroborosError(.storage, "“\(path)” exists already, and is not overwritten")
+            }
+            throw failure("cannot make “\(path)”")
+        }
+        defer { close(file) }
+        var offset = 0
+        while offset < bytes.count {
+            let put = bytes.withUnsafeBytes { buffer in
+                systemWrite(file, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
+            }
+            if put < 0, errno == EINTR { continue }
+            guard put > 0 else {
+                let error = failure("cannot write “\(path)”")
+                unlink(path)
+                throw error
+            }
+            offset += put
+        }
+        guard fsync(file) == 0 else { throw failure("cannot write “\(path)”") }
+    }
+
+    private static func check(_ status: stat, _ path: String) throws {
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw OuroborosError(.storage, "“\(path)” is no regular file")
+        }
+        guard status.st_mode & 0o077 == 0 else {
+            let mode = String(status.st_mode & 0o777, radix: 8)
+            throw OuroborosError(
+                .storage,
+                "“\(path)” can be used by others (mode 0\(mode)), and it holds keys: run chmod 600 on it")
+        }
+    }
+
+    static func failure(_ activity: String) -> OuroborosError {
+        OuroborosError(.storage, "\(activity): \(String(cString: strerror(errno)))")
+    }
+}
+
+// `read` and `write` are names of this type too.
+private func systemRead(_ file: Int32, _ buffer: UnsafeMutableRawPointer?, _ count: Int) -> Int {
+    read(file, buffer, count)
+}
+
+private func systemWrite(_ file: Int32, _ buffer: UnsafeRawPointer?, _ count: Int) -> Int {
+    write(file, buffer, count)
+}
