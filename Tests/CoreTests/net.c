@@ -365,6 +365,9 @@ ouro_status net_inject(net *n, int to, const ouro_addr *from, uint8_t *packet, s
     ouro_status status = OURO_DROP_SESSION;
     if (to == DEVICE) {
         status = ouro_link_receive(&s->link, n->now_ms, NULL, packet, len);
+    } else if (s->settings.stream && s->alive) {
+        /* A stream is one link's: nothing is looked up. */
+        status = ouro_link_receive(&s->link, n->now_ms, from, packet, len);
     } else if (len > 0 && (packet[0] & 15) == OURO_HELLO) {
         status = gateway_hello(n, from, packet, len);
     } else {
