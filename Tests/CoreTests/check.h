@@ -29,6 +29,8 @@ void session_tests(void);
 void handshake_tests(void);
 void hostile_tests(void);
 void rule_tests(void);
+void path_tests(void);
+void close_tests(void);
 void server_tests(void);
 void stream_tests(void);
 void sleep_tests(void);
