@@ -66,8 +66,11 @@ let package = Package(
                 arguments, lifecycle, subprocess,
             ],
             swiftSettings: strict),
+        // What C's own compiler says of the sizes that Swift's importer computes.
+        .target(name: "CSizes", dependencies: ["COuroboros"], path: "Tests/CSizes"),
         .testTarget(
-            name: "OuroborosTests", dependencies: ["Ouroboros", "COuroboros"], swiftSettings: strict),
+            name: "OuroborosTests", dependencies: ["Ouroboros", "COuroboros", "CSizes"],
+            swiftSettings: strict),
         .testTarget(
             name: "OuroborosNIOTests",
             dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), logging],

@@ -1,0 +1,201 @@
+import NIOCore
+import Ouroboros
+import OuroborosNIO
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct ConnectionTests {
+    let credential = Credential.fixed(device: device, rootKey: .random())
+
+    @Test func aMessageIsDeliveredAndEchoed() async throws {
+        let credential = credential
+        try await withEchoServer(MemoryRegistry(credential)) { server, collector in
+            try await OuroborosClient.withConnection(to: server.localAddress, credential: credential) {
+                connection in
+                try await connection.send("hello".utf8)
+                #expect(collector.payloads == [Array("hello".utf8)])
+                var messages = connection.messages.makeAsyncIterator()
+                #expect(await messages.next()?.payload == Array("hello".utf8))
+                #expect(connection.maximumMessage == 1200)
+                let statistics = try await connection.statistics()
+                #expect(statistics.handshakes == 1)
+                #expect(statistics.drops == [:])
+            }
+            try await eventually { try await server.statistics().devices == 0 }
+        }
+    }
+
+    @Test func anUnreliableMessageGoesOut() async throws {
+        let credential = credential
+        try await withEchoServer(MemoryRegistry(credential), echoes: false) { server, collector in
+            try await OuroborosClient.withConnection(to: server.localAddress, credential: credential) {
+                connection in
+                try await connection.send([1], delivery: .unreliable)
+                try await connection.send([2])
+                try await eventually { collector.count == 2 }
+            }
+        }
+    }
+
+    @Test func aBatchArrivesInPieces() async throws {
+        let credential = credential
+        try await withEchoServer(MemoryRegistry(credential), echoes: false) { server, collector in
+            try await OuroborosClient.withConnection(to: server.localAddress, credential: credential) {
+                connection in
+                let items = (0..<300).map { [UInt8](repeating: UInt8($0 % 256), count: $0 % 50) }
+                try await connection.sendBatch(items + [[UInt8](repeating: 1, count: 1199)])
+                #expect(collector.count == 301)
+                // 7,350 bytes and their lengths fit seven packets or eight.
+                let statistics = try await connection.statistics()
+                #expect(statistics.sent < 30)
+                let error = await #expect(throws: OuroborosError.self) {
+                    try await connection.sendBatch([[UInt8](repeating: 1, count: 1201)])
+                }
+                #expect(error?.code == .tooLarge)
+            }
+        }
+    }
+
+    @Test func messagesKeepTheirOrder() async throws {
+        let credential = credential
+        try await withEchoServer(MemoryRegistry(credential), echoes: false) { server, collector in
+            try await OuroborosClient.withConnection(to: server.localAddress, credential: credential) {
+                connection in
+                var pending: [PendingMessage] = []
+                for number in 0..<500 {
+                    pending.append(try await connection.enqueue(Array("\(number)".utf8)))
+                }
+                for message in pending {
+                    try await message.delivered()
+                }
+                let numbers = collector.payloads.compactMap { Int(String(decoding: $0, as: UTF8.self)) }
+                #expect(numbers.sorted() == Array(0..<500))
+            }
+        }
+    }
+
+    @Test func moreSendersThanPlacesAllGetThrough() async throws {
+        let credential = credential
+        try await withEchoServer(MemoryRegistry(credential), echoes: false) { server, collector in
+            var configuration = ClientConfiguration()
+            configuration.link.places = 4
+            try await OuroborosClient.withConnection(
+                to: server.localAddress, credential: credential, configuration: configuration
+            ) { connection in
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for number in 0..<200 {
+                        group.addTask { try await connection.send([UInt8(number)]) }
+                    }
+                    try await group.waitForAll()
+                }
+                #expect(Set(collector.payloads).count == 200)
+                #expect(try await connection.statistics().pending == 0)
+            }
+        }
+    }
+
+    @Test func aMessageThatIsTooLargeIsRefused() async throws {
+        let credential = credential
+        var configuration = ServerConfiguration()
+        configuration.link.maxBody = 100
+        try await withEchoServer(MemoryRegistry(credential), configuration: configuration) { server, _ in
+            try await OuroborosClient.withConnection(to: server.localAddress, credential: credential) {
+                connection in
+                #expect(connection.maximumMessage == 100)
+                let error = await #expect(throws: OuroborosError.self) {
+                    try await connection.send([UInt8](repeating: 0, count: 101))
+                }
+                #expect(error?.code == .tooLarge)
+                #expect(error?.message.contains("100 bytes") == true)
+                try await connection.send([UInt8](repeating: 0, count: 100))
+            }
+        }
+    }
+
+    @Test func pingMeasuresARoundTrip() async throws {
+        let credential = credential
+        try await withEchoServer(MemoryRegistry(credential)) { server, _ in
+            try await OuroborosClient.withConnection(to: server.localAddress, credential: credential) {
+                connection in
+                for _ in 0..<5 {
+                    #expect(try await connection.ping() > .zero)
+                }
+                async let first = connection.ping()
+                async let second = connection.ping()
+                _ = try await (first, second)
+            }
+        }
+    }
+
+    @Test func aRekeyingDisturbsNothing() async throws {
+        let credential = credential
+        try await withEchoServer(MemoryRegistry(credential)) { server, collector in
+            try await OuroborosClient.withConnection(to: server.localAddress, credential: credential) {
+                connection in
+                var states = connection.stateChanges.makeAsyncIterator()
+                guard case .connected(let first)? = await states.next() else {
+                    Issue.record("not connected")
+                    return
+                }
+                try await connection.send([1])
+                try await connection.rekey()
+                try await connection.send([2])
+                guard case .connected(let second)? = await states.next() else {
+                    Issue.record("no new session")
+                    return
+                }
+                #expect(first != second)
+                #expect(collector.payloads == [[1], [2]])
+            }
+        }
+    }
+
+    @Test func stateChangesEndWithTheConnection() async throws {
+        let credential = credential
+        try await withEchoServer(MemoryRegistry(credential)) { server, _ in
+            let connection = try await OuroborosClient.connect(
+                to: server.localAddress, credential: credential)
+            let states = connection.stateChanges
+            await connection.close()
+            var seen: [ConnectionState] = []
+            for await state in states {
+                seen.append(state)
+            }
+            #expect(seen.last == .closed)
+            for await _ in connection.messages {}
+            let error = await #expect(throws: OuroborosError.self) { try await connection.send([1]) }
+            #expect(error?.code == .failed)
+            await #expect(throws: OuroborosError.self) { try await connection.ping() }
+        }
+    }
+
+    @Test func theServersShutdownIsTold() async throws {
+        let credential = credential
+        let server = try await OuroborosServer.bind(to: loopback, registry: MemoryRegistry(credential))
+        try await OuroborosClient.withConnection(to: server.localAddress, credential: credential) {
+            connection in
+            let states = connection.stateChanges
+            await server.close()
+            for await state in states {
+                if case .sessionClosed(let reason, let byServer, let missing) = state {
+                    #expect(reason == .shutdown)
+                    #expect(byServer)
+                    #expect(missing == 0)
+                    break
+                }
+            }
+        }
+    }
+
+    @Test func anErrorInTheBodyEndsTheConnection() async throws {
+        struct Stop: Error {}
+        let credential = credential
+        try await withEchoServer(MemoryRegistry(credential)) { server, _ in
+            await #expect(throws: Stop.self) {
+                try await OuroborosClient.withConnection(
+                    to: server.localAddress, credential: credential
+                ) { _ in throw Stop() }
+            }
+            try await eventually { try await server.statistics().devices == 0 }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+import NIOCore
+import Ouroboros
+import OuroborosNIO
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct FlowTests {
+    let credential = Credential.fixed(device: device, rootKey: .random())
+
+    @Test func manyClientsShareOneSocket() async throws {
+        let credentials = (1...50).map { Credential.fixed(device: DeviceID(number: $0), rootKey: .random()) }
+        try await withEchoServer(MemoryRegistry(credentials)) { server, collector in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for credential in credentials {
+                    group.addTask {
+                        try await OuroborosClient.withConnection(
+                            to: server.localAddress, credential: credential
+                        ) { connection in
+                            var messages = connection.messages.makeAsyncIterator()
+                            for round in UInt8(0)..<5 {
+                                let payload = credential.deviceID.bytes + [round]
+                                try await connection.send(payload)
+                                #expect(await messages.next()?.payload == payload)
+                            }
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(collector.count == 250)
+            for credential in credentials {
+                let device = credential.deviceID
+                #expect(collector.payloads(of: device) == (0..<5).map { device.bytes + [$0] })
+            }
+            let statistics = try await server.statistics()
+            #expect(statistics.links.handshakes == 50)
+        }
+    }
+
+    @Test func whatIsNotConfirmedIsNotDelivered() async throws {
+        let credential = credential
+        try await OuroborosServer.withServer(at: loopback, registry: MemoryRegistry(credential)) { server in
+            let address = server.localAddress
+            let isConfirmed = Flag()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    try await OuroborosClient.withConnection(to: address, credential: credential) {
+                        connection in
+                        try await connection.send([1])
+                        // Only what was confirmed is.
+                        #expect(isConfirmed.isSet)
+                    }
+                }
+                var batches = server.batches.makeAsyncIterator()
+                let batch = try #require(await batches.next())
+                #expect(batch.messages.map(\.payload) == [[1]])
+                let unconfirmed = try await server.statistics().unconfirmed
+                #expect(unconfirmed == 1)
+                isConfirmed.set()
+                batch.confirm()
+                try await group.waitForAll()
+            }
+            let left = try await server.statistics().unconfirmed
+            #expect(left == 0)
+        }
+    }
+
+    @Test func aServerThatIsNotReadTakesNoMoreThanItsQueue() async throws {
+        let credential = credential
+        var configuration = ServerConfiguration()
+        configuration.queuePerDevice = 2
+        let small = configuration
+        try await OuroborosServer.withServer(
+            at: loopback, registry: MemoryRegistry(credential), configuration: small
+        ) { server in
+            let address = server.localAddress
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    try await OuroborosClient.withConnection(to: address, credential: credential) {
+                        connection in
+                        try await withThrowingTaskGroup(of: Void.self) { senders in
+                            for number in UInt8(0)..<60 {
+                                senders.addTask { try await connection.send([number]) }
+                            }
+                            try await senders.waitForAll()
+                        }
+                    }
+                }
+                // BUSY is said once the queue is full.
+                try await eventually { try await server.statistics().links.drops[.busy] ?? 0 > 0 }
+                let unconfirmed = try await server.statistics().unconfirmed
+                #expect(unconfirmed == 2)
+                var seen: Set<UInt8> = []
+                for await batch in server.batches {
+                    #expect(batch.messages.count <= 2)
+                    seen.formUnion(batch.messages.map { $0.payload[0] })
+                    batch.confirm()
+                    if seen.count == 60 { break }
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+
+    @Test func aClientThatDoesNotReadTakesNoMoreThanItsQueue() async throws {
+        let credential = credential
+        var configuration = ClientConfiguration()
+        configuration.queueCapacity = 2
+        let small = configuration
+        try await withEchoServer(MemoryRegistry(credential)) { server, collector in
+            try await OuroborosClient.withConnection(
+                to: server.localAddress, credential: credential, configuration: small
+            ) { connection in
+                for number in UInt8(0)..<20 {
+                    try await connection.send([number])
+                }
+                try await eventually { try await connection.statistics().drops[.busy] ?? 0 > 0 }
+                var seen: Set<UInt8> = []
+                for await message in connection.messages {
+                    seen.insert(message.payload[0])
+                    if seen.count == 20 { break }
+                }
+            }
+        }
+    }
+
+    @Test func messagesCanBeConfirmedByHand() async throws {
+        let credential = credential
+        var configuration = ClientConfiguration()
+        configuration.acknowledgement = .whenConfirmed
+        let careful = configuration
+        try await OuroborosServer.withServer(at: loopback, registry: MemoryRegistry(credential)) { server in
+            try await OuroborosClient.withConnection(
+                to: server.localAddress, credential: credential, configuration: careful
+            ) { connection in
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    let isConfirmed = Flag()
+                    group.addTask {
+                        try await server.send([5], to: device)
+                        #expect(isConfirmed.isSet)
+                    }
+                    var messages = connection.messages.makeAsyncIterator()
+                    let message = try #require(await messages.next())
+                    isConfirmed.set()
+                    connection.confirm(message)
+                    try await group.waitForAll()
+                }
+            }
+        }
+    }
+
+    @Test func aCancelledSendThatWasNotSentFails() async throws {
+        let credential = credential
+        // Nobody confirms: the first messages stay in flight, and the last waits behind the window.
+        try await OuroborosServer.withServer(at: loopback, registry: MemoryRegistry(credential)) { server in
+            let connection = try await OuroborosClient.connect(
+                to: server.localAddress, credential: credential)
+            for _ in 0..<64 {
+                _ = try await connection.enqueue([1])
+            }
+            let task = Task { try await connection.send([2]) }
+            task.cancel()
+            let error = await #expect(throws: OuroborosError.self) { try await task.value }
+            #expect(error?.code == .failed)
+            await connection.closeAtOnce()
+        }
+    }
+
+    @Test func aCancelledSendThatWasSentIsUnknown() async throws {
+        let credential = credential
+        try await OuroborosServer.withServer(at: loopback, registry: MemoryRegistry(credential)) { server in
+            let connection = try await OuroborosClient.connect(
+                to: server.localAddress, credential: credential)
+            let task = Task { try await connection.send([1]) }
+            var batches = server.batches.makeAsyncIterator()
+            let batch = try #require(await batches.next())
+            task.cancel()
+            let error = await #expect(throws: OuroborosError.self) { try await task.value }
+            #expect(error?.code == .unknown)
+            // The engine goes on with it.
+            batch.confirm()
+            try await eventually { try await connection.statistics().pending == 0 }
+            await connection.close()
+        }
+    }
+
+    @Test func whatIsUnderWayWhenTheConnectionEndsIsTold() async throws {
+        let credential = credential
+        try await OuroborosServer.withServer(at: loopback, registry: MemoryRegistry(credential)) { server in
+            let connection = try await OuroborosClient.connect(
+                to: server.localAddress, credential: credential)
+            let sent = Task { try await connection.send([1]) }
+            var batches = server.batches.makeAsyncIterator()
+            _ = await batches.next()
+            await connection.closeAtOnce()
+            let error = await #expect(throws: OuroborosError.self) { try await sent.value }
+            #expect(error?.code == .unknown)
+        }
+    }
+
+    @Test func aDeviceThatIsNotConnectedGetsNothing() async throws {
+        let credential = credential
+        try await withEchoServer(MemoryRegistry(credential)) { server, _ in
+            let error = await #expect(throws: OuroborosError.self) { try await server.send([1], to: device) }
+            #expect(error?.code == .notConnected)
+        }
+    }
+
+    @Test func closingWaitsForWhatIsNotConfirmed() async throws {
+        let credential = credential
+        let server = try await OuroborosServer.bind(to: loopback, registry: MemoryRegistry(credential))
+        let connection = try await OuroborosClient.connect(to: server.localAddress, credential: credential)
+        async let sent: Void = connection.send([1])
+        var batches = server.batches.makeAsyncIterator()
+        let batch = try #require(await batches.next())
+        async let closed: Void = server.close()
+        batch.confirm()
+        try await sent
+        await closed
+        #expect(await batches.next() == nil)
+        await connection.closeAtOnce()
+    }
+
+    @Test func aDeviceThatConnectsAgainReplacesItsSession() async throws {
+        let credential = credential
+        try await withEchoServer(MemoryRegistry(credential), echoes: false) { server, collector in
+            let first = try await OuroborosClient.connect(to: server.localAddress, credential: credential)
+            try await first.send([1])
+            let second = try await OuroborosClient.connect(to: server.localAddress, credential: credential)
+            try await second.send([2])
+            #expect(collector.payloads == [[1], [2]])
+            let statistics = try await server.statistics()
+            #expect(statistics.devices == 1)
+            #expect(statistics.sessions == 2)
+            await first.closeAtOnce()
+            await second.close()
+        }
+    }
+
+    @Test func theLongestSilentDeviceMakesRoom() async throws {
+        let credentials = (1...3).map { Credential.fixed(device: DeviceID(number: $0), rootKey: .random()) }
+        var configuration = ServerConfiguration()
+        configuration.maximumDevices = 2
+        let small = configuration
+        try await withEchoServer(MemoryRegistry(credentials), configuration: small) { server, _ in
+            var connections: [OuroborosConnection] = []
+            for credential in credentials {
+                let connection = try await OuroborosClient.connect(
+                    to: server.localAddress, credential: credential)
+                try await connection.send([1])
+                connections.append(connection)
+            }
+            let devices = try await server.statistics().devices
+            #expect(devices == 2)
+            for connection in connections {
+                await connection.closeAtOnce()
+            }
+        }
+    }
+}

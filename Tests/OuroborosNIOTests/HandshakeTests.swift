@@ -1,0 +1,152 @@
+import NIOCore
+import Ouroboros
+import OuroborosNIO
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct HandshakeTests {
+    private var impatient: ClientConfiguration {
+        var configuration = ClientConfiguration()
+        configuration.connectTimeout = .milliseconds(300)
+        return configuration
+    }
+
+    @Test func anotherKeyMeetsSilence() async throws {
+        let registry = MemoryRegistry(.fixed(device: device, rootKey: .random()))
+        try await withEchoServer(registry) { server, _ in
+            let error = await #expect(throws: OuroborosError.self) {
+                try await OuroborosClient.connect(
+                    to: server.localAddress, credential: .fixed(device: device, rootKey: .random()),
+                    configuration: impatient)
+            }
+            #expect(error?.code == .unreachable)
+            let statistics = try await server.statistics()
+            #expect(statistics.drops == [.authentication: 1])
+            #expect(statistics.pendingSessions == 0)
+        }
+    }
+
+    @Test func anUnknownDeviceMeetsSilence() async throws {
+        try await withEchoServer(MemoryRegistry([])) { server, _ in
+            let error = await #expect(throws: OuroborosError.self) {
+                try await OuroborosClient.connect(
+                    to: server.localAddress, credential: .fixed(device: device, rootKey: .random()),
+                    configuration: impatient)
+            }
+            #expect(error?.code == .unreachable)
+            let unknownDevices = try await server.statistics().unknownDevices
+            #expect(unknownDevices == 1)
+        }
+    }
+
+    @Test func nobodyThereIsUnreachable() async throws {
+        let error = await #expect(throws: OuroborosError.self) {
+            try await OuroborosClient.connect(
+                to: .loopback(port: 9), credential: .fixed(device: device, rootKey: .random()),
+                configuration: impatient)
+        }
+        #expect(error?.code == .unreachable)
+        #expect(error?.message.contains("127.0.0.1:9") == true)
+    }
+
+    @Test func connectingCanBeCancelled() async throws {
+        let task = Task {
+            try await OuroborosClient.connect(
+                to: .loopback(port: 9), credential: .fixed(device: device, rootKey: .random()))
+        }
+        task.cancel()
+        await #expect(throws: CancellationError.self) { try await task.value }
+    }
+
+    @Test func anEvolvingCredentialNeedsAStore() async throws {
+        let error = await #expect(throws: OuroborosError.self) {
+            try await OuroborosClient.connect(
+                to: .loopback(port: 9), credential: .evolving(device: device, key: .random()))
+        }
+        #expect(error?.code == .invalidConfiguration)
+    }
+
+    @Test func anEvolvingCredentialGoesOnAcrossRestarts() async throws {
+        let root = Credential.evolving(device: device, key: .random())
+        let registry = MemoryRegistry(root)
+        let store = MemoryStore()
+        for round in UInt64(1)...3 {
+            // The server starts anew each time, as the client does.
+            try await withEchoServer(registry) { server, collector in
+                try await OuroborosClient.withConnection(
+                    to: server.localAddress, credential: store.last ?? root, store: store
+                ) { connection in
+                    try await connection.send([UInt8(round)])
+                    #expect(collector.payloads == [[UInt8(round)]])
+                }
+            }
+            #expect(store.epochs == Array(1...round))
+            #expect(try registry.credential(of: device) == store.last)
+        }
+    }
+
+    @Test func aStoreThatFailsEndsTheConnection() async throws {
+        let root = Credential.evolving(device: device, key: .random())
+        let registry = MemoryRegistry(root)
+        try await withEchoServer(registry) { server, collector in
+            let error = await #expect(throws: OuroborosError.self) {
+                try await OuroborosClient.connect(
+                    to: server.localAddress, credential: root, store: MemoryStore(refuses: true))
+            }
+            #expect(error?.code == .storage)
+            #expect(collector.count == 0)
+        }
+        #expect(try registry.credential(of: device) == root)
+    }
+
+    @Test func aRegistryThatFailsServesNobodyUntilItWorks() async throws {
+        let root = Credential.evolving(device: device, key: .random())
+        let registry = MemoryRegistry(root)
+        registry.refuse(true)
+        let store = MemoryStore()
+        var configuration = ClientConfiguration()
+        configuration.link.firstTimeout = 100
+        let impatient = configuration
+        try await withEchoServer(registry) { server, collector in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    try await OuroborosClient.withConnection(
+                        to: server.localAddress, credential: root, store: store, configuration: impatient
+                    ) { connection in
+                        try await connection.send([1])
+                    }
+                }
+                try await eventually { try await server.statistics().registryFailures > 0 }
+                #expect(collector.count == 0)
+                registry.refuse(false)
+                try await group.waitForAll()
+            }
+            #expect(collector.payloads == [[1]])
+        }
+    }
+
+    @Test func aRemovedDeviceIsCutOff() async throws {
+        let credential = Credential.fixed(device: device, rootKey: .random())
+        let registry = MemoryRegistry(credential)
+        try await withEchoServer(registry) { server, _ in
+            try await OuroborosClient.withConnection(to: server.localAddress, credential: credential) {
+                connection in
+                try await connection.send([1])
+                registry.remove(device)
+                try await server.dropUnknownDevices()
+                let devices = try await server.statistics().devices
+                #expect(devices == 0)
+                await connection.closeAtOnce()
+            }
+        }
+    }
+
+    @Test func aPortInUseIsTold() async throws {
+        try await withEchoServer(MemoryRegistry([])) { server, _ in
+            let error = await #expect(throws: OuroborosError.self) {
+                try await OuroborosServer.bind(to: server.localAddress, registry: MemoryRegistry([]))
+            }
+            #expect(error?.code == .transport)
+            #expect(error?.message.contains("in use") == true)
+        }
+    }
+}

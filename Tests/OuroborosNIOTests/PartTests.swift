@@ -1,0 +1,79 @@
+import NIOCore
+import Ouroboros
+import Testing
+
+@testable import OuroborosNIO
+
+@Suite struct PartTests {
+    private final class Node: TimerNode {
+        var deadline: UInt64 = 0
+        var heapIndex = -1
+    }
+
+    @Test func theHeapGivesTheSoonestFirst() {
+        var generator = SplitMix(state: 1)
+        var heap = TimerHeap<Node>()
+        let nodes = (0..<200).map { _ in Node() }
+        for _ in 0..<5000 {
+            let node = nodes[Int(generator.next() % 200)]
+            if generator.next() % 4 == 0 {
+                heap.remove(node)
+            } else {
+                heap.set(node, to: generator.next() % 1000)
+            }
+            let soonest = nodes.filter { $0.heapIndex >= 0 }.map(\.deadline).min()
+            #expect(heap.first?.deadline == soonest)
+        }
+        #expect(heap.count == nodes.count { $0.heapIndex >= 0 })
+    }
+
+    @Test(arguments: ["127.0.0.1", "::1", "2001:db8::2"])
+    func anAddressComesBack(host: String) throws {
+        let address = try SocketAddress(ipAddress: host, port: 5700)
+        #expect(PeerAddress(address).socketAddress == address)
+        let other = try SocketAddress(ipAddress: host, port: 5701)
+        #expect(PeerAddress(address) != PeerAddress(other))
+    }
+
+    @Test func hostAndPortAreRead() throws {
+        #expect(try HostAndPort(parsing: "127.0.0.1:5700") == HostAndPort(host: "127.0.0.1", port: 5700))
+        #expect(try HostAndPort(parsing: "[::1]:1") == HostAndPort(host: "::1", port: 1))
+        #expect(try HostAndPort(parsing: "gateway.example:5700").description == "gateway.example:5700")
+        for text in ["", "127.0.0.1", ":5700", "::1:5700", "host:", "host:70000", "host:-1", "[]:1"] {
+            #expect(throws: OuroborosError.self) { try HostAndPort(parsing: text) }
+        }
+    }
+
+    @Test func aNameIsLookedUp() async throws {
+        let address = try await HostAndPort(parsing: "localhost:5700").resolve()
+        #expect(address.port == 5700)
+        let error = await #expect(throws: OuroborosError.self) {
+            try await HostAndPort(parsing: "no-such-host.invalid:5700").resolve()
+        }
+        #expect(error?.code == .invalidAddress)
+    }
+
+    @Test func anInboxEndsForACancelledReader() async {
+        let inbox = Inbox<Int>()
+        let task = Task { await inbox.next() }
+        task.cancel()
+        #expect(await task.value == nil)
+        inbox.append(1)
+        inbox.finish()
+        #expect(await inbox.next() == 1)
+        #expect(await inbox.next() == nil)
+    }
+}
+
+/// A small seeded generator, so that a failure comes again.
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var word = state
+        word = (word ^ (word >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        word = (word ^ (word >> 27)) &* 0x94d0_49bb_1331_11eb
+        return word ^ (word >> 31)
+    }
+}

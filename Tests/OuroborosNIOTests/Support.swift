@@ -1,0 +1,130 @@
+import NIOCore
+import Ouroboros
+import OuroborosNIO
+import Synchronization
+
+/// Devices in memory.
+final class MemoryRegistry: DeviceRegistry {
+    struct Refusal: Error {}
+
+    private let devices: Mutex<[DeviceID: Credential]>
+    private let refuses = Mutex(false)
+
+    init(_ credentials: Credential...) {
+        devices = Mutex(Dictionary(uniqueKeysWithValues: credentials.map { ($0.deviceID, $0) }))
+    }
+
+    init(_ credentials: [Credential]) {
+        devices = Mutex(Dictionary(uniqueKeysWithValues: credentials.map { ($0.deviceID, $0) }))
+    }
+
+    func credential(of device: DeviceID) throws -> Credential? {
+        devices.withLock { $0[device] }
+    }
+
+    func advance(to credential: Credential) throws {
+        if refuses.withLock({ $0 }) { throw Refusal() }
+        devices.withLock { $0[credential.deviceID] = credential }
+    }
+
+    func remove(_ device: DeviceID) {
+        devices.withLock { _ = $0.removeValue(forKey: device) }
+    }
+
+    func refuse(_ isRefusing: Bool) {
+        refuses.withLock { $0 = isRefusing }
+    }
+}
+
+/// A device's memory.
+final class MemoryStore: CredentialStore {
+    struct Refusal: Error {}
+
+    private let saved: Mutex<[Credential]> = Mutex([])
+    private let refuses: Bool
+
+    init(refuses: Bool = false) {
+        self.refuses = refuses
+    }
+
+    func save(_ credential: Credential) throws {
+        if refuses { throw Refusal() }
+        saved.withLock { $0.append(credential) }
+    }
+
+    var epochs: [UInt64] { saved.withLock { $0.map(\.epoch) } }
+    var last: Credential? { saved.withLock(\.last) }
+}
+
+let device = DeviceID(number: 0x0102_0304_0506_0708)
+let loopback = SocketAddress.loopback(port: 0)
+
+extension SocketAddress {
+    static func loopback(port: Int) -> SocketAddress {
+        do {
+            return try SocketAddress(ipAddress: "127.0.0.1", port: port)
+        } catch {
+            preconditionFailure("127.0.0.1 is an address")
+        }
+    }
+}
+
+/// Runs `body` beside a server that confirms each batch after `handle`.
+func withEchoServer<Result: Sendable>(
+    _ registry: any DeviceRegistry, configuration: ServerConfiguration = .init(), echoes: Bool = true,
+    _ body: @Sendable @escaping (OuroborosServer, Collector) async throws -> Result
+) async throws -> Result {
+    try await OuroborosServer.withServer(
+        at: loopback, registry: registry, configuration: configuration
+    ) { server in
+        let collector = Collector()
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for await batch in server.batches {
+                    collector.add(batch.messages)
+                    batch.confirm()
+                    guard echoes else { continue }
+                    for message in batch.messages {
+                        _ = server.post(message.payload, to: message.device)
+                    }
+                }
+            }
+            let result = try await body(server, collector)
+            group.cancelAll()
+            return result
+        }
+    }
+}
+
+/// What a server received.
+final class Collector: Sendable {
+    private let messages = Mutex<[ReceivedMessage]>([])
+
+    func add(_ new: [ReceivedMessage]) {
+        messages.withLock { $0.append(contentsOf: new) }
+    }
+
+    var payloads: [[UInt8]] { messages.withLock { $0.map(\.payload) } }
+    var count: Int { messages.withLock(\.count) }
+
+    func payloads(of device: DeviceID) -> [[UInt8]] {
+        messages.withLock { $0.filter { $0.device == device }.map(\.payload) }
+    }
+}
+
+/// Waits, without a time of its own, until something holds; the test's time limit ends it.
+func eventually(_ holds: () async throws -> Bool) async throws {
+    while try await !holds() {
+        try await Task.sleep(for: .milliseconds(5))
+    }
+}
+
+final class Flag: Sendable {
+    private let value = Mutex(false)
+
+    var isSet: Bool { value.withLock { $0 } }
+
+    func set() {
+        value.withLock { $0 = true }
+    }
+}
