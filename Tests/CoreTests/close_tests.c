@@ -366,6 +366,37 @@ static void sessions_are_confirmed_slowly(void) {
     net_free(n);
 }
 
+/* The session that is replaced stays 60 s to drain; at most one such. */
+static void a_replaced_session_drains(void) {
+    net *n = connected(27);
+    n->path.down = true;
+    uint32_t number = net_send(n, GATEWAY, true, 20);
+    n->path.down = false;
+    n->drop[GATEWAY] = 1u << OURO_DATA | 1u << OURO_PING;
+    uint32_t first = n->side[GATEWAY].link.live[0]->id;
+    net_restart(n, DEVICE);
+    net_connect(n);
+    net_run_for(n, 500);
+    uint64_t start = n->now_ms;
+    CHECK_EQUAL(n->side[GATEWAY].established, 2);
+    CHECK_EQUAL(n->side[GATEWAY].link.live[1]->id, first);
+    net_run_until(n, start + 59000);
+    CHECK_EQUAL(n->side[GATEWAY].messages[number].outcome, PENDING);
+    CHECK_EQUAL(n->side[GATEWAY].link.live[1]->id, first);
+    net_run_until(n, start + 60000);
+    CHECK(n->side[GATEWAY].link.live[1] == NULL);
+    CHECK_EQUAL(n->side[GATEWAY].messages[number].outcome, UNKNOWN);
+    for (int i = 0; i < 3; i++) {
+        uint32_t last = n->side[GATEWAY].link.live[0]->id;
+        net_restart(n, DEVICE);
+        net_connect(n);
+        net_run_for(n, 500);
+        CHECK_EQUAL(n->side[GATEWAY].link.live[1]->id, last);
+        CHECK(n->side[GATEWAY].link.live[2] == NULL);
+    }
+    net_free(n);
+}
+
 static void an_idle_session_ends_at_the_server(void) {
     net_options o;
     memset(&o, 0, sizeof o);
@@ -401,5 +432,6 @@ void close_tests(void) {
     RUN(the_server_asks);
     RUN(close_2_unanswered);
     RUN(sessions_are_confirmed_slowly);
+    RUN(a_replaced_session_drains);
     RUN(an_idle_session_ends_at_the_server);
 }

@@ -314,6 +314,9 @@ static void when_the_handshake_begins(void) {
             CHECK(hello->at_ms >= ping->at_ms + 1000);
             CHECK(hello->at_ms >= start + 2000);
             CHECK(hello->at_ms <= start + 2000 + 8 * one_way[i] + 1500);
+            /* Its own time-out is the first one, whatever samples the session has. */
+            uint64_t wait = net_find(n, DEVICE, OURO_HELLO, 1)->at_ms - hello->at_ms;
+            CHECK(wait >= 2000 && wait <= 3000);
         }
         net_free(n);
     }

@@ -434,6 +434,59 @@ static void late_acknowledgements_are_no_samples(void) {
     net_free(n);
 }
 
+/*
+ * Unreliable messages keep acknowledgements coming: at n >= acked + w/2 one asks for it, and at
+ * n >= acked + R/2, with nothing reliable in flight, it is sent as a reliable one.
+ */
+static void unreliable_ones_ask_in_time(void) {
+    net *n = simple(16, 50);
+    n->drop[GATEWAY] = 1u << OURO_ACK | 1u << OURO_NACK | 1u << OURO_PONG;
+    n->drop[DEVICE] = 1u << OURO_HELLO;
+    for (uint64_t c = 0; c < 8; c++) {
+        net_record(n);
+        (void)net_send(n, DEVICE, false, 20);
+        net_run_for(n, 10000);
+        const net_sent *sent = net_find(n, DEVICE, OURO_DATA, 0);
+        CHECK_EQUAL(counter_of(sent->bytes), c);
+        /* acked is -1 all the time, R is 16, w is 4. */
+        CHECK_EQUAL(sent->bytes[1] & OURO_FLAG_ACK_REQ, c >= 1);
+        CHECK_EQUAL(net_find(n, DEVICE, OURO_DATA, 1) != NULL, c >= 7);
+    }
+    net_free(n);
+}
+
+/* From its second silent time-out in a row only the lowest message in flight is sent again. */
+static void a_silent_path_is_spared(void) {
+    net *n = simple(17, 50);
+    n->path.down = true;
+    for (int i = 0; i < 4; i++)
+        (void)net_send(n, DEVICE, true, 20);
+    net_run_for(n, 44000);
+    unsigned sent[4] = {0};
+    for (size_t i = 0; net_find(n, DEVICE, OURO_DATA, i) != NULL; i++)
+        sent[counter_of(net_find(n, DEVICE, OURO_DATA, i)->bytes) % 4]++;
+    CHECK(sent[0] >= 6 && sent[0] <= 12);
+    for (int i = 1; i < 4; i++)
+        CHECK_EQUAL(sent[i], 2);
+    n->path.down = false;
+    CHECK(net_settle(n, MINUTE));
+    CHECK_EQUAL(net_count(n, DEVICE, DELIVERED), 4);
+    net_free(n);
+}
+
+/* What is not sent waits for the window, which starts at 4 and grows by what is acknowledged. */
+static void the_congestion_window(void) {
+    net *n = simple(18, 50);
+    for (int i = 0; i < 60; i++)
+        (void)net_send(n, DEVICE, true, 20);
+    CHECK_EQUAL(n->side[DEVICE].types[OURO_DATA], 4);
+    net_run_for(n, 101);
+    CHECK_EQUAL(n->side[DEVICE].types[OURO_DATA], 4 + 8);
+    net_run_for(n, 100);
+    CHECK_EQUAL(n->side[DEVICE].types[OURO_DATA], 4 + 8 + 16);
+    net_free(n);
+}
+
 static void busy_costs_little(void) {
     net *n = simple(13, 5);
     n->side[GATEWAY].queue_cap = 8;
@@ -554,6 +607,9 @@ void rule_tests(void) {
     RUN(duplicates_are_answered_slowly);
     RUN(acknowledgements_travel_along);
     RUN(late_acknowledgements_are_no_samples);
+    RUN(unreliable_ones_ask_in_time);
+    RUN(a_silent_path_is_spared);
+    RUN(the_congestion_window);
     RUN(busy_costs_little);
     RUN(full_before_the_first_message);
     RUN(a_round_trip_that_grows);
