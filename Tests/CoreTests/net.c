@@ -488,6 +488,34 @@ void net_connect(net *n) {
     net_pump(n, DEVICE);
 }
 
+net *net_connected(const net_options *options, uint64_t one_way) {
+    net *n = net_new(options);
+    n->path.delay_ms = one_way;
+    net_connect(n);
+    net_run_for(n, 10000 + 6 * one_way);
+    if (n->side[GATEWAY].established != 1 || n->side[DEVICE].established != 1)
+        trouble(n, "the handshake fails");
+    net_record(n);
+    return n;
+}
+
+uint64_t net_counter(const uint8_t *packet) {
+    uint64_t counter = 0;
+    for (size_t i = 8; i < 16; i++)
+        counter = counter << 8 | packet[i];
+    return counter;
+}
+
+size_t net_make(net *n, int from, uint8_t type, uint8_t flags, const uint8_t *body, size_t len,
+                uint8_t packet[OURO_MAX_PACKET]) {
+    uint64_t counter;
+    if (len > 0)
+        memcpy(packet + OURO_HEADER_SIZE, body, len);
+    if (ouro_session_protect(net_session(n, from), type, flags, packet, len, &counter) != OURO_OK)
+        trouble(n, "a packet is not made");
+    return len + OURO_OVERHEAD;
+}
+
 static bool all_ended(const net *n) {
     for (int who = 0; who < 2; who++)
         for (uint32_t i = 0; i < n->side[who].count; i++)

@@ -145,6 +145,16 @@ const net_sent *net_find(const net *net, int from, int type, size_t nth);
 /* The address of the device's host at a port. */
 ouro_addr net_address(uint8_t port);
 
+/* A net whose session is established and sampled, idle, with an empty log. */
+net *net_connected(const net_options *options, uint64_t one_way_ms);
+
+/* The counter of a packet, which stands in the clear. */
+uint64_t net_counter(const uint8_t *packet);
+
+/* A valid packet of a side's newest session, which that side's link does not know it has sent. */
+size_t net_make(net *net, int from, uint8_t type, uint8_t flags, const uint8_t *body, size_t len,
+                uint8_t packet[OURO_MAX_PACKET]);
+
 /* The newest session of a side, for a test that makes packets of its own. */
 ouro_session *net_session(net *net, int side);
 

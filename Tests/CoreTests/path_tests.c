@@ -27,20 +27,15 @@ static uint8_t known(net *n) {
 }
 
 typedef struct made {
-    uint8_t bytes[128];
+    uint8_t bytes[OURO_MAX_PACKET];
     size_t len;
 } made;
 
-static void make(net *n, int from, uint8_t type, uint8_t flags, size_t len, made *out) {
-    uint64_t counter;
-    memset(out, 0, sizeof *out);
-    out->len = len + 32;
-    CHECK(ouro_session_protect(net_session(n, from), type, flags, out->bytes, len, &counter) ==
-          OURO_OK);
-}
+/* A body that is good for every control type: an ack block of counter 0, or zeros. */
+static const uint8_t zeros[32];
 
 static ouro_status from_port(net *n, uint8_t port, const made *packet) {
-    uint8_t copy[128];
+    uint8_t copy[OURO_MAX_PACKET];
     ouro_addr from = net_address(port);
     memcpy(copy, packet->bytes, packet->len);
     return net_inject(n, GATEWAY, &from, copy, packet->len);
@@ -58,9 +53,9 @@ static void newest_data_moves_the_path(void) {
     net *n = connected(1, 50, true);
     n->message = ignore;
     made first, second, third;
-    make(n, DEVICE, OURO_DATA, OURO_FLAG_ACK_REQ, 4, &first);
-    make(n, DEVICE, OURO_DATA, OURO_FLAG_ACK_REQ, 4, &second);
-    make(n, DEVICE, OURO_DATA, OURO_FLAG_ACK_REQ, 4, &third);
+    first.len = net_make(n, DEVICE, OURO_DATA, OURO_FLAG_ACK_REQ, zeros, 4, first.bytes);
+    second.len = net_make(n, DEVICE, OURO_DATA, OURO_FLAG_ACK_REQ, zeros, 4, second.bytes);
+    third.len = net_make(n, DEVICE, OURO_DATA, OURO_FLAG_ACK_REQ, zeros, 4, third.bytes);
     CHECK_EQUAL(known(n), 1);
     CHECK(from_port(n, 9, &second) == OURO_OK);
     CHECK_EQUAL(known(n), 9);
@@ -83,9 +78,10 @@ static void one_answer_for_several(void) {
     net *n = connected(2, 50, true);
     n->message = ignore;
     made packets[3];
-    uint8_t copy[128];
+    uint8_t copy[OURO_MAX_PACKET];
     for (size_t i = 0; i < 3; i++)
-        make(n, DEVICE, OURO_DATA, OURO_FLAG_ACK_REQ, 4, &packets[i]);
+        packets[i].len =
+            net_make(n, DEVICE, OURO_DATA, OURO_FLAG_ACK_REQ, zeros, 4, packets[i].bytes);
     static const size_t order[] = {0, 2, 1};
     for (size_t i = 0; i < 3; i++) {
         ouro_event e;
@@ -118,7 +114,8 @@ static void control_from_elsewhere_is_probed(void) {
         (void)net_send(n, GATEWAY, true, 20); /* for an ack block that makes sense */
         net_run_for(n, 1000);
         made packet;
-        make(n, DEVICE, kinds[i].type, kinds[i].flags, kinds[i].len, &packet);
+        packet.len =
+            net_make(n, DEVICE, kinds[i].type, kinds[i].flags, zeros, kinds[i].len, packet.bytes);
         CHECK(from_port(n, 9, &packet) == OURO_OK);
         CHECK_EQUAL(n->side[GATEWAY].types[OURO_PING], kinds[i].probed);
         if (kinds[i].probed)
@@ -145,7 +142,7 @@ static void probes_are_one_a_second(void) {
     net *n = connected(4, 50, true);
     for (int i = 0; i < 100; i++) {
         made packet;
-        make(n, DEVICE, OURO_PING, 0, 4, &packet);
+        packet.len = net_make(n, DEVICE, OURO_PING, 0, zeros, 4, packet.bytes);
         CHECK(from_port(n, (uint8_t)(9 + i % 3), &packet) == OURO_OK);
         net_run_for(n, 50);
     }
@@ -159,8 +156,8 @@ static void probes_are_one_a_second(void) {
 static void held_back_control_starts_nothing(void) {
     net *n = connected(5, 50, true);
     made old, newer;
-    make(n, DEVICE, OURO_PING, 0, 4, &old);
-    make(n, DEVICE, OURO_PING, 0, 4, &newer);
+    old.len = net_make(n, DEVICE, OURO_PING, 0, zeros, 4, old.bytes);
+    newer.len = net_make(n, DEVICE, OURO_PING, 0, zeros, 4, newer.bytes);
     CHECK(from_port(n, 1, &newer) == OURO_OK);
     CHECK(from_port(n, 9, &old) == OURO_OK);
     CHECK_EQUAL(n->side[GATEWAY].types[OURO_PING], 0);
@@ -178,10 +175,10 @@ static void a_probe_is_answered(void) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         net *n = connected(6, 50, true);
         made packet, pong;
-        make(n, DEVICE, OURO_PING, 0, 4, &packet);
+        packet.len = net_make(n, DEVICE, OURO_PING, 0, zeros, 4, packet.bytes);
         CHECK(from_port(n, 9, &packet) == OURO_OK);
         const net_sent *probe = net_find(n, GATEWAY, OURO_PING, 0);
-        uint8_t copy[128];
+        uint8_t copy[OURO_MAX_PACKET];
         memcpy(copy, probe->bytes, probe->len);
         n->drop[DEVICE] = 1u << OURO_PONG;
         CHECK(net_inject(n, DEVICE, NULL, copy, probe->len) == OURO_OK);
@@ -201,7 +198,7 @@ static void a_probe_beside_a_ping(void) {
     CHECK(ouro_link_ping(&n->side[GATEWAY].link) == OURO_OK);
     net_pump(n, GATEWAY);
     made packet;
-    make(n, DEVICE, OURO_PING, 0, 4, &packet);
+    packet.len = net_make(n, DEVICE, OURO_PING, 0, zeros, 4, packet.bytes);
     CHECK(from_port(n, 9, &packet) == OURO_OK);
     CHECK_EQUAL(n->side[GATEWAY].types[OURO_PING], 2);
     net_run_for(n, 1000);
