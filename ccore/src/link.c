@@ -53,6 +53,30 @@ void ouro_link_epoch_saved(ouro_link *link) {
     link->events &= (uint16_t)~TELL_EPOCH;
 }
 
+/*
+ * A hole is reported once, when three counters past it were handed on, so that the block which
+ * reports it names them (section 6, NACK GAP).
+ */
+static void find_gaps(ouro_session *session) {
+    ouro_ack_block block;
+    if (!ouro_tail_ack_block(&session->tail, &block))
+        return;
+    uint64_t third = block.highest + 1;
+    for (unsigned found = 0; found < 3; found += ouro_ack_block_names(&block, third))
+        if (third-- == 0 || block.highest - third > 64)
+            return;
+    bool hole = false;
+    for (uint64_t n = third; n-- > session->gap_next;) {
+        const ouro_slot *slot = ouro_window_slot(&session->window, n);
+        if (slot == NULL)
+            break;
+        hole |= slot->state != OURO_SLOT_OPENED;
+    }
+    session->gap_next = OURO_MAX(session->gap_next, third);
+    if (hole)
+        session->tail.state |= TAIL_GAP;
+}
+
 void ouro_link_done(ouro_link *link, uint32_t session_id, uint64_t counter) {
     ouro_tail *tail = ouro_link_find(link, session_id);
     ouro_session *session = ouro_full(tail);
@@ -61,8 +85,11 @@ void ouro_link_done(ouro_link *link, uint32_t session_id, uint64_t counter) {
     const ouro_slot *slot = session != NULL ? ouro_window_slot(&session->window, counter) : NULL;
     ouro_tail_done(tail, counter);
     /* Without its slot, what it asked for is not known any more: an answer does no harm. */
-    if (slot == NULL || (slot->flags & OURO_FLAG_ACK_REQ))
-        tail->state |= TAIL_OWES;
+    if (slot != NULL && !(slot->flags & OURO_FLAG_ACK_REQ))
+        return;
+    tail->state |= TAIL_OWES;
+    if (session != NULL && !link->settings->stream)
+        find_gaps(session);
 }
 
 void ouro_link_set_room(ouro_link *link, size_t free, size_t capacity) {

@@ -145,35 +145,7 @@ static void follow_path(ouro_session *session, const ouro_addr *from, const ouro
     path->probing = false;
 }
 
-/* A hole is reported once three counters past it have arrived (section 6, NACK GAP). */
-static void find_gaps(ouro_session *session) {
-    const ouro_window *window = &session->window;
-    uint64_t third = window->next;
-    for (unsigned found = 0; found < 3; found++) {
-        const ouro_slot *slot;
-        do {
-            if (third == 0)
-                return;
-            slot = ouro_window_slot(window, --third);
-            if (slot == NULL)
-                return;
-        } while (slot->state != OURO_SLOT_OPENED);
-    }
-    bool hole = false;
-    for (uint64_t n = third; n-- > session->gap_next;) {
-        const ouro_slot *slot = ouro_window_slot(window, n);
-        if (slot == NULL)
-            break;
-        hole |= slot->state != OURO_SLOT_OPENED;
-    }
-    if (third > session->gap_next)
-        session->gap_next = third;
-    if (hole)
-        session->tail.state |= TAIL_GAP;
-}
-
-static void take_data(ouro_link *link, ouro_session *session, const ouro_header *header,
-                      const ouro_body *body) {
+static void take_data(ouro_link *link, const ouro_header *header, const ouro_body *body) {
     link->inbox = body->data;
     link->inbox_len = (uint16_t)body->len;
     link->inbox_offset = 0;
@@ -183,8 +155,6 @@ static void take_data(ouro_link *link, ouro_session *session, const ouro_header 
     link->inbox_session = header->session_id;
     link->inbox_flags = header->flags;
     link->inbox_full = true;
-    if (!link->settings->stream && (header->flags & OURO_FLAG_ACK_REQ))
-        find_gaps(session);
 }
 
 static void take_nack(ouro_link *link, ouro_tail *tail, const ouro_header *header,
@@ -289,7 +259,7 @@ void ouro_link_take(ouro_link *link, uint64_t now, ouro_tail *tail, const ouro_a
         ouro_flight_acked(link, tail, &body->acks, now);
     switch (header->type) {
     case OURO_DATA:
-        take_data(link, session, header, body);
+        take_data(link, header, body);
         break;
     case OURO_ACK:
         take_ack(link, tail, header);
