@@ -43,6 +43,7 @@ ouro_status ouro_link_init(ouro_link *link, const ouro_settings *settings,
 ouro_status ouro_link_connect(ouro_link *link, uint64_t now) {
     if (link->settings->role != OURO_CLIENT || (link->flags & (LINK_CLOSING | LINK_CLOSED)))
         return OURO_ERR_STATE;
+    link->flags &= (uint16_t)~LINK_ASLEEP;
     if (!ouro_link_is_open(link))
         ouro_client_begin(link, CAUSE_CONNECT, now);
     return OURO_OK;
@@ -152,6 +153,8 @@ ouro_status ouro_link_send(ouro_link *link, uint64_t now, const ouro_message *me
     const ouro_settings *settings = link->settings;
     if (link->flags & (LINK_CLOSING | LINK_CLOSED))
         return OURO_END_CLOSED;
+    if (link->flags & LINK_ASLEEP)
+        return OURO_ERR_STATE;
     if (message->len > ouro_link_max_message(link, message->box != 0))
         return OURO_ERR_TOO_LARGE;
     if (message->batch && !is_batch(message))
@@ -170,8 +173,10 @@ ouro_status ouro_link_send(ouro_link *link, uint64_t now, const ouro_message *me
     while (*last != NULL)
         last = &(*last)->next;
     *last = place;
-    if (settings->role == OURO_CLIENT && (!ouro_link_is_open(link) || (link->flags & LINK_DEAD)) &&
-        (link->live[0] == NULL || (link->live[0]->state & TAIL_NO_NEW) || ouro_client_busy(link)))
+    /* A handshake follows by itself where the session is being closed for it. */
+    bool follows = link->live[0] != NULL && (link->flags & LINK_RECONNECT) != 0;
+    if (settings->role == OURO_CLIENT && !follows &&
+        (!ouro_link_is_open(link) || ouro_client_busy(link)))
         ouro_client_wanted(link, now);
     return OURO_OK;
 }
@@ -294,7 +299,6 @@ static bool next_tell(ouro_link *link, ouro_event *event) {
         link->events &= (uint16_t)~tells[i].bit;
         if (event->type == OURO_EVENT_CLOSED) {
             link->events &= (uint16_t)~TELL_CLOSED_BY_PEER;
-            link->closed_missing = 0;
         }
         return true;
     }

@@ -51,19 +51,22 @@ uint32_t ouro_link_timeout(const ouro_link *link) {
     return OURO_MIN(OURO_MAX(timeout, TIMEOUT_MIN_MS), TIMEOUT_MAX_MS);
 }
 
-uint64_t ouro_due(const ouro_link *link, const ouro_tail *tail, uint64_t sent, unsigned timeouts) {
+uint32_t ouro_backed_off(const ouro_link *link, const ouro_tail *tail, unsigned timeouts) {
     uint32_t timeout = ouro_link_timeout(link);
-    if (link->flags & LINK_DEAD) {
-        /* From 8 s on doubled up to 5 min: as long again as the path has been dead. */
-        uint64_t dead = sent > link->dead_ms ? sent - link->dead_ms : 0;
-        return sent + OURO_MIN(OURO_MAX(dead, TIMEOUT_MAX_MS), DEAD_TIMEOUT_MAX_MS);
-    }
     /* In an older session whose successor works, section 6. */
     if ((tail->state & TAIL_RETIRING) && timeout > OLD_TIMEOUT_MAX_MS)
         timeout = OLD_TIMEOUT_MAX_MS;
     while (timeouts-- > 0 && timeout < TIMEOUT_MAX_MS)
         timeout *= 2;
-    return sent + OURO_MIN(timeout, TIMEOUT_MAX_MS);
+    return OURO_MIN(timeout, TIMEOUT_MAX_MS);
+}
+
+uint64_t ouro_due(const ouro_link *link, const ouro_tail *tail, uint64_t sent, unsigned timeouts) {
+    if (!(link->flags & LINK_DEAD))
+        return sent + ouro_backed_off(link, tail, timeouts);
+    /* From 8 s on doubled up to 5 min: as long again as the path has been dead. */
+    uint64_t dead = sent > link->dead_ms ? sent - link->dead_ms : 0;
+    return sent + OURO_MIN(OURO_MAX(dead, TIMEOUT_MAX_MS), DEAD_TIMEOUT_MAX_MS);
 }
 
 static bool is_of(const ouro_place *place, const ouro_tail *tail) {
@@ -83,6 +86,13 @@ ouro_place *ouro_flight_lowest(const ouro_link *link, const ouro_tail *tail) {
         if (is_of(p, tail) && (p->flags & PLACE_RELIABLE))
             return p;
     return NULL;
+}
+
+bool ouro_flight_any(const ouro_link *link, const ouro_tail *tail) {
+    const ouro_place *p = link->flight;
+    while (p != NULL && !is_of(p, tail))
+        p = p->next;
+    return p != NULL;
 }
 
 bool ouro_flight_reliable(const ouro_link *link, const ouro_tail *tail) {

@@ -84,7 +84,8 @@ enum {
     LINK_DEAD = 128,
     LINK_SUSPECT = 256,
     LINK_BROKEN = 512,    /* stream: a rule was broken */
-    LINK_RECONNECT = 1024 /* a handshake follows the end of the session */
+    LINK_RECONNECT = 1024, /* a handshake follows the end of the session */
+    LINK_ASLEEP = 2048 /* saved: nothing is sent or taken until it is restored or connected */
 };
 
 /* ouro_link.events: what ouro_link_next_event still has to tell */
@@ -138,10 +139,14 @@ uint64_t ouro_link_rekey_age(const ouro_link *link);
 uint32_t ouro_link_timeout(const ouro_link *link);
 /* When a packet that was sent at `sent` times out, after `timeouts` in a row. */
 uint64_t ouro_due(const ouro_link *link, const ouro_tail *tail, uint64_t sent, unsigned timeouts);
+/* The time-out after so many in a row, at most 8 s. */
+uint32_t ouro_backed_off(const ouro_link *link, const ouro_tail *tail, unsigned timeouts);
 void ouro_link_sample(ouro_link *link, uint64_t rtt);
 void ouro_link_fresh_path(ouro_link *link);
 /* The time-out of a path without samples, drawn anew. */
 uint32_t ouro_link_first_timeout(ouro_link *link);
+/* Anything in flight: reliable, or unreliable and not yet forgotten. */
+bool ouro_flight_any(const ouro_link *link, const ouro_tail *tail);
 size_t ouro_flight_count(const ouro_link *link, const ouro_tail *tail);
 bool ouro_flight_reliable(const ouro_link *link, const ouro_tail *tail);
 ouro_place *ouro_flight_lowest(const ouro_link *link, const ouro_tail *tail);

@@ -154,6 +154,7 @@ void ouro_link_enter(ouro_link *link, ouro_session *session, uint64_t now) {
         memset(session->path, 0, sizeof *session->path);
     memmove(&link->live[1], &link->live[0], (OURO_MAX_SESSIONS - 1) * sizeof link->live[0]);
     link->live[0] = &session->tail;
+    link->closed_missing = 0;
     link->wait_until_ms = 0;
     link->busy_count = 0;
     link->open_counter = 0;
@@ -194,11 +195,11 @@ void ouro_link_begin_close(ouro_link *link, ouro_tail *tail, uint64_t now, uint8
 static bool is_idle(const ouro_link *link, const ouro_tail *tail) {
     bool newest = tail == link->live[0];
     bool queued = newest && !(tail->state & TAIL_NO_NEW) && link->queue != NULL;
-    if (queued || ouro_flight_reliable(link, tail))
+    if (queued || ouro_flight_any(link, tail))
         return false;
     /* A link that closes waits for what older sessions have in flight, too. */
     for (size_t i = 1; newest && (link->flags & LINK_CLOSING) && i < OURO_MAX_SESSIONS; i++)
-        if (link->live[i] != NULL && ouro_flight_reliable(link, link->live[i]))
+        if (link->live[i] != NULL && ouro_flight_any(link, link->live[i]))
             return false;
     return true;
 }
@@ -207,7 +208,7 @@ static void settle_close(ouro_link *link, ouro_tail *tail) {
     if (tail->close_phase == CLOSE_DRAINING && is_idle(link, tail)) {
         tail->close_phase = CLOSE_SENT;
         tail->state |= TAIL_CLOSE_DUE;
-    } else if (tail->close_phase == CLOSE_ANSWERING && !ouro_flight_reliable(link, tail)) {
+    } else if (tail->close_phase == CLOSE_ANSWERING && !ouro_flight_any(link, tail)) {
         tail->state |= TAIL_CLOSE_DUE | TAIL_ENDING;
     }
 }
@@ -249,7 +250,7 @@ void ouro_link_settle(ouro_link *link, uint64_t now) {
         if (tail == NULL)
             continue;
         bool client = link->settings->role == OURO_CLIENT;
-        bool drained = (tail->state & TAIL_RETIRING) && !ouro_flight_reliable(link, tail);
+        bool drained = (tail->state & TAIL_RETIRING) && !ouro_flight_any(link, tail);
         if ((tail->state & TAIL_RETIRING) && now >= tail->retire_ms) {
             ouro_link_end(link, tail, now);
         } else if (client && drained && !(tail->state & TAIL_REKEYED) &&

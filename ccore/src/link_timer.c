@@ -83,7 +83,8 @@ static bool keeps_alive(const ouro_link *link) {
 /* CLOSE is sent up to three times; with reason 2 until it is answered or its 60 s are over. */
 static uint64_t close_due(const ouro_link *link, const ouro_tail *tail, uint64_t now) {
     bool rekey = tail->close_reason == OURO_REASON_REKEY;
-    return ouro_due(link, tail, ouro_then(now, tail->close_ms), rekey ? tail->close_count - 1u : 0);
+    return ouro_then(now, tail->close_ms) +
+           ouro_backed_off(link, tail, rekey ? tail->close_count - 1u : 0);
 }
 
 static void time_out_close(ouro_link *link, ouro_tail *tail, uint64_t now) {
@@ -180,7 +181,7 @@ static uint64_t session_deadline(const ouro_link *link, const ouro_tail *tail, u
 static uint64_t client_deadline(const ouro_link *link) {
     const ouro_client *client = link->memory->client;
     uint64_t deadline = OURO_NEVER;
-    if (client == NULL)
+    if (client == NULL || (link->flags & LINK_BROKEN))
         return deadline;
     if (client->phase == OURO_HANDSHAKE_WAIT)
         earlier(&deadline, client->next_ms);

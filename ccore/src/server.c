@@ -238,6 +238,25 @@ static void expire_pending(ouro_server *server, ouro_device *device, uint64_t no
     }
 }
 
+/* 60 at once and one a second after that, unless set otherwise. */
+static bool allows(const ouro_server *server, ouro_allowance *allowance, uint64_t now) {
+    uint32_t burst = server->settings->confirm_burst;
+    uint32_t period = server->settings->confirm_period_ms;
+    if (burst == 0)
+        burst = CONFIRM_BURST;
+    if (period == 0)
+        period = CONFIRM_PERIOD_MS;
+    if (!allowance->set) {
+        allowance->set = true;
+        allowance->left = burst;
+        allowance->since_ms = now;
+    }
+    uint64_t more = (now - allowance->since_ms) / period;
+    allowance->left = (uint32_t)OURO_MIN(allowance->left + more, burst);
+    allowance->since_ms += more * period;
+    return allowance->left > 0;
+}
+
 static ouro_status answer(ouro_server *server, uint64_t now, ouro_device *device,
                           const ouro_hello *hello, const uint8_t auth[32], const uint8_t *packet,
                           size_t len, uint32_t session_id, const uint8_t nonce[16],
@@ -256,6 +275,10 @@ static ouro_status answer(ouro_server *server, uint64_t now, ouro_device *device
         return OURO_ERR_ARGUMENT;
     ouro_status status = fresh ? make_room(server, device) : OURO_OK;
     if (status == OURO_OK && hello->epoch > device->credential.epoch) {
+        /* Each move is a durable write: no holder of a key wears out a registry (section 3). */
+        if (!allows(server, &device->moves, now))
+            return OURO_DROP_LIMIT;
+        device->moves.left--;
         status = move_to(server, device, hello->epoch);
         *moved = status == OURO_OK;
     }
@@ -322,27 +345,6 @@ ouro_pending *ouro_server_pending(ouro_server *server, uint32_t session_id) {
     return NULL;
 }
 
-/* An allowance of sessions confirmed, refilled with time. */
-static bool may_confirm(const ouro_server *server, ouro_device *device, uint64_t now) {
-    uint32_t burst = server->settings->confirm_burst;
-    uint32_t period = server->settings->confirm_period_ms;
-    if (burst == 0)
-        burst = CONFIRM_BURST;
-    if (period == 0)
-        period = CONFIRM_PERIOD_MS;
-    if (!device->confirms_set) {
-        device->confirms_set = true;
-        device->confirms = burst;
-        device->confirm_ms = now;
-    }
-    uint64_t more = (now - device->confirm_ms) / period;
-    if (more > 0) {
-        device->confirms = (uint32_t)OURO_MIN(device->confirms + more, burst);
-        device->confirm_ms += more * period;
-    }
-    return device->confirms > 0;
-}
-
 static ouro_status derive(ouro_server *server, ouro_pending *p) {
     if (p->derived)
         return OURO_OK;
@@ -367,7 +369,7 @@ ouro_status ouro_server_open(ouro_server *server, uint64_t now, ouro_pending *pe
         release(server, pending);
         return OURO_DROP_SESSION;
     }
-    if (!may_confirm(server, pending->device, now))
+    if (!allows(server, &pending->device->confirms, now))
         return OURO_DROP_LIMIT;
     bool data = opened->header.type == OURO_DATA;
     if (server->settings->stream && opened->header.counter != 0)
@@ -401,7 +403,7 @@ ouro_status ouro_server_adopt(ouro_server *server, uint64_t now, ouro_pending *p
         memcpy(session->path->hello_tag, pending->hello + pending->hello_len - OURO_TAG_SIZE,
                OURO_TAG_SIZE);
     }
-    device->confirms--;
+    device->confirms.left--;
     /* Those made before it go; the list is newest first. */
     while (pending->next != NULL)
         release(server, pending->next);

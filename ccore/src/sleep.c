@@ -186,6 +186,7 @@ ouro_status ouro_link_save(ouro_link *link, uint64_t now, uint8_t *out, size_t c
     *len = (size_t)(c.at - out) + DIGEST;
     ouro_session_erase(session);
     memset(link->live, 0, sizeof link->live);
+    link->flags |= LINK_ASLEEP;
     return OURO_OK;
 }
 
@@ -219,6 +220,7 @@ static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_
     session->renew_ms =
         now + ouro_link_rekey_age(link) - OURO_MIN(age + slept, ouro_link_rekey_age(link));
     link->heard_ms = link->sent_ms = now;
+    link->flags &= (uint16_t)~LINK_ASLEEP;
     return OURO_OK;
 }
 

@@ -23,13 +23,19 @@
 
 typedef struct ouro_pending ouro_pending;
 
+/* A number of tries that is refilled with time. */
+typedef struct ouro_allowance {
+    uint64_t since_ms;
+    uint32_t left;
+    bool set;
+} ouro_allowance;
+
 /* What a server keeps of a device between handshakes. */
 typedef struct ouro_device {
     ouro_credential credential;
-    ouro_pending *pending; /* newest first */
-    uint64_t confirm_ms;   /* when the confirm allowance was last filled */
-    uint32_t confirms;     /* what is left of it */
-    bool confirms_set;
+    ouro_pending *pending;   /* newest first */
+    ouro_allowance confirms; /* sessions confirmed */
+    ouro_allowance moves;    /* epochs moved by a HELLO ahead of its server */
 } ouro_device;
 
 struct ouro_pending {
