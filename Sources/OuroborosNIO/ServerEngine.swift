@@ -102,7 +102,7 @@ final class ServerEngine: @unchecked Sendable {
     /// CLOSE ends a session's acknowledgements: what the application still holds comes first.
     private func closeIfConfirmed(_ peer: ServerPeer) {
         guard peer.isClosing, peer.unconfirmed == 0, let link = peer.link else { return }
-        guard link.isOpen || link.pending > 0 else {
+        guard link.isOpen else {
             // The device has left: what remains is a replaced session that would wait for its packets.
             dropLink(of: peer)
             return

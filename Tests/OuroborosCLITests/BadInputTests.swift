@@ -1,0 +1,219 @@
+import Foundation
+import Subprocess
+import Testing
+
+/// What is wrong gets one clear line and a status that is not zero.
+@Suite(.timeLimit(.minutes(3))) struct BadInputTests {
+    let scratch: Scratch
+    private let device = "0102030405060708"
+
+    init() throws {
+        scratch = try Scratch()
+    }
+
+    private func expectRefused(
+        _ arguments: [String], saying text: String, input: String = "",
+        environment: [Environment.Key: String?] = [:], sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let outcome = try await Tool.run(arguments, in: scratch, input: input, environment: environment)
+        #expect(outcome.status == .exited(1), "\(outcome.status)", sourceLocation: sourceLocation)
+        #expect(outcome.errorLines.count == 1, "\(outcome.errors)", sourceLocation: sourceLocation)
+        #expect(outcome.errors.contains(text), "\(outcome.errors)", sourceLocation: sourceLocation)
+        #expect(outcome.output == "", sourceLocation: sourceLocation)
+    }
+
+    private func send(_ more: String..., to: String = "127.0.0.1:9", key: String? = "root.key") -> [String] {
+        ["send", "--to", to, "--device", device, "--message", "hi"]
+            + (key.map { ["--root-key-file", $0] } ?? []) + more
+    }
+
+    private func makeKey(_ name: String = "root.key") async throws {
+        #expect(try await Tool.run(["keygen", "--out", name], in: scratch).succeeded)
+    }
+
+    private func addDevice() async throws {
+        try await makeKey()
+        let add = [
+            "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
+        ]
+        #expect(try await Tool.run(add, in: scratch).succeeded)
+    }
+
+    @Test func keysThatAreNone() async throws {
+        try scratch.write("abcd\n", to: "short.key")
+        try await expectRefused(send(key: "short.key"), saying: "64 hexadecimal digits, here there are 4")
+        try scratch.write(String(repeating: "zz", count: 32), to: "odd.key")
+        try await expectRefused(send(key: "odd.key"), saying: "something else")
+        try await expectRefused(send(key: "no.key"), saying: "No such file")
+        try await expectRefused(send(key: nil), saying: "--root-key-file or --root-key-env")
+        try await expectRefused(send("--root-key-env", "NO_SUCH_KEY", key: nil), saying: "NO_SUCH_KEY")
+        try await expectRefused(
+            send("--root-key-env", "SHORT_KEY", key: nil), saying: "64 hexadecimal digits",
+            environment: ["SHORT_KEY": "00"])
+        try await makeKey()
+        try await expectRefused(send("--root-key-env", "X"), saying: "not both")
+    }
+
+    @Test func aKeyFileThatOthersCanRead() async throws {
+        try await makeKey()
+        try scratch.write(scratch.read("root.key"), to: "root.key", mode: 0o644)
+        try await expectRefused(send(), saying: "chmod 600")
+        try await expectRefused(
+            ["device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key"],
+            saying: "chmod 600")
+        #expect(!scratch.exists("gw.sqlite"))
+    }
+
+    @Test func aKeyFromTheEnvironment() async throws {
+        try await addDevice()
+        let key = try scratch.read("root.key")
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            let sent = try await Tool.run(
+                send("--root-key-env", "ROOT_KEY", to: gateway.address, key: nil), in: scratch,
+                environment: ["ROOT_KEY": key])
+            #expect(sent.succeeded, "\(sent.errors)")
+        }
+    }
+
+    @Test func namesThatAreNone() async throws {
+        try await makeKey()
+        let key = ["--root-key-file", "root.key"]
+        try await expectRefused(
+            ["send", "--to", "127.0.0.1:9", "--device", "01"] + key, saying: "16 hexadecimal digits")
+        try await expectRefused(["send", "--to", "127.0.0.1", "--device", device] + key, saying: "HOST:PORT")
+        try await expectRefused(
+            ["send", "--to", "no-such-host.invalid:1", "--device", device] + key, saying: "cannot find")
+    }
+
+    @Test func anEvolvingCredentialWithoutAState() async throws {
+        try await makeKey()
+        try await expectRefused(send("--evolving"), saying: "--state")
+    }
+
+    @Test func aStateThatIsNotThisDevices() async throws {
+        try await makeKey()
+        let first = try await Tool.run(send("--state", "a.state", "--timeout", "100ms"), in: scratch)
+        #expect(first.errors.contains("may be deleted"))
+        try await expectRefused(
+            ["send", "--to", "127.0.0.1:9", "--device", "1111111111111111", "--state", "a.state"],
+            saying: "state of device \(device)")
+        try await expectRefused(send("--state", "a.state", "--evolving"), saying: "fixed credential")
+        // Without a key a state is not begun.
+        try await expectRefused(send("--state", "b.state", key: nil), saying: "root key is missing")
+        #expect(!scratch.exists("b.state"))
+    }
+
+    @Test func aStateInUse() async throws {
+        try await addDevice()
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            let holder = ["sensor", "--to", gateway.address] + send("--state", "a.state").dropFirst(3)
+            let arguments = holder.filter { $0 != "--message" && $0 != "hi" } + ["--interval", "20ms"]
+            _ = try await Subprocess.run(
+                .path(.init(Tool.path)), arguments: .init(arguments),
+                workingDirectory: .init(scratch.path), input: .none, output: .discarded, error: .discarded
+            ) { execution in
+                while gateway.messages.isEmpty {
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+                try await expectRefused(send("--state", "a.state"), saying: "in use by another process")
+                try execution.send(signal: .terminate)
+            }
+        }
+    }
+
+    @Test func aPortInUse() async throws {
+        try await addDevice()
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            try await expectRefused(
+                ["gateway", "--store", "gw.sqlite", "--bind", gateway.address], saying: "port is in use")
+        }
+    }
+
+    @Test func aGatewayWithoutItsStore() async throws {
+        try await expectRefused(
+            ["gateway", "--store", "none.sqlite", "--bind", "127.0.0.1:0"], saying: "No such file")
+        try await expectRefused(["gateway", "--bind", "127.0.0.1:0"], saying: "--store")
+        try scratch.write("no database, but long enough to be looked at as one", to: "text")
+        try await expectRefused(
+            ["gateway", "--store", "text", "--bind", "127.0.0.1:0"], saying: "no store of Ouroboros")
+        #expect(try scratch.read("text").hasPrefix("no database"))
+    }
+
+    @Test func aDeviceThatIsThereOrNot() async throws {
+        try await addDevice()
+        try await expectRefused(
+            ["device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key"],
+            saying: "already")
+        try await expectRefused(
+            ["device", "remove", "--store", "gw.sqlite", "--device", "1111111111111111"],
+            saying: "no device 1111111111111111")
+        try await expectRefused(["device", "list", "--store", "none.sqlite"], saying: "No such file")
+    }
+
+    @Test func aGatewayThatDoesNotKnowTheDevice() async throws {
+        try await addDevice()
+        try await makeKey("other.key")
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            try await expectRefused(
+                ["send", "--to", gateway.address, "--device", "1111111111111111", "--message", "hi"]
+                    + ["--root-key-file", "root.key", "--timeout", "500ms"],
+                saying: "does not know this device")
+            try await expectRefused(
+                send("--timeout", "500ms", to: gateway.address, key: "other.key"), saying: "another key")
+            #expect(gateway.messages.isEmpty)
+        }
+    }
+
+    @Test func nobodyAnswersAtAll() async throws {
+        try await makeKey()
+        // All of the protocol's retransmissions: 45 seconds and more.
+        try await expectRefused(send(), saying: "no answer from 127.0.0.1:9")
+    }
+
+    @Test func aMessageThatIsTooLarge() async throws {
+        try await addDevice()
+        let (scratch, device) = (scratch, device)
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            for length in [1201, 5000] {
+                let outcome = try await Tool.run(
+                    ["send", "--to", gateway.address, "--device", device, "--root-key-file", "root.key"],
+                    in: scratch, input: "a\n" + String(repeating: "x", count: length) + "\nb\n")
+                #expect(outcome.status == .exited(1))
+                #expect(outcome.errors.contains("2 of 3 delivered, 1 refused"))
+                #expect(outcome.errors.contains("limit of 1200 bytes"))
+                #expect(outcome.errors.contains("\(length) bytes"))
+            }
+            #expect(gateway.texts == ["a", "b", "a", "b"])
+        }
+    }
+
+    @Test func aGatewayThatStops() async throws {
+        try await addDevice()
+        let (scratch, device) = (scratch, device)
+        let status = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            let outcome = try await Subprocess.run(
+                .path(.init(Tool.path)),
+                arguments: [
+                    "send", "--to", gateway.address, "--device", device, "--root-key-file", "root.key",
+                    "--timeout", "2s",
+                ],
+                workingDirectory: .init(scratch.path), input: .inputWriter, output: .discarded,
+                error: .string(limit: 1 << 16)
+            ) { execution in
+                _ = try await execution.standardInputWriter.write("a\n")
+                while gateway.texts != ["a"] {
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+                try gateway.terminate(.kill)
+                try await gateway.errors.waitForEnd()
+                _ = try await execution.standardInputWriter.write("b\n")
+                try await execution.standardInputWriter.finish()
+            }
+            #expect(outcome.terminationStatus == .exited(1))
+            let errors = outcome.standardError
+            #expect(errors.contains("1 of 2 delivered, 1 unknown"), "\(errors)")
+            #expect(errors.contains("has stopped answering"), "\(errors)")
+        }
+        #expect(status == .signaled(9))
+    }
+}

@@ -1,0 +1,195 @@
+import Foundation
+import Subprocess
+import Testing
+
+/// The calls as the documentation has them.
+@Suite(.timeLimit(.minutes(3))) struct MainJobTests {
+    let scratch: Scratch
+    private let device = "0102030405060708"
+
+    init() throws {
+        scratch = try Scratch()
+    }
+
+    private func prepare(_ more: String...) async throws {
+        let key = try await Tool.run(["keygen", "--out", "root.key"], in: scratch)
+        #expect(key.succeeded)
+        let add = try await Tool.run(
+            [
+                "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
+                "--name", "kitchen",
+            ] + more, in: scratch)
+        #expect(add.succeeded, "\(add.errors)")
+    }
+
+    private func client(_ command: String, _ gateway: RunningGateway) -> [String] {
+        [command, "--to", gateway.address, "--device", device, "--root-key-file", "root.key"]
+    }
+
+    @Test func aKeyIs64DigitsInAPrivateFile() async throws {
+        try await prepare()
+        let key = try scratch.read("root.key")
+        #expect(key.count == 65)
+        #expect(key.last == "\n")
+        #expect(key.dropLast().allSatisfy { $0.isHexDigit })
+        #expect(try scratch.mode(of: "root.key") == 0o600)
+        #expect(try scratch.mode(of: "gw.sqlite") == 0o600)
+        let again = try await Tool.run(["keygen", "--out", "root.key"], in: scratch)
+        #expect(!again.succeeded)
+        #expect(try scratch.read("root.key") == key)
+        let printed = try await Tool.run(["keygen"], in: scratch)
+        #expect(printed.output.count == 65)
+        #expect(printed.output != key)
+    }
+
+    @Test func devicesAreListedAndRemoved() async throws {
+        try await prepare()
+        let list = try await Tool.run(["device", "list", "--store", "gw.sqlite"], in: scratch)
+        let fields = list.output.trimmingCharacters(in: .newlines).split(separator: "\t")
+        #expect(fields.count == 5)
+        #expect(fields.first == "0102030405060708")
+        #expect(fields.last == "kitchen")
+        let remove = ["device", "remove", "--store", "gw.sqlite", "--device", device]
+        #expect(try await Tool.run(remove, in: scratch).succeeded)
+        #expect(try await Tool.run(["device", "list", "--store", "gw.sqlite"], in: scratch).output == "")
+        #expect(try await !Tool.run(remove, in: scratch).succeeded)
+    }
+
+    @Test(arguments: [Signal.terminate, .interrupt])
+    func linesTravel(signal: Signal) async throws {
+        try await prepare()
+        let status = try await RunningGateway.with(
+            ["--store", "gw.sqlite", "--echo"], in: scratch, signal: signal
+        ) { gateway in
+            let sent = try await Tool.run(client("send", gateway), in: scratch, input: "a\nb\n")
+            #expect(sent.succeeded, "\(sent.errors)")
+            #expect(sent.errors.contains("2 of 2 delivered"))
+            #expect(sent.output == "")
+            // It was written before it was acknowledged.
+            let messages = gateway.messages
+            #expect(gateway.texts == ["a", "b"])
+            #expect(messages.allSatisfy { $0["device"] as? String == device })
+            #expect(messages.map { $0["counter"] as? Int } == [0, 1])
+            #expect(messages.allSatisfy { ($0["time"] as? String)?.hasSuffix("Z") == true })
+            #expect(messages[0]["session"] as? Int == messages[1]["session"] as? Int)
+        }
+        #expect(status == .exited(0))
+    }
+
+    @Test func pingMeasures() async throws {
+        try await prepare()
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            let ping = try await Tool.run(
+                client("ping", gateway) + ["--count", "5", "--interval", "20ms"], in: scratch)
+            #expect(ping.succeeded, "\(ping.errors)")
+            #expect(ping.lines.count == 7)
+            #expect(ping.output.contains("5 sent, 5 answered"))
+            #expect(ping.output.contains("min/avg/max = "))
+        }
+    }
+
+    @Test func aSensorSendsReadings() async throws {
+        try await prepare()
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            let sensor = try await Tool.run(
+                client("sensor", gateway) + ["--interval", "50ms", "--count", "3"], in: scratch)
+            #expect(sensor.succeeded, "\(sensor.errors)")
+            let texts = gateway.texts
+            #expect(texts.count == 3)
+            for text in texts {
+                let reading = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+                #expect(reading?["celsius"] != nil || reading?["load"] != nil)
+            }
+            let command = try await Tool.run(
+                client("sensor", gateway) + ["--count", "1", "--command", "echo 21.5"], in: scratch)
+            #expect(command.succeeded, "\(command.errors)")
+            #expect(gateway.texts.last == "21.5")
+        }
+    }
+
+    @Test func aSensorEndsGracefully() async throws {
+        try await prepare()
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            let result = try await Subprocess.run(
+                .path(.init(Tool.path)),
+                arguments: .init(client("sensor", gateway) + ["--interval", "20ms"]),
+                workingDirectory: .init(scratch.path), input: .none, output: .discarded,
+                error: .string(limit: 1 << 16)
+            ) { execution in
+                while gateway.messages.count < 3 {
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+                try execution.send(signal: .terminate)
+            }
+            #expect(result.terminationStatus == .exited(0))
+            #expect(result.standardError.contains("delivered"))
+            _ = try await gateway.errors.first(containing: "disconnected")
+        }
+    }
+
+    @Test func anEvolvingCredentialLivesInItsState() async throws {
+        try await prepare("--evolving")
+        let (scratch, device) = (scratch, device)
+        for round in 1...2 {
+            // The gateway starts anew each time.
+            _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+                let first = try await Tool.run(
+                    client("send", gateway) + [
+                        "--evolving", "--state", "kitchen.state", "--message", "hi",
+                    ], in: scratch)
+                #expect(first.succeeded, "\(first.errors)")
+                // Said once.
+                #expect(first.errors.contains("may be deleted") == (round == 1))
+                // The root key is not needed any more.
+                let second = try await Tool.run(
+                    [
+                        "send", "--to", gateway.address, "--device", device, "--evolving", "--state",
+                        "kitchen.state", "--message", "again",
+                    ], in: scratch)
+                #expect(second.succeeded, "\(second.errors)")
+                #expect(gateway.texts == ["hi", "again"])
+            }
+        }
+        #expect(try scratch.mode(of: "kitchen.state") == 0o600)
+        let list = try await Tool.run(["device", "list", "--store", "gw.sqlite"], in: scratch)
+        #expect(list.output.contains("evolving\t4\t"))
+    }
+
+    @Test func aFleetNeedsNoList() async throws {
+        #expect(try await Tool.run(["keygen", "--out", "fleet.key"], in: scratch).succeeded)
+        let derive = ["keygen", "--fleet-key-file", "fleet.key", "--device", device, "--out", "root.key"]
+        #expect(try await Tool.run(derive, in: scratch).succeeded)
+        _ = try await RunningGateway.with(["--fleet-key-file", "fleet.key"], in: scratch) { gateway in
+            let sent = try await Tool.run(client("send", gateway) + ["--message", "hi"], in: scratch)
+            #expect(sent.succeeded, "\(sent.errors)")
+        }
+    }
+
+    @Test func bytesThatAreNoTextComeAsBase64() async throws {
+        try await prepare()
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            let sent = try await Tool.run(
+                "/bin/sh",
+                [
+                    "-c", "printf '\\377\\000\\n\"\\\\\\t\\001\\n' | \"$0\" \"$@\"", Tool.path,
+                ] + client("send", gateway), in: scratch)
+            #expect(sent.succeeded, "\(sent.errors)")
+            #expect(gateway.messages[0]["base64"] as? String == "/wA=")
+            #expect(gateway.messages[1]["text"] as? String == "\"\\\t\u{1}")
+        }
+    }
+
+    @Test func aDeviceThatIsRemovedIsCutOff() async throws {
+        try await prepare()
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            let sent = try await Tool.run(client("send", gateway) + ["--message", "hi"], in: scratch)
+            #expect(sent.succeeded)
+            let remove = ["device", "remove", "--store", "gw.sqlite", "--device", device]
+            #expect(try await Tool.run(remove, in: scratch).succeeded)
+            let late = try await Tool.run(
+                client("send", gateway) + ["--message", "late", "--timeout", "500ms"], in: scratch)
+            #expect(!late.succeeded)
+            #expect(gateway.texts == ["hi"])
+        }
+    }
+}

@@ -1,0 +1,156 @@
+import Foundation
+import Subprocess
+import Synchronization
+
+/// The built command, run as its users run it.
+enum Tool {
+    struct Outcome: Sendable {
+        let status: TerminationStatus
+        let output: String
+        let errors: String
+
+        var succeeded: Bool { status == .exited(0) }
+        var lines: [String] { output.split(separator: "\n").map(String.init) }
+        var errorLines: [String] { errors.split(separator: "\n").map(String.init) }
+    }
+
+    /// It lies beside the tests.
+    static let path: String = {
+        let tests = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+        return (tests as NSString).deletingLastPathComponent + "/ouroboros"
+    }()
+
+    static func run(
+        _ arguments: [String], in scratch: Scratch, input: String = "",
+        environment: [Environment.Key: String?] = [:]
+    ) async throws -> Outcome {
+        try await run(path, arguments, in: scratch, input: input, environment: environment)
+    }
+
+    static func run(
+        _ executable: String, _ arguments: [String], in scratch: Scratch, input: String = "",
+        environment: [Environment.Key: String?] = [:]
+    ) async throws -> Outcome {
+        let result = try await Subprocess.run(
+            .path(.init(executable)), arguments: .init(arguments),
+            environment: .inherit.updating(environment), workingDirectory: .init(scratch.path),
+            input: .string(input), output: .string(limit: 1 << 22), error: .string(limit: 1 << 22))
+        return Outcome(
+            status: result.terminationStatus, output: result.standardOutput,
+            errors: result.standardError)
+    }
+}
+
+/// A gateway that runs while `body` does.
+struct RunningGateway: Sendable {
+    let address: String
+    let output: Lines
+    let errors: Lines
+    let terminate: @Sendable (Signal) throws -> Void
+
+    /// Its messages, as JSON objects.
+    var messages: [[String: any Sendable]] {
+        output.all.compactMap { line in
+            (try? JSONSerialization.jsonObject(with: Data(line.utf8))) as? [String: any Sendable]
+        }
+    }
+
+    var texts: [String] { messages.compactMap { $0["text"] as? String } }
+
+    static func with(
+        _ arguments: [String], in scratch: Scratch, signal: Signal = .terminate,
+        _ body: @Sendable (RunningGateway) async throws -> Void
+    ) async throws -> TerminationStatus {
+        let (output, errors) = (Lines(), Lines())
+        let result = try await Subprocess.run(
+            .path(.init(Tool.path)),
+            arguments: .init(["gateway", "--bind", "127.0.0.1:0"] + arguments),
+            workingDirectory: .init(scratch.path), input: .none, output: .sequence, error: .sequence
+        ) { execution in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    for try await line in execution.standardOutput.strings() { output.add(line) }
+                    output.end()
+                }
+                group.addTask {
+                    for try await line in execution.standardError.strings() { errors.add(line) }
+                    errors.end()
+                }
+                defer { try? execution.send(signal: signal) }
+                guard let listening = try await errors.first(containing: "listening on"),
+                    let port = listening.split(separator: " ").last
+                else { throw NotListening() }
+                try await body(
+                    RunningGateway(
+                        address: "127.0.0.1:\(port)", output: output, errors: errors,
+                        terminate: { try execution.send(signal: $0) }))
+            }
+        }
+        return result.terminationStatus
+    }
+
+    struct NotListening: Error {}
+}
+
+/// Lines as a process writes them.
+final class Lines: Sendable {
+    private let state = Mutex<(lines: [String], isEnded: Bool)>(([], false))
+
+    var all: [String] { state.withLock(\.lines) }
+
+    func add(_ line: String) {
+        state.withLock { $0.lines.append(line.trimmingCharacters(in: .newlines)) }
+    }
+
+    func end() {
+        state.withLock { $0.isEnded = true }
+    }
+
+    func waitForEnd() async throws {
+        while !state.withLock(\.isEnded) {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
+    /// Nil when the process ends without such a line.
+    func first(containing text: String) async throws -> String? {
+        while true {
+            let (found, isEnded) = state.withLock { state in
+                (state.lines.first { $0.contains(text) }, state.isEnded)
+            }
+            if found != nil || isEnded { return found }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+}
+
+/// A directory that goes away.
+final class Scratch: Sendable {
+    let path: String
+
+    init() throws {
+        path = NSTemporaryDirectory() + "/ouroboros-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(atPath: path)
+    }
+
+    func file(_ name: String) -> String { path + "/" + name }
+
+    func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: file(name)) }
+
+    func mode(of name: String) throws -> Int? {
+        try FileManager.default.attributesOfItem(atPath: file(name))[.posixPermissions] as? Int
+    }
+
+    func write(_ text: String, to name: String, mode: Int = 0o600) throws {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: file(name)))
+        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file(name))
+    }
+
+    func read(_ name: String) throws -> String {
+        try String(contentsOfFile: file(name), encoding: .utf8)
+    }
+}
