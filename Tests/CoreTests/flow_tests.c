@@ -95,6 +95,66 @@ static void lost_is_sent_again_at_once(void) {
     }
 }
 
+static bool lose_some(net *n, int from, const uint8_t *packet, size_t len) {
+    (void)n;
+    (void)len;
+    if (from != DEVICE || !is_data(packet))
+        return false;
+    uint64_t c = net_counter(packet);
+    bool lost = (c == lost_counter && lost_times > 0) ||
+                ((c == lost_counter + 4 || c == lost_counter + 5) && lost_times > 0);
+    lost_times -= c == lost_counter && lost_times > 0;
+    return lost;
+}
+
+/* Counters first sent before its last transmission say nothing of it, whatever is above them. */
+static void only_what_was_sent_later_counts(void) {
+    net *n = simple(19, 50);
+    for (int i = 0; i < 8; i++) /* for a congestion window of 12 */
+        (void)net_send(n, DEVICE, true, 20);
+    net_run_for(n, 10000);
+    net_record(n);
+    n->filter = lose_some;
+    lost_counter = 8;
+    lost_times = 3;
+    uint64_t start = n->now_ms;
+    for (int i = 0; i < 4; i++)
+        (void)net_send(n, DEVICE, true, 20);
+    net_run_for(n, 101);
+    CHECK_EQUAL(n->side[DEVICE].link.stats.retransmitted, 1);
+    for (int i = 0; i < 3; i++)
+        (void)net_send(n, DEVICE, true, 20);
+    CHECK_EQUAL(ouro_link_sent_messages(&n->side[DEVICE].link), 15);
+    net_run_for(n, 5000);
+    size_t at = 0;
+    uint64_t times[8] = {0};
+    for (size_t i = 0; net_find(n, DEVICE, OURO_DATA, i) != NULL && at < 8; i++)
+        if (net_counter(net_find(n, DEVICE, OURO_DATA, i)->bytes) == lost_counter)
+            times[at++] = net_find(n, DEVICE, OURO_DATA, i)->at_ms - start;
+    CHECK(at >= 3);
+    CHECK_EQUAL(times[1], 100);
+    /* The ACK at 201 ms names one counter that was first sent after that, and three before. */
+    CHECK(times[2] > 202);
+    CHECK_EQUAL(net_count(n, DEVICE, DELIVERED), 15);
+    net_free(n);
+}
+
+/* A sample is taken from the highest of a block alone: the other one's ACK was lost. */
+static void only_the_highest_is_a_sample(void) {
+    net *n = simple(20, 50);
+    uint32_t rtt = ouro_link_rtt(&n->side[DEVICE].link);
+    n->drop[GATEWAY] = 1u << OURO_ACK;
+    (void)net_send(n, DEVICE, true, 20);
+    net_run_for(n, 150);
+    n->drop[GATEWAY] = 0;
+    (void)net_send(n, DEVICE, true, 20);
+    net_run_for(n, 100);
+    CHECK_EQUAL(net_count(n, DEVICE, DELIVERED), 2);
+    CHECK_EQUAL(n->side[DEVICE].link.stats.retransmitted, 0);
+    CHECK_EQUAL(ouro_link_rtt(&n->side[DEVICE].link), rtt);
+    net_free(n);
+}
+
 /* Same bytes, always: a counter is never sealed twice. */
 static void retransmissions_are_the_same_bytes(void) {
     keys_forget();
@@ -215,9 +275,14 @@ static void full_before_the_first_message(void) {
     CHECK(n->side[GATEWAY].types[OURO_NACK] >= 1);
     /* The wait grows to 8 s at most. */
     CHECK(n->side[GATEWAY].types[OURO_NACK] <= 20);
+    /* The ACK that says there is room ends the wait, however long it would be. */
+    const ouro_link *link = &n->side[DEVICE].link;
+    for (int i = 0; i < 1000 && link->wait_until_ms < n->now_ms + 4000; i++)
+        net_run_for(n, 10);
+    CHECK(link->wait_until_ms >= n->now_ms + 4000);
     ouro_link_set_room(&n->side[GATEWAY].link, 8, 8);
     net_pump(n, GATEWAY);
-    net_run_for(n, 3000);
+    net_run_for(n, 1500);
     CHECK_EQUAL(net_count(n, DEVICE, DELIVERED), 6);
     net_free(n);
 }
@@ -250,6 +315,8 @@ static void a_round_trip_that_grows(void) {
 void flow_tests(void) {
     RUN(a_hole_is_reported_once);
     RUN(lost_is_sent_again_at_once);
+    RUN(only_what_was_sent_later_counts);
+    RUN(only_the_highest_is_a_sample);
     RUN(retransmissions_are_the_same_bytes);
     RUN(late_acknowledgements_are_no_samples);
     RUN(a_silent_path_is_spared);

@@ -345,14 +345,16 @@ static void opened_control(void) {
     for (size_t i = 6; i < 11; i++)
         CHECK(bounces(n, GATEWAY, packets[i].bytes, packets[i].len));
     /* Older than 63 below the highest is dropped, though it never came. */
-    made late, newer;
+    made late, oldest, newer;
     static const uint8_t body[8];
     late.len = net_make(n, DEVICE, OURO_PING, 0, body, 8, late.bytes);
-    for (int i = 0; i < 64; i++)
+    oldest.len = net_make(n, DEVICE, OURO_PING, 0, body, 8, oldest.bytes);
+    for (int i = 0; i < 63; i++)
         newer.len = net_make(n, DEVICE, OURO_PING, 0, body, 8, newer.bytes);
     CHECK(receive(n, GATEWAY, newer.bytes, newer.len) == OURO_OK);
     net_pump(n, GATEWAY);
     CHECK(bounces(n, GATEWAY, late.bytes, late.len));
+    CHECK(receive(n, GATEWAY, oldest.bytes, oldest.len) == OURO_OK);
     net_free(n);
 }
 

@@ -186,6 +186,40 @@ static void four_counters_before_the_server_is_heard(void) {
     net_free(n);
 }
 
+/* The same where the congestion window says nothing: unreliable ones are soon out of flight. */
+static void four_counters_however_slowly(void) {
+    net_options o;
+    memset(&o, 0, sizeof o);
+    o.seed = 19;
+    net *n = net_new(&o);
+    n->drop[GATEWAY] = ~(1u << OURO_WELCOME);
+    net_connect(n);
+    net_run_for(n, 500);
+    n->drop[DEVICE] = 1u << OURO_HELLO;
+    for (int i = 0; i < 10; i++) {
+        (void)net_send(n, DEVICE, false, 20);
+        net_run_for(n, 5000);
+    }
+    CHECK_EQUAL(ouro_link_sent_messages(&n->side[DEVICE].link), 4);
+    CHECK_EQUAL(net_count(n, DEVICE, FAILED), 6);
+    net_free(n);
+}
+
+/* n <= acked + R, where base does not stand in the way: unreliable ones, never acknowledged. */
+static void unreliable_ones_stay_in_reach(void) {
+    net *n = simple(20, 50);
+    n->side[GATEWAY].unsafe = true;
+    for (int i = 0; i < 400; i++) {
+        /* The path lives: what the gateway sends keeps the window open. */
+        (void)net_send(n, GATEWAY, false, 20);
+        (void)net_send(n, DEVICE, false, 20);
+        net_run_for(n, 500);
+    }
+    /* acked is -1, R is 16: the highest is 15. */
+    CHECK_EQUAL(ouro_link_sent_messages(&n->side[DEVICE].link), 16);
+    net_free(n);
+}
+
 static struct { unsigned checked, broken; } rules;
 
 /* n <= acked + R and n < base + R, against what the receiver can have acknowledged at most. */
@@ -356,6 +390,8 @@ void rule_tests(void) {
     RUN(seqs_of_a_box);
     RUN(unreliable_ones_do_not_wait);
     RUN(four_counters_before_the_server_is_heard);
+    RUN(four_counters_however_slowly);
+    RUN(unreliable_ones_stay_in_reach);
     RUN(a_sender_stays_in_reach);
     RUN(duplicates_are_answered_slowly);
     RUN(acknowledgements_travel_along);
