@@ -34,6 +34,7 @@ void rule_tests(void);
 void flow_tests(void);
 void path_tests(void);
 void close_tests(void);
+void limit_tests(void);
 void server_tests(void);
 void stream_tests(void);
 void sleep_tests(void);
