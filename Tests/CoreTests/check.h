@@ -33,6 +33,7 @@ void senseless_tests(void);
 void rule_tests(void);
 void flow_tests(void);
 void path_tests(void);
+void dead_tests(void);
 void close_tests(void);
 void limit_tests(void);
 void server_tests(void);
