@@ -212,6 +212,7 @@ ouro_status ouro_link_close(ouro_link *link, uint64_t now, ouro_reason reason, b
         link->flags |= LINK_CLOSING;
         link->flags &= (uint16_t) ~(LINK_SUSPECT | LINK_RECONNECT);
         link->closing_ms = now;
+        link->closed_reason = (uint8_t)reason;
     }
     if (link->live[0] != NULL)
         ouro_link_begin_close(link, link->live[0], now, (uint8_t)reason);

@@ -162,6 +162,8 @@ void ouro_link_enter(ouro_link *link, ouro_session *session, uint64_t now) {
     for (size_t i = 1; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
         link->live[i]->state |= TAIL_NO_NEW;
     ouro_link_fresh_path(link);
+    if (link->flags & LINK_CLOSING)
+        ouro_link_begin_close(link, &session->tail, now, link->closed_reason);
 }
 
 void ouro_link_confirmed(ouro_link *link, uint64_t now) {
