@@ -63,8 +63,8 @@ static double ours(ends *e, size_t len, bool ahead) {
 }
 
 /* What one side cannot do without: both chains' two Expands, one AES-256-GCM with fresh keys. */
-static void floor_side(uint8_t chains[2][32], uint64_t n, uint8_t *data, size_t len, uint8_t tag[16],
-                       bool seal) {
+static void floor_side(uint8_t chains[2][32], uint64_t n, uint8_t *data, size_t len,
+                       uint8_t tag[16], bool seal) {
     const mbedtls_md_info_t *sha256 = mbedtls_md_info_from_type(MBEDTLS_MD_SHA256);
     uint8_t info[24], message[2][32], nonce[12] = {0}, aad[16] = {0};
     memset(info, 'L', sizeof info);

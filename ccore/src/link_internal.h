@@ -83,9 +83,9 @@ enum {
     LINK_PONG_DUE = 64,
     LINK_DEAD = 128,
     LINK_SUSPECT = 256,
-    LINK_BROKEN = 512,    /* stream: a rule was broken */
+    LINK_BROKEN = 512,     /* stream: a rule was broken */
     LINK_RECONNECT = 1024, /* a handshake follows the end of the session */
-    LINK_ASLEEP = 2048 /* saved: nothing is sent or taken until it is restored or connected */
+    LINK_ASLEEP = 2048     /* saved: nothing is sent or taken until it is restored or connected */
 };
 
 /* ouro_link.events: what ouro_link_next_event still has to tell */
