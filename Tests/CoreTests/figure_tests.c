@@ -12,6 +12,10 @@
 
 enum { SEEDS = 20, LONE = 1000, STREAM = 5000 };
 
+static double share(uint64_t part, uint64_t whole) {
+    return (double)part / (double)whole;
+}
+
 static const double losses[] = {0, 0.1, 0.3};
 
 static net *new_path(uint64_t seed, double loss) {
@@ -36,7 +40,7 @@ static double lone(uint64_t seed, double loss) {
     /* At 30 % a path may look dead: its session is replaced, and a message may be unknown. */
     CHECK_EQUAL(net_count(n, DEVICE, DELIVERED) + net_count(n, DEVICE, UNKNOWN), LONE);
     CHECK(net_count(n, DEVICE, UNKNOWN) <= (loss > 0 ? 2 : 0));
-    double cost = (double)(n->side[DEVICE].packets + n->side[GATEWAY].packets) / LONE;
+    double cost = share(n->side[DEVICE].packets + n->side[GATEWAY].packets, LONE);
     net_free(n);
     return cost;
 }
@@ -51,7 +55,7 @@ static double stream(uint64_t seed, double loss) {
     }
     CHECK(net_settle(n, 36000000));
     CHECK_EQUAL(net_count(n, DEVICE, DELIVERED), STREAM);
-    double cost = (double)(n->side[DEVICE].packets + n->side[GATEWAY].packets) / STREAM;
+    double cost = share(n->side[DEVICE].packets + n->side[GATEWAY].packets, STREAM);
     net_free(n);
     return cost;
 }
@@ -61,8 +65,8 @@ static void packets_a_message(void) {
     for (size_t i = 0; i < 3; i++) {
         double a = 0, b = 0;
         for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-            a += lone(seed, losses[i]) / SEEDS;
-            b += stream(seed, losses[i]) / SEEDS;
+            a += lone(seed, losses[i]) / (double)SEEDS;
+            b += stream(seed, losses[i]) / (double)SEEDS;
         }
         printf("packets a message at %.0f %% loss: lone %.2f, stream %.2f\n", losses[i] * 100, a,
                b);
@@ -100,7 +104,7 @@ static void one_way_times(void) {
         qsort(times, count, sizeof times[0], by_size);
         double p50 = times[count / 2], p99 = times[count * 99 / 100];
         printf("unreliable, one way at %.0f %% loss: p50 %.3f s, p99 %.2f s, %.0f %% arrived\n",
-               losses[i] * 100, p50, p99, 100.0 * (double)count / (SEEDS * LONE));
+               losses[i] * 100, p50, p99, 100 * share(count, (uint64_t)SEEDS * LONE));
         CHECK(p50 <= p50_most[i]);
         CHECK(p99 <= p99_most[i]);
     }

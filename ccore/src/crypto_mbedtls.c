@@ -155,7 +155,7 @@ ouro_status ouro_keystream_init(ouro_keystream *stream, const uint8_t key[32]) {
 
 /* Whole blocks go straight to their place; the library's CTR mode would XOR them byte by byte. */
 ouro_status ouro_keystream_read(ouro_keystream *stream, size_t offset, uint8_t *out, size_t len) {
-    uint8_t counter[16] = {0}, block[16];
+    uint8_t counter[16] = {0}, block[16] = {0};
     int failed = 0;
     for (size_t done = 0; done < len && !failed;) {
         size_t within = (offset + done) % 16;
