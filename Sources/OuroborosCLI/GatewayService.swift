@@ -6,6 +6,14 @@ import OuroborosStore
 import ServiceLifecycle
 import Synchronization
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
 /// The gateway at work: from the server to standard output.
 struct GatewayService: Service {
     let server: OuroborosServer
@@ -25,7 +33,13 @@ struct GatewayService: Service {
                 try await work()
             } onGracefulShutdown: {
                 logger.info("shutting down")
-                Task { await server.close() }
+                Task {
+                    await server.close()
+                    // A reader of standard output that has stopped must not keep the gateway.
+                    try? await Task.sleep(for: .seconds(5))
+                    Output.complain("standard output takes no more: what was not written is not acknowledged")
+                    exit(1)
+                }
             }
         } catch {
             // What is not written is not confirmed: the devices keep it.

@@ -21,7 +21,7 @@ final class DatagramSocket: @unchecked Sendable {
     let loop: any EventLoop
     private let receiveBatch: Int
     private weak var receiver: (any DatagramReceiver)?
-    private var channel: (any Channel)?
+    private(set) var channel: (any Channel)?
     private var context: ChannelHandlerContext?
     private var isClosed = false
     private var lastError: (any Error)?

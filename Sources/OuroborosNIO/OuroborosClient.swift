@@ -41,6 +41,9 @@ public enum OuroborosClient {
         } onCancel: {
             _ = engine.close(atOnce: true)
         }
-        return OuroborosConnection(engine)
+        // One that is cancelled just now ends with its last reference.
+        let connection = OuroborosConnection(engine)
+        try Task.checkCancellation()
+        return connection
     }
 }

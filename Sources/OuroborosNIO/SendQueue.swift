@@ -7,7 +7,8 @@ struct SendQueue {
     private var waiting: Deque<SendTicket> = []
     private var engaged: [MessageID: SendTicket] = [:]
 
-    var isEmpty: Bool { waiting.isEmpty && engaged.isEmpty }
+    /// Messages for which the engine had no place.
+    var hasWaiting: Bool { !waiting.isEmpty }
 
     mutating func append(_ ticket: SendTicket) {
         waiting.append(ticket)

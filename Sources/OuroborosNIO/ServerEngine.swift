@@ -28,6 +28,8 @@ final class ServerEngine: @unchecked Sendable {
     private var sweepDue: UInt64 = 0
     private var touched: [ServerPeer] = []
     private var starved: [ServerPeer] = []
+    /// Those with messages that found every place of the pool taken.
+    private var withoutPlace: [ServerPeer] = []
     private var arrivals: [ReceivedMessage] = []
     private var unconfirmed = 0
     private var nextLink: UInt64 = 0
@@ -184,6 +186,7 @@ final class ServerEngine: @unchecked Sendable {
                 peer.isTouched = false
                 pump(peer)
             }
+            offerPlaces()
         }
         handOnArrivals()
         socket.flush()
@@ -192,6 +195,16 @@ final class ServerEngine: @unchecked Sendable {
             end()
         } else {
             arm()
+        }
+    }
+
+    /// A place that one device gives back is one that another may wait for.
+    private func offerPlaces() {
+        guard !withoutPlace.isEmpty, pool.used < pool.count else { return }
+        let waiting = withoutPlace
+        withoutPlace.removeAll()
+        for peer in waiting {
+            touch(peer)
         }
     }
 
@@ -264,6 +277,9 @@ final class ServerEngine: @unchecked Sendable {
             logger?.error("a link ends: \(error)", metadata: ["device": "\(peer.device)"])
             dropLink(of: peer)
             return
+        }
+        if peer.sends.hasWaiting, pool.used == pool.count {
+            withoutPlace.append(peer)
         }
         noteSessions(of: peer, link)
         if peer.sessions.isEmpty {

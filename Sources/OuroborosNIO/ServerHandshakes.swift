@@ -18,8 +18,9 @@ extension ServerEngine {
             switch answer {
             case .dropped(let reason):
                 count(reason)
-                // A registry that knows every device, a fleet's, must not make forged ones cost memory.
-                if isNew {
+                // A registry that knows every device, a fleet's, must not make forged ones cost memory. An evolving
+                // device stays: the keys of its epochs ahead were derived for a minute, not for one HELLO.
+                if isNew, peer.accepted.credential.kind == .fixed {
                     peers[device] = nil
                 }
             case .welcome(let welcome, let moved):

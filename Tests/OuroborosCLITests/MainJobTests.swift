@@ -179,6 +179,35 @@ import Testing
         }
     }
 
+    @Test func whatIsNotWrittenIsNotAcknowledged() async throws {
+        try await prepare()
+        let errors = Lines()
+        let result = try await Subprocess.run(
+            .path("/bin/sh"),
+            arguments: [
+                "-c", "exec \"$0\" gateway --store gw.sqlite --bind 127.0.0.1:0 >/dev/full", Tool.path,
+            ],
+            workingDirectory: .init(scratch.path), input: .none, output: .discarded, error: .sequence
+        ) { execution in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    for try await line in execution.standardError.strings() { errors.add(line) }
+                    errors.end()
+                }
+                let port = try await errors.first(containing: "listening on")?.split(separator: " ").last
+                let sent = try await Tool.run(
+                    [
+                        "send", "--to", "127.0.0.1:\(port ?? "0")", "--device", device,
+                        "--root-key-file", "root.key", "--message", "hi",
+                    ], in: scratch)
+                #expect(sent.status == .exited(1))
+                #expect(sent.errors.contains("0 of 1 delivered, 1 unknown"), "\(sent.errors)")
+            }
+        }
+        #expect(result.terminationStatus == .exited(1))
+        #expect(errors.all.contains { $0.contains("cannot write to standard output") }, "\(errors.all)")
+    }
+
     @Test func aDeviceThatIsRemovedIsCutOff() async throws {
         try await prepare()
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in

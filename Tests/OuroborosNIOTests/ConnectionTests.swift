@@ -24,6 +24,22 @@ import Testing
         }
     }
 
+    @Test func aMessageTravelsOverIPv6() async throws {
+        let credential = credential
+        let server = try await OuroborosServer.bind(
+            to: SocketAddress(ipAddress: "::1", port: 0), registry: MemoryRegistry(credential))
+        try await OuroborosClient.withConnection(to: server.localAddress, credential: credential) {
+            connection in
+            async let sent: Void = connection.send([6])
+            var batches = server.batches.makeAsyncIterator()
+            let batch = try #require(await batches.next())
+            #expect(batch.messages.map(\.payload) == [[6]])
+            batch.confirm()
+            try await sent
+        }
+        await server.close()
+    }
+
     @Test func anUnreliableMessageGoesOut() async throws {
         let credential = credential
         try await withEchoServer(MemoryRegistry(credential), echoes: false) { server, collector in

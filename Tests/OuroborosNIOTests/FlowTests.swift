@@ -236,6 +236,35 @@ import Testing
         }
     }
 
+    @Test func aPlaceThatOneDeviceGivesBackIsAnothers() async throws {
+        let credentials = (1...2).map { Credential.fixed(device: DeviceID(number: $0), rootKey: .random()) }
+        var configuration = ServerConfiguration()
+        configuration.places = 2
+        var careful = ClientConfiguration()
+        careful.acknowledgement = .whenConfirmed
+        let (small, never) = (configuration, careful)
+        try await withEchoServer(
+            MemoryRegistry(credentials), configuration: small, echoes: false
+        ) { server, _ in
+            let greedy = try await OuroborosClient.connect(
+                to: server.localAddress, credential: credentials[0], configuration: never)
+            let modest = try await OuroborosClient.connect(
+                to: server.localAddress, credential: credentials[1])
+            try await greedy.send([0])
+            try await modest.send([0])
+            for _ in 0..<2 {
+                _ = server.post([1], to: credentials[0].deviceID)
+            }
+            let pending = server.post([2], to: credentials[1].deviceID)
+            try await eventually { try await server.statistics().placesUsed == 2 }
+            await greedy.closeAtOnce()
+            var messages = modest.messages.makeAsyncIterator()
+            #expect(await messages.next()?.payload == [2])
+            try await pending.delivered()
+            await modest.close()
+        }
+    }
+
     @Test func theLongestSilentDeviceMakesRoom() async throws {
         let credentials = (1...3).map { Credential.fixed(device: DeviceID(number: $0), rootKey: .random()) }
         var configuration = ServerConfiguration()

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOPosix
 import Ouroboros
 import Testing
 
@@ -51,6 +52,31 @@ import Testing
             try await HostAndPort(parsing: "no-such-host.invalid:5700").resolve()
         }
         #expect(error?.code == .invalidAddress)
+    }
+
+    private final class Receiver: DatagramReceiver {
+        let isLost = Flag()
+
+        func receive(_ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress) {}
+        func readComplete() {}
+        func socketLost(_ error: (any Error)?) { isLost.set() }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aSocketThatIsLostIsOpenedAnew() async throws {
+        let socket = DatagramSocket(
+            on: MultiThreadedEventLoopGroup.singleton.next(), localAddress: loopback, receiveBatch: 4)
+        let receiver = Receiver()
+        try await socket.open(for: receiver).get()
+        let port = try await socket.loop.submit { socket.localAddress.port }.get()
+        let first = try #require(try await socket.loop.submit { socket.channel }.get())
+        try await first.close()
+        try await eventually { receiver.isLost.isSet }
+        try await eventually { try await socket.loop.submit { socket.channel != nil }.get() }
+        let second = try #require(try await socket.loop.submit { socket.channel }.get())
+        #expect(second !== first)
+        #expect(second.localAddress?.port == port)
+        try await socket.loop.flatSubmit { socket.close() }.get()
+        #expect(!second.isActive)
     }
 
     @Test func anInboxEndsForACancelledReader() async {

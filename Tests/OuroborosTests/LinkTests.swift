@@ -182,6 +182,25 @@ import Testing
         #expect(pair.server?.sessionIDs == [])
     }
 
+    @Test func closingAtOnceEndsWhatTheOtherSideHasUnderWay() throws {
+        let pair = try connected()
+        _ = try pair.client.send(OutgoingMessage([1]), now: pair.now)
+        try pair.run()
+        let server = try #require(pair.server)
+        pair.confirmsAtClient = false
+        for _ in 0..<2 {
+            _ = try server.send(OutgoingMessage([2]), now: pair.now)
+        }
+        try pair.run()
+        #expect(pair.receivedByClient.count == 2)
+        try pair.client.close(reason: .normal, atOnce: true, now: pair.now)
+        try pair.run()
+        #expect(server.sessionIDs == [])
+        #expect(pair.pool.used == 0)
+        let unknown = pair.serverEvents.count { if case .unknown = $0 { true } else { false } }
+        #expect(unknown == 2)
+    }
+
     @Test func rubbishIsDroppedAndCounted() throws {
         let pair = try connected()
         var rubbish = [UInt8](repeating: 0xff, count: 100)

@@ -16,6 +16,7 @@ final class Pair {
     var clientEpochs: [UInt64] = []
     var serverEpochs: [UInt64] = []
     var confirmsAtServer = true
+    var confirmsAtClient = true
     private let address: PeerAddress
 
     init(client credential: Credential, server registered: Credential) throws {
@@ -123,7 +124,7 @@ final class Pair {
     private func drainClient() throws {
         while let event = try client.nextEvent() {
             clientEvents.append(event)
-            if case .message(let message) = event {
+            if case .message(let message) = event, confirmsAtClient {
                 client.done(sessionID: message.sessionID, counter: message.counter)
             }
             if case .epochMoved(let credential) = event {
