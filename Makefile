@@ -8,19 +8,20 @@ C_FLAGS = $(C_WARNINGS) -Iinclude
 # Swift's own clang: it brings the sanitizers' runtimes along.
 SANITIZER_CC = clang
 RUNS = 500
+SECONDS = 60
 comma = ,
 SOAK_RUNS = 10000
 
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
 C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
-	Tests/CoreTests/*.h Tests/Benchmarks/*.c)
+	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Fuzz/*.c)
 SWIFT_PLACES = Package.swift Sources Tests
 # The tests listen to every key that seals a packet.
 TEST_LINK = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal -lcjson -lmbedcrypto -lm
 
-.PHONY: help setup setup-check lib swift demo check test-core test-swift sanitize soak bench lint \
-	format clean
+.PHONY: help setup setup-check lib swift demo check test-core test-swift sanitize soak fuzz bench \
+	lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -65,6 +66,25 @@ sanitize: setup-check $(BUILD)/sanitized/core_tests ## the same under the addres
 
 soak: setup-check $(BUILD)/plain/core_tests ## the long versions of the tests
 	OURO_RUNS=$(SOAK_RUNS) $(BUILD)/plain/core_tests network
+
+FUZZERS = packet handshake saved links
+
+$(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c Tests/CoreTests/net.c $(CORE)
+	@mkdir -p $(@D)
+	@echo $(@F)
+	@$(SANITIZER_CC) $(C_FLAGS) -Iccore/src -ITests/CoreTests -O1 -g \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ -lmbedcrypto -o $@ 2>&1 | \
+		grep -v 'Cannot export local symbol' || test -x $@
+
+fuzz: setup-check $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) ## feed the engine what nobody would: SECONDS=60 for each target
+	@for target in $(FUZZERS); do \
+		mkdir -p $(BUILD)/fuzz/corpus/$$target && \
+		$(BUILD)/fuzz/fuzz_$$target -max_total_time=$(SECONDS) -max_len=1300 -verbosity=0 \
+			-print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$target- \
+			$(BUILD)/fuzz/corpus/$$target Tests/Fuzz/corpus/$$target >$(BUILD)/fuzz/$$target.log 2>&1 || \
+			{ tail -n 40 $(BUILD)/fuzz/$$target.log; exit 1; }; \
+		sed -n "s/stat::number_of_executed_units: */$$target: inputs /p" $(BUILD)/fuzz/$$target.log; \
+	done
 
 swift: setup ## the Swift package, its command line among it, optimised
 	swift build -c release --product ouroboros
