@@ -1,7 +1,7 @@
 # Ouroboros. `make help` lists what can be made.
 
 SYSTEM_PACKAGES = libmbedtls-dev libsqlite3-dev
-CHECK_PACKAGES = $(SYSTEM_PACKAGES) gcc libcjson-dev clang-format-14 cppcheck
+CHECK_PACKAGES = $(SYSTEM_PACKAGES) gcc libcjson-dev clang-format-14 cppcheck valgrind
 BUILD = build
 C_WARNINGS = -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 C_FLAGS = $(C_WARNINGS) -Iinclude
@@ -15,13 +15,13 @@ SOAK_RUNS = 10000
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
 C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
-	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Fuzz/*.c)
+	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Fuzz/*.c Tests/SideChannel/*.c)
 SWIFT_PLACES = Package.swift Sources Tests
 # The tests listen to every key that seals a packet.
 TEST_LINK = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal -lcjson -lmbedcrypto -lm
 
-.PHONY: help setup setup-check lib swift demo check test-core test-swift sanitize soak fuzz bench \
-	lint format clean
+.PHONY: help setup setup-check lib swift demo check test-core test-swift sanitize soak fuzz secrets \
+	bench lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -98,11 +98,27 @@ demo: swift ## a sensor's readings travel to a gateway over UDP on loopback
 check: setup-check ## every test, lint and format check; what CI runs
 	@Tests/check.sh $(RUNS)
 
-bench: setup-check $(BUILD)/bench ## measure: nothing here passes or fails
-	$(BUILD)/bench
+# $(1): what is built, $(2): further options
+define secrets_rule
+$(BUILD)/$(1): Tests/SideChannel/secrets_test.c $(CORE)
+	@mkdir -p $$(@D)
+	$(CC) $(C_FLAGS) -Wno-pedantic -O2 -g -DOURO_TRACK_SECRETS $(2) -Iccore/src $$^ -lmbedcrypto -o $$@
+endef
+$(eval $(call secrets_rule,secrets_test))
+$(eval $(call secrets_rule,secrets_leak,-DLEAK))
 
-$(BUILD)/bench: Tests/Benchmarks/core_bench.c $(BUILD)/libouroboros.a
-	$(CC) $(C_FLAGS) -O2 -g -D_POSIX_C_SOURCE=199309L $^ -lmbedcrypto -o $@
+MEMCHECK = valgrind -q --error-exitcode=9 --suppressions=Tests/SideChannel/secrets.supp
+secrets: setup-check $(BUILD)/secrets_test $(BUILD)/secrets_leak ## no branch and no address depends on a secret (valgrind)
+	$(MEMCHECK) $(BUILD)/secrets_test
+	@if $(MEMCHECK) $(BUILD)/secrets_leak >$(BUILD)/secrets_leak.log 2>&1; \
+		then echo "a branch on a secret was not seen" >&2; exit 1; fi
+
+bench: setup-check $(BUILD)/core_bench $(BUILD)/timing_bench ## measure; not a part of any test
+	$(BUILD)/core_bench
+	$(BUILD)/timing_bench
+
+$(BUILD)/%_bench: Tests/Benchmarks/%_bench.c $(BUILD)/libouroboros.a
+	$(CC) $(C_FLAGS) -O2 -g -D_POSIX_C_SOURCE=199309L $^ -lmbedcrypto -lm -o $@
 
 lint: setup-check ## formatting and static analysis
 	clang-format-14 --dry-run --Werror $(C_FILES)
