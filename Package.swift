@@ -27,6 +27,7 @@ let package = Package(
         .library(name: "Ouroboros", targets: ["Ouroboros"]),
         .library(name: "OuroborosNIO", targets: ["OuroborosNIO"]),
         .library(name: "OuroborosStore", targets: ["OuroborosStore"]),
+        .library(name: "OuroborosAnalysis", targets: ["OuroborosAnalysis"]),
         .executable(name: "ouroboros", targets: ["OuroborosCLI"]),
     ],
     traits: [
@@ -59,10 +60,17 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(name: "OuroborosStore", dependencies: ["Ouroboros", grdb], swiftSettings: strict),
+        .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+        .target(
+            name: "CSeal", dependencies: ["COuroboros"],
+            cSettings: [.headerSearchPath("../../ccore/src"), .treatAllWarnings(as: .error)]),
+        .target(
+            name: "OuroborosAnalysis", dependencies: ["Ouroboros", "COuroboros", "CPcap", "CSeal"],
+            swiftSettings: strict),
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
+                "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
                 arguments, lifecycle, subprocess,
             ],
             swiftSettings: strict),
@@ -77,6 +85,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests", dependencies: ["Ouroboros", "OuroborosStore", grdb],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosAnalysisTests",
+            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis", "OuroborosCLI", subprocess],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosCLITests",
