@@ -88,7 +88,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosAnalysisTests",
-            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis", "OuroborosCLI", subprocess],
+            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis"],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosCLITests",
