@@ -29,6 +29,8 @@ struct ClientOptions: ParsableArguments {
 
     @OptionGroup var log: LogOptions
 
+    @OptionGroup var taps: TapOptions
+
     struct Identity {
         let server: HostAndPort
         let credential: Credential
@@ -42,6 +44,7 @@ struct ClientOptions: ParsableArguments {
         var configuration = ClientConfiguration()
         configuration.connectTimeout = timeout?.duration
         configuration.logger = log.logger("ouroboros.client")
+        configuration.link.tap = try taps.tap()
         guard let state else {
             guard !evolving else {
                 throw OuroborosError(

@@ -28,6 +28,8 @@ struct Gateway: AsyncParsableCommand {
     @Option(help: "trace, debug, info, notice, warning or error.")
     var logLevel: Logger.Level = .info
 
+    @OptionGroup var taps: TapOptions
+
     func run() async throws {
         var logger = Logger(label: "ouroboros.gateway") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = logLevel
@@ -35,6 +37,7 @@ struct Gateway: AsyncParsableCommand {
         let devices = try store.map(openStore)
         var configuration = ServerConfiguration()
         configuration.logger = logger
+        configuration.link.tap = try taps.tap()
         let server = try await OuroborosServer.bind(
             to: address, registry: try registry(devices), configuration: configuration)
         let service = GatewayService(server: server, store: devices, echo: echo, logger: logger)

@@ -51,6 +51,7 @@ public struct ServerConfiguration: Sendable {
         acceptor.isStream = link.isStream
         acceptor.pendingSessions = pendingSessions
         acceptor.devicesAhead = devicesAhead
+        acceptor.tap = link.tap
         return acceptor
     }
 }

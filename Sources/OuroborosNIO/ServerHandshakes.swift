@@ -7,11 +7,15 @@ extension ServerEngine {
         guard !isClosing else { return }
         guard let device = Packet.claimedDevice(ofHello: packet) else {
             count(.malformed)
+            tap(packet, from: address, .malformed)
             return
         }
         let isNew = peers[device] == nil
         do {
-            guard let peer = try peer(for: device, now: now) else { return }
+            guard let peer = try peer(for: device, now: now) else {
+                tap(packet, from: address, .handshake)
+                return
+            }
             let answer = try acceptor.answer(
                 hello: packet, of: peer.accepted, link: peer.link, now: now,
                 isTaken: { sessions[$0] != nil })
@@ -85,6 +89,7 @@ extension ServerEngine {
     ) {
         guard let device = acceptor.device(ofPending: sessionID), let peer = peers[device], !isClosing else {
             count(.unknownSession)
+            tap(UnsafeRawBufferPointer(packet), from: address, .unknownSession)
             return
         }
         do {
@@ -123,6 +128,12 @@ extension ServerEngine {
             peers[peer.device] = nil
             return false
         }
+    }
+
+    /// Tells a tap of what no link and no acceptor got to see.
+    private func tap(_ packet: UnsafeRawBufferPointer, from address: SocketAddress, _ reason: DropReason) {
+        configuration.link.tap?.report(
+            .received(Array(packet), from: PeerAddress(address), .dropped(reason)))
     }
 
     private func count(_ reason: DropReason) {

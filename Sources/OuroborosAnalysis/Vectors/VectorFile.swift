@@ -29,7 +29,7 @@ public struct VectorFile: Sendable {
         ])
         var text = ""
         file.write(to: &text)
-        self.text = text + "\n"
+        self.text = text
     }
 
     private static func fleet(_ random: inout VectorRandom) throws -> [VectorValue] {

@@ -6,7 +6,6 @@ import Ouroboros
 enum VectorKeys {
     typealias Bytes = [UInt8]
 
-
     static func root(fleet: Bytes, device: Bytes) throws -> Bytes {
         var root = Bytes(repeating: 0, count: 32)
         try EngineStatus.check(ouro_fleet_root_key(fleet, device, &root), "deriving a root key")

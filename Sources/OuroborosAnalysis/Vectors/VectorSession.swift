@@ -160,8 +160,8 @@ struct VectorSession {
 
     private static func value(_ entry: PacketEntry) -> VectorValue {
         .object([
-            ("direction", .text(entry.isUp ? "c2s" : "s2c")), ("type", .number(UInt64(entry.type.rawValue))),
-            ("flags", .number(UInt64(entry.flags))), ("counter", .number(entry.counter)),
+            ("direction", .text(entry.isUp ? "c2s" : "s2c")), ("counter", .number(entry.counter)),
+            ("type", .number(UInt64(entry.type.rawValue))), ("flags", .number(UInt64(entry.flags))),
             ("body", .hex(entry.body)), ("packet", .hex(entry.packet)),
         ])
     }
