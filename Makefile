@@ -1,7 +1,7 @@
 # Ouroboros. `make help` lists what can be made.
 
-SYSTEM_PACKAGES = libmbedtls-dev libsqlite3-dev
-CHECK_PACKAGES = $(SYSTEM_PACKAGES) gcc libcjson-dev clang-format-14 cppcheck valgrind
+SYSTEM_PACKAGES = libmbedtls-dev libsqlite3-dev libpcap-dev
+CHECK_PACKAGES = $(SYSTEM_PACKAGES) gcc libcjson-dev clang-format-14 cppcheck valgrind tshark
 BUILD = build
 C_WARNINGS = -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 C_FLAGS = $(C_WARNINGS) -Iinclude
@@ -14,7 +14,7 @@ SOAK_RUNS = 10000
 
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
-C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
+C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c Sources/C*/*.c Sources/C*/include/*.h \
 	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Fuzz/*.c Tests/SideChannel/*.c)
 SWIFT_PLACES = Package.swift Sources Tests
 # The tests listen to every key that seals a packet.

@@ -1,7 +1,8 @@
 /// A packet's header in one line: nothing in it is a secret.
 extension DecodedPacket {
-    public func line(size: Int) -> String {
-        guard let header else { return "\(size) bytes: \(flaw?.text ?? "")" }
+    public func line(size: Int, tellsFlaw: Bool = true) -> String {
+        let ending = flaw.map { tellsFlaw ? " [malformed: \($0.text)]" : "" } ?? ""
+        guard let header else { return "\(size) bytes\(ending)" }
         var words = [header.typeName]
         if !header.flags.isEmpty { words.append(header.flags.text) }
         if header.type != .hello {
@@ -16,8 +17,7 @@ extension DecodedPacket {
         } else if let welcome {
             words += welcome.isChallenge ? ["challenge"] : terms(welcome.reach, welcome.maxBody)
         }
-        if let flaw { words.append("[malformed: \(flaw.text)]") }
-        return words.joined(separator: " ")
+        return words.joined(separator: " ") + ending
     }
 
     private func terms(_ reach: UInt8, _ maxBody: UInt16) -> [String] {
