@@ -70,7 +70,8 @@ let package = Package(
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
+                "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosStore", nio("NIOCore"),
+                nio("NIOPosix"), logging,
                 arguments, lifecycle, subprocess,
             ],
             swiftSettings: strict),

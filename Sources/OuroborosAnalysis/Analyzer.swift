@@ -93,7 +93,9 @@ public struct Analyzer {
     private mutating func finished(_ report: PacketReport) -> PacketReport {
         sums.packets += 1
         sums.bytes += UInt64(report.size)
-        if let type = report.packet.header?.type, report.packet.flaw == nil { sums.types[type, default: 0] += 1 }
+        if let type = report.packet.header?.type, report.packet.flaw == nil {
+            sums.types[type, default: 0] += 1
+        }
         for anomaly in report.anomalies { sums.anomalies[anomaly.kind, default: 0] += 1 }
         return report
     }

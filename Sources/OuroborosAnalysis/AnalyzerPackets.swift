@@ -145,7 +145,8 @@ extension Analyzer {
 
     private func note(_ verdict: CounterTrack.Verdict, _ report: inout PacketReport) {
         switch verdict {
-        case .gap(let count): report.note(.gap, count == 1 ? "1 counter was not seen" : "\(count) counters were not seen")
+        case .gap(let count):
+            report.note(.gap, count == 1 ? "1 counter was not seen" : "\(count) counters were not seen")
         case .late: report.note(.late)
         case .new, .again, .conflict, .old, .ahead: break
         }
@@ -172,7 +173,9 @@ extension Analyzer {
             return .senseless
         case .dropped(OURO_DROP_AUTH): report.note(.forged, "the tag does not verify")
         case .dropped(OURO_DROP_REPLAY), .dropped(OURO_DROP_DUPLICATE):
-            if report.anomalies.isEmpty { report.note(.replay, "its counter is below the window, or was seen") }
+            if report.anomalies.isEmpty {
+                report.note(.replay, "its counter is below the window, or was seen")
+            }
         case .dropped(OURO_DROP_AHEAD):
             if report.anomalies.isEmpty { report.note(.ahead, "above the window") }
         case .dropped(let status): report.note(.forged, EngineStatus.name(status))

@@ -12,7 +12,8 @@ public struct Hello: Sendable, Hashable {
     public let challenge: [UInt8]?
 
     init(_ hello: ouro_hello) {
-        device = DeviceID(number: withUnsafeBytes(of: hello.device_id) { $0.reduce(0) { $0 << 8 | UInt64($1) } })
+        device = DeviceID(
+            number: withUnsafeBytes(of: hello.device_id) { $0.reduce(0) { $0 << 8 | UInt64($1) } })
         epoch = hello.epoch
         nonce = withUnsafeBytes(of: hello.nonce) { Array($0) }
         reach = hello.reach

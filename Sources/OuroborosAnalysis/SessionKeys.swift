@@ -58,7 +58,8 @@ public struct SessionKeys: Sendable {
             ouro_session_erase(&session)
         }
         credential.epoch = epoch
-        key.withUnsafeBytes { key in withUnsafeMutableBytes(of: &credential.key) { $0.copyMemory(from: key) } }
+        key.withUnsafeBytes { key in withUnsafeMutableBytes(of: &credential.key) { $0.copyMemory(from: key) }
+        }
         try EngineStatus.check(
             ouro_handshake_session(&session, role, &credential, hello, hello.count, welcome, nil, 0),
             "deriving a session's keys")

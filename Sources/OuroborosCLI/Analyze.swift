@@ -53,7 +53,8 @@ struct Analyze: ParsableCommand {
         if payloads, ring.isEmpty {
             throw OuroborosError(
                 .invalidConfiguration,
-                "--payloads needs keys: give --store, --root-key-file and --device, --fleet-key-file or --key-log")
+                "--payloads needs keys: give --store, --root-key-file and --device, --fleet-key-file or --key-log"
+            )
         }
         var analyzer = Analyzer(options: options, keys: ring)
         let writer = AnalysisWriter(isJSON: json, isInteractive: interface != nil)

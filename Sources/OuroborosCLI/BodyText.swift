@@ -5,7 +5,8 @@ enum BodyText {
     static func lines(_ body: OpenedBody) -> [String] {
         var lines: [String] = []
         if let acks = body.acks {
-            lines.append("acknowledges \(acks.highest), bitmap \(Hexadecimal.string(acks.bitmap, digits: 16))")
+            lines.append(
+                "acknowledges \(acks.highest), bitmap \(Hexadecimal.string(acks.bitmap, digits: 16))")
         }
         if let once = body.once { lines.append("box \(once.box) sequence \(once.sequence)") }
         if let reason = body.reason { lines.append("reason \(reason)") }

@@ -38,7 +38,8 @@ final class KeyLogWriter: Sendable {
             guard let keys = Self.keys(event, &state.keys), !state.hasFailed else { return }
             if !append(KeyLog.line(keys) + "\n") {
                 state.hasFailed = true
-                Output.complain("the key log ends: cannot write “\(path)”: \(String(cString: strerror(errno)))")
+                Output.complain(
+                    "the key log ends: cannot write “\(path)”: \(String(cString: strerror(errno)))")
             }
         }
     }

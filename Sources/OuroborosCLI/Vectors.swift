@@ -4,7 +4,8 @@ import OuroborosAnalysis
 
 struct Vectors: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Prints a file of test vectors, made from a seed, for those who test another implementation.",
+        abstract:
+            "Prints a file of test vectors, made from a seed, for those who test another implementation.",
         discussion: """
             The form is that of Tests/Vectors/ouroboros-v1.json, which appendix A of the protocol describes. The same \
             seed gives the same file. Its keys are public: they protect nothing.

@@ -11,7 +11,8 @@ enum LinkLayer {
     }
 
     static func isKnown(_ type: Int32) -> Bool {
-        [Kind.null, Kind.ethernet, Kind.loop, Kind.cooked, Kind.cooked2].contains(type) || Kind.raw.contains(type)
+        [Kind.null, Kind.ethernet, Kind.loop, Kind.cooked, Kind.cooked2].contains(type)
+            || Kind.raw.contains(type)
     }
 
     /// Nil for what is no IP.

@@ -44,7 +44,9 @@ enum InternetLayer {
         guard part & 0x3fff == 0 else { return .fragment }
         // A length of 0 is one that the network card fills in.
         let length = total == 0 ? packet.count : Int(total)
-        guard headerSize >= 20, length >= headerSize, let rest = packet.dropping(headerSize) else { return .other }
+        guard headerSize >= 20, length >= headerSize, let rest = packet.dropping(headerSize) else {
+            return .other
+        }
         return transport(proto, rest, length: length - headerSize, source, destination)
     }
 
@@ -86,7 +88,8 @@ enum InternetLayer {
                     source: source, destination: destination, payload: payload.rest, length: Int(size) - 8,
                     stream: nil))
         case 6:
-            guard let sequence = reader.u32(at: 4), let offset = reader.byte(at: 12).map({ Int($0 >> 4) * 4 }),
+            guard let sequence = reader.u32(at: 4),
+                let offset = reader.byte(at: 12).map({ Int($0 >> 4) * 4 }),
                 let flags = reader.byte(at: 13), offset >= 20, offset <= length,
                 let payload = reader.dropping(offset)
             else { return .other }

@@ -73,7 +73,9 @@ struct StreamTable {
             return isFull ? end(&flow, .lost) : []
         }
         append(bytes, behind: -Int(ahead), to: &flow)
-        while let (start, more) = flow.waiting.first(where: { Int32(bitPattern: $0.key &- (flow.next ?? 0)) <= 0 }) {
+        while let (start, more) = flow.waiting.first(where: {
+            Int32(bitPattern: $0.key &- (flow.next ?? 0)) <= 0
+        }) {
             flow.waiting[start] = nil
             flow.waitingBytes -= more.count
             append(more, behind: -Int(Int32(bitPattern: start &- (flow.next ?? 0))), to: &flow)

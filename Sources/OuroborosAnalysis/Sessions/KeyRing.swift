@@ -56,7 +56,9 @@ public struct KeyRing {
         guard let key = epochKey(of: hello.device, epoch: hello.epoch) else { return nil }
         var auth = [UInt8](repeating: 0, count: Int(OURO_KEY_SIZE))
         defer { ouro_erase(&auth, auth.count) }
-        guard key.withUnsafeBytes({ ouro_auth_key($0.octets, hello.epoch, &auth) }) == OURO_OK else { return nil }
+        guard key.withUnsafeBytes({ ouro_auth_key($0.octets, hello.epoch, &auth) }) == OURO_OK else {
+            return nil
+        }
         guard ouro_hello_verify(auth, packet, packet.count) == OURO_OK else { return false }
         // Only what a device really used is worth keeping.
         derived[hello.device] = (hello.epoch, key)

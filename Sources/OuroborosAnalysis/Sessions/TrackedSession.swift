@@ -20,7 +20,9 @@ final class TrackedSession {
         }
 
         func isNewest(_ header: PacketHeader) -> Bool {
-            guard let highest = header.type == .data ? messages.highest : controls.highest else { return true }
+            guard let highest = header.type == .data ? messages.highest : controls.highest else {
+                return true
+            }
             return header.counter > highest
         }
 

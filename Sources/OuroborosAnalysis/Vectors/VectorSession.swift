@@ -59,7 +59,8 @@ struct VectorSession {
         }
         hello = try writeHello(auth, isAnswer: terms.isChallenged)
         welcome = try writeWelcome(auth, hello: hello, isChallenge: false)
-        let keys = try SessionKeys(hello: hello, welcome: welcome, epochKey: SecretKey(key), epoch: terms.epoch)
+        let keys = try SessionKeys(
+            hello: hello, welcome: welcome, epochKey: SecretKey(key), epoch: terms.epoch)
         up = .init(directionKey: keys.clientToServer.withUnsafeBytes { Array($0) }, sessionID: id)
         down = .init(directionKey: keys.serverToClient.withUnsafeBytes { Array($0) }, sessionID: id)
     }
