@@ -127,6 +127,33 @@ import Testing
         #expect(filled.summary.fromClients.missingMessages == 0)
     }
 
+    /// A real receiver takes nothing that is more than 64 ahead; a capture may have missed so much.
+    @Test func aLongHoleInTheCaptureIsFollowedOver() throws {
+        let all = try Traffic.session(texts: (0..<400).map { "message \($0)" })
+        let packets = all.filter { packet in
+            guard let header = DecodedPacket(packet.bytes).header, header.type == .data, packet.isUp else {
+                return true
+            }
+            return !(100..<350).contains(header.counter)
+        }
+        let result = analyze(packets.map { Frames.udp($0) }, keys: ring, showsBodies: true)
+        #expect(result.summary.opened == UInt64(packets.count - 2))
+        #expect(result.summary.fromClients.missingMessages == 250)
+        let texts = result.reports.filter { $0.isFromClient == true }
+            .compactMap { $0.body?.contents.first.map { String(decoding: $0, as: UTF8.self) } }
+        #expect(texts.contains("message 350") && texts.contains("message 399"))
+        // A forged counter moves nothing.
+        var forged = packets[try data(packets, 350)]
+        forged.bytes.replaceSubrange(8..<16, with: [UInt8](bigEndian: UInt64(9000)))
+        let place = try data(packets, 360)
+        var more = packets
+        more.insert(forged, at: place)
+        let second = analyze(more.map { Frames.udp($0) }, keys: ring)
+        #expect(kinds(second.reports[place]).contains(.forged))
+        #expect(second.summary.opened == result.summary.opened)
+        #expect(second.summary.fromClients.missingMessages == 250)
+    }
+
     @Test func aChangeOfAddressIsFollowed() throws {
         let packets = try Traffic.session()
         let place = try data(packets, 2)
@@ -152,7 +179,7 @@ import Testing
         // Without keys the second of the two is the odd one.
         #expect(kinds(analyze(packets.map { Frames.udp($0) }).reports[place + 1]) == [.conflict])
         var hello = packets[0]
-        hello.bytes[20] ^= 1
+        hello.bytes[30] ^= 1
         #expect(kinds(analyze([Frames.udp(hello)], keys: ring).reports.first) == [.forged])
     }
 

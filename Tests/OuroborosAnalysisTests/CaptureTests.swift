@@ -6,10 +6,13 @@ import Testing
 /// Files that are whole, cut, or made to do harm.
 @Suite struct CaptureTests {
     private func frames() throws -> [Frame] {
-        try Traffic.session().map { Frames.udp($0) }
-            + Traffic.session(isStream: true).enumerated().map { index, packet in
-                Frames.tcp(packet.bytes, isUp: packet.isUp, sequence: UInt32(index * 100))
-            }
+        var next: [Bool: UInt32] = [:]
+        let streamed = try Traffic.session(isStream: true).map { packet in
+            let sequence = next[packet.isUp, default: 1]
+            next[packet.isUp] = sequence + UInt32(packet.bytes.count)
+            return Frames.tcp(packet.bytes, isUp: packet.isUp, sequence: sequence)
+        }
+        return try Traffic.session().map { Frames.udp($0) } + streamed
     }
 
     private func ring() -> KeyRing {

@@ -14,12 +14,14 @@ enum Traffic {
     static let device = DeviceID(number: 0x0102_0304_0506_0708)
     static let root = SecretKey.random()
 
-    /// Three messages up, one down, a PING and a proper end.
-    static func session(credential: Credential? = nil, isStream: Bool = false) throws -> [Packet] {
+    /// Some messages up, one down, a PING and a proper end.
+    static func session(
+        credential: Credential? = nil, isStream: Bool = false, texts: [String] = ["first", "second", "third"]
+    ) throws -> [Packet] {
         let run = try Run(credential ?? .fixed(device: device, rootKey: root), isStream: isStream)
         try run.client.connect(now: run.now)
         try run.settle()
-        for text in ["first", "second", "third"] {
+        for text in texts {
             _ = try run.client.send(.init(Array(text.utf8)), now: run.now)
             try run.settle()
         }

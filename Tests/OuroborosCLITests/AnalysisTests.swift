@@ -152,4 +152,33 @@ import Testing
         #expect(refused.status == .exited(1))
         #expect(refused.errors.contains("chmod 600"))
     }
+
+    /// Why does my device not connect?
+    @Test func aTraceTellsWhyAHandshakeFails() async throws {
+        for name in ["root.key", "other.key"] {
+            #expect(try await Tool.run(["keygen", "--out", name], in: scratch).succeeded)
+        }
+        let add = [
+            "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
+        ]
+        #expect(try await Tool.run(add, in: scratch).succeeded)
+        let (scratch, device) = (scratch, device)
+        _ = try await RunningGateway.with(
+            ["--store", "gw.sqlite"], in: scratch, environment: ["OUROBOROS_TRACE": "1"]
+        ) { gateway in
+            for (id, word) in [
+                (device, "dropped, authentication"), ("ffffffffffffffff", "dropped, handshake"),
+            ] {
+                let ping = try await Tool.run(
+                    [
+                        "ping", "--to", gateway.address, "--device", id, "--root-key-file", "other.key",
+                        "--timeout", "200ms",
+                    ], in: scratch)
+                #expect(!ping.succeeded)
+                #expect(
+                    gateway.errors.all.contains { $0.contains("<- ") && $0.contains(id) && $0.contains(word) }
+                )
+            }
+        }
+    }
 }

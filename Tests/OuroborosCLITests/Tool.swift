@@ -59,12 +59,14 @@ struct RunningGateway: Sendable {
 
     static func with(
         _ arguments: [String], in scratch: Scratch, signal: Signal = .terminate,
+        environment: [Environment.Key: String?] = [:],
         _ body: @Sendable (RunningGateway) async throws -> Void
     ) async throws -> TerminationStatus {
         let (output, errors) = (Lines(), Lines())
         let result = try await Subprocess.run(
             .path(.init(Tool.path)),
             arguments: .init(["gateway", "--bind", "127.0.0.1:0"] + arguments),
+            environment: .inherit.updating(environment),
             workingDirectory: .init(scratch.path), input: .none, output: .sequence, error: .sequence
         ) { execution in
             try await withThrowingTaskGroup(of: Void.self) { group in
