@@ -27,7 +27,7 @@ let hummingbird = Target.Dependency.product(
 let settings = Target.Dependency.product(
     name: "Configuration", package: "swift-configuration", condition: .when(traits: ["Gateway"]))
 
-/// A program that shows how the library is used; Tests/ExampleTests runs it.
+/// A program that shows how the library is used; ExampleTests.swift runs it.
 func example(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(
         name: name, dependencies: dependencies, path: "Sources/Examples/\(name)", swiftSettings: strict)
@@ -92,6 +92,14 @@ let package = Package(
                 nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, subprocess, settings,
             ],
             swiftSettings: strict),
+        .target(
+            name: "ExampleKit", dependencies: ["Ouroboros"], path: "Sources/Examples/ExampleKit",
+            swiftSettings: strict),
+        example("SimpleServer", ["ExampleKit", "OuroborosNIO", logging, lifecycle]),
+        example("SimpleClient", ["ExampleKit", "OuroborosNIO"]),
+        example("RPiSensor", ["ExampleKit", "OuroborosNIO"]),
+        example("AsyncClient", ["ExampleKit", "OuroborosNIO"]),
+        example("SleepySensor", ["ExampleKit", "Ouroboros"]),
         // What C's own compiler says of the sizes that Swift's importer computes.
         .target(name: "CSizes", dependencies: ["COuroboros"], path: "Tests/CSizes"),
         .testTarget(
@@ -109,7 +117,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosCLITests",
-            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosCLI", subprocess],
+            dependencies: [
+                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosCLI", subprocess, "SimpleServer",
+                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor",
+            ],
             swiftSettings: strict),
     ]
 )
