@@ -124,3 +124,9 @@ let package = Package(
             swiftSettings: strict),
     ]
 )
+
+// `make docs` asks for it; nobody else is to fetch it.
+if Context.environment["OUROBOROS_DOCS"] != nil {
+    package.dependencies.append(
+        .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
+}

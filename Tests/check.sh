@@ -25,6 +25,7 @@ step lint make lint
 step core make test-core RUNS="$runs"
 step sanitized make sanitize RUNS="$runs"
 step swift swift test
+step docs make docs
 
 core="$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/core.log")"
 sanitized="$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/sanitized.log")"
