@@ -27,6 +27,7 @@ step sanitized make sanitize RUNS="$runs"
 step secrets make secrets
 step fuzz make fuzz SECONDS=5
 step swift swift test
+step docs make docs
 
 core="$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/core.log")"
 sanitized="$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/sanitized.log")"
