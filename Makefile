@@ -95,6 +95,8 @@ format: setup-check ## format all sources in place
 	clang-format-14 -i $(C_FILES)
 	swift format --in-place --recursive $(SWIFT_PLACES)
 
+include ccore/firmware/firmware.mk
+
 clean: ## remove what was built
 	rm -rf $(BUILD) .build
 

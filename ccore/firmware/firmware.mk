@@ -1,0 +1,113 @@
+# The engine on microcontrollers and on other hosts, emulated. Included by the Makefile.
+
+FIRMWARE_PACKAGES = gcc libcjson-dev libmbedtls-dev dpkg-dev gcc-arm-none-eabi \
+	libnewlib-arm-none-eabi gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf \
+	qemu-system-arm qemu-system-misc
+CROSS_PACKAGES = libcjson-dev dpkg-dev qemu-user gcc-s390x-linux-gnu gcc-arm-linux-gnueabihf \
+	gcc-aarch64-linux-gnu
+FW = ccore/firmware
+FWB = $(BUILD)/firmware
+MBEDTLS_FILES_3.6 = aes gcm sha256 block_cipher platform_util constant_time
+MBEDTLS_FILES_2.28 = aes gcm sha256 cipher cipher_wrap memory_buffer_alloc platform platform_util \
+	constant_time
+# What the images for tests take of the host's core tests.
+IMAGE_TESTS = check net keys vector_tests
+IMAGE_OWN = libc_glue pair fault_run stack_paint crypto_pool
+C_SECTIONS = -ffunction-sections -fdata-sections
+
+CC_ARM = arm-none-eabi-gcc -mthumb -mfloat-abi=soft -mno-unaligned-access
+CC_m0plus = $(CC_ARM) -mcpu=cortex-m0plus
+CC_m3 = $(CC_ARM) -mcpu=cortex-m3
+CC_m4 = $(CC_ARM) -mcpu=cortex-m4
+CC_m33 = $(CC_ARM) -mcpu=cortex-m33+nodsp
+CC_rv32imc = riscv64-unknown-elf-gcc -march=rv32imc -mabi=ilp32 -mstrict-align -msmall-data-limit=8 \
+	--specs=picolibc.specs
+START_m0plus = arm
+START_m3 = arm
+START_m4 = arm
+START_m33 = arm
+START_rv32imc = riscv
+# Cortex-M0+ code is a part of what a Cortex-M3 runs: its images run on the M3's machine.
+LAYOUT_m0plus = mps2
+LAYOUT_m3 = mps2
+LAYOUT_m4 = mps2
+LAYOUT_m33 = an505
+LAYOUT_rv32imc = virt
+LIBC_arm = --specs=nosys.specs
+LIBC_riscv =
+
+$(BUILD)/mbedtls-%/library/aes.c: $(FW)/fetch_mbedtls.sh
+	$(FW)/fetch_mbedtls.sh $* $(BUILD)/mbedtls-$*
+	@touch $@
+.PRECIOUS: $(BUILD)/mbedtls-%/library/aes.c
+
+$(FWB)/vectors_to_c: $(FW)/json/vectors_to_c.c
+	@mkdir -p $(@D)
+	$(CC) $(C_WARNINGS) -O1 $< -lcjson -o $@
+
+$(FWB)/vectors.c: $(FWB)/vectors_to_c Tests/Vectors/ouroboros-v1.json
+	$< Tests/Vectors/ouroboros-v1.json >$@
+
+# $(1): architecture, $(2): option of the optimiser, $(3): mbedTLS
+define firmware_rules
+$(FWB)/$(1)$(2)-$(3)/mbedtls/%.o: $(BUILD)/mbedtls-$(3)/library/aes.c $(FW)/mbedtls_config.h
+	@mkdir -p $$(@D)
+	@$$(CC_$(1)) $(2) -std=c99 $(C_SECTIONS) -fcallgraph-info=su $$(DEFINE_$(3)) -I$(FW) \
+		-I$(BUILD)/mbedtls-$(3)/include -c $(BUILD)/mbedtls-$(3)/library/$$*.c -o $$@
+$(FWB)/$(1)$(2)-$(3)/core/%.o: ccore/src/%.c | $(BUILD)/mbedtls-$(3)/library/aes.c
+	@mkdir -p $$(@D)
+	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) -fcallgraph-info=su $$(DEFINE_$(3)) -I$(FW) \
+		-isystem $(BUILD)/mbedtls-$(3)/include -MMD -c $$< -o $$@
+$(FWB)/$(1)$(2)-$(3)/tests/%.o: Tests/CoreTests/%.c | $(BUILD)/mbedtls-$(3)/library/aes.c
+	@mkdir -p $$(@D)
+	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) -Iccore/src -I$(FW)/json -MMD -c $$< -o $$@
+$(FWB)/$(1)$(2)-$(3)/own/%.o: $(FW)/%.c | $(BUILD)/mbedtls-$(3)/library/aes.c
+	@mkdir -p $$(@D)
+	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) $$(DEFINE_$(3)) -I$(FW) -I$(FW)/json -Iccore/src \
+		-ITests/CoreTests -isystem $(BUILD)/mbedtls-$(3)/include -MMD -c $$< -o $$@
+$(FWB)/$(1)$(2)-$(3)/own/%.o: ccore/examples/%.c | $(BUILD)/mbedtls-$(3)/library/aes.c
+	@mkdir -p $$(@D)
+	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) -MMD -c $$< -o $$@
+$(FWB)/$(1)$(2)-$(3)/own/built_in_json.o: $(FW)/json/built_in_json.c
+	@mkdir -p $$(@D)
+	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) -I$(FW)/json -MMD -c $$< -o $$@
+$(FWB)/$(1)$(2)-$(3)/own/vectors.o: $(FWB)/vectors.c
+	@mkdir -p $$(@D)
+	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) -I$(FW)/json -ITests/CoreTests -c $$< -o $$@
+$(FWB)/$(1)$(2)-$(3)/libcore.a: $(CORE:ccore/src/%.c=$(FWB)/$(1)$(2)-$(3)/core/%.o) \
+		$(MBEDTLS_FILES_$(3):%=$(FWB)/$(1)$(2)-$(3)/mbedtls/%.o)
+	@rm -f $$@
+	@$(AR) rcs $$@ $$^
+$(FWB)/$(1)$(2)-$(3)/test.elf: $(FWB)/$(1)$(2)-$(3)/own/test_main.o \
+		$(FWB)/$(1)$(2)-$(3)/own/start_$(START_$(1)).o \
+		$(IMAGE_TESTS:%=$(FWB)/$(1)$(2)-$(3)/tests/%.o) \
+		$(IMAGE_OWN:%=$(FWB)/$(1)$(2)-$(3)/own/%.o) \
+		$(FWB)/$(1)$(2)-$(3)/own/built_in_json.o $(FWB)/$(1)$(2)-$(3)/own/vectors.o \
+		$(FWB)/$(1)$(2)-$(3)/libcore.a $(FW)/image.ld $(FW)/$(LAYOUT_$(1)).ld
+	$$(CC_$(1)) $(2) $(LIBC_$(START_$(1))) -nostartfiles -L$(FW) -T$(LAYOUT_$(1)).ld -Wl,--gc-sections \
+		-Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal $$(filter %.o %.a,$$^) -o $$@
+endef
+
+DEFINE_3.6 = -DMBEDTLS_CONFIG_FILE='"mbedtls_config.h"'
+DEFINE_2.28 = -DMBEDTLS_CONFIG_FILE='"mbedtls_config.h"' -DOURO_MEASURE
+BUILDS_3.6 = $(foreach a,m0plus m3 m4 m33 rv32imc,$(a)-Os $(a)-O2)
+BUILDS_2.28 = m4-Os rv32imc-Os
+$(foreach a,m0plus m3 m4 m33 rv32imc,$(foreach o,-Os -O2,\
+	$(foreach v,3.6 2.28,$(eval $(call firmware_rules,$(a),$(o),$(v))))))
+
+IMAGES = $(BUILDS_3.6:%=$(FWB)/%-3.6/test.elf) $(BUILDS_2.28:%=$(FWB)/%-2.28/test.elf)
+
+$(FWB)/host_faults: $(FW)/fault_host.c $(FW)/fault_run.c Tests/CoreTests/check.c \
+		Tests/CoreTests/net.c Tests/CoreTests/keys.c $(BUILD)/libouroboros.a
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -O2 -Iccore/src -ITests/CoreTests $^ \
+		-Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal -lmbedcrypto -o $@
+
+.PHONY: setup-firmware setup-cross firmware firmware-test cross-test size
+setup-firmware:
+	@Tests/install.sh $(FIRMWARE_PACKAGES)
+
+firmware: setup-firmware $(IMAGES) ## images of the engine for Cortex-M and RV32, with mbedTLS 3.6 and 2.28
+
+firmware-test: firmware $(FWB)/host_faults ## run them in QEMU
+	@$(FW)/run_images.sh $(FWB)
