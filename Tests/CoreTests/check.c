@@ -1,6 +1,5 @@
 #include "check.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,7 +19,7 @@ bool check(bool condition, const char *text, const char *file, int line) {
 
 bool check_equal(uint64_t a, uint64_t b, const char *text, const char *file, int line) {
     if (a != b)
-        printf("  %" PRIu64 " is not %" PRIu64 "\n", a, b);
+        printf("  %llu is not %llu\n", (unsigned long long)a, (unsigned long long)b);
     return report(a == b, text, file, line);
 }
 

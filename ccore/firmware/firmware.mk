@@ -12,7 +12,7 @@ MBEDTLS_FILES_2.28 = aes gcm sha256 cipher cipher_wrap memory_buffer_alloc platf
 	constant_time
 # What the images for tests take of the host's core tests.
 IMAGE_TESTS = check net keys vector_tests
-IMAGE_OWN = libc_glue pair fault_run stack_paint crypto_pool
+IMAGE_OWN = libc_glue pair fault_run stack_paint crypto_pool aligned_copy
 C_SECTIONS = -ffunction-sections -fdata-sections
 
 CC_ARM = arm-none-eabi-gcc -mthumb -mfloat-abi=soft -mno-unaligned-access
@@ -84,12 +84,13 @@ $(FWB)/$(1)$(2)-$(3)/test.elf: $(FWB)/$(1)$(2)-$(3)/own/test_main.o \
 		$(IMAGE_OWN:%=$(FWB)/$(1)$(2)-$(3)/own/%.o) \
 		$(FWB)/$(1)$(2)-$(3)/own/built_in_json.o $(FWB)/$(1)$(2)-$(3)/own/vectors.o \
 		$(FWB)/$(1)$(2)-$(3)/libcore.a $(FW)/image.ld $(FW)/$(LAYOUT_$(1)).ld
-	$$(CC_$(1)) $(2) $(LIBC_$(START_$(1))) -nostartfiles -L$(FW) -T$(LAYOUT_$(1)).ld -Wl,--gc-sections \
+	@echo $$@
+	@$$(CC_$(1)) $(2) $(LIBC_$(START_$(1))) -nostartfiles -L$(FW) -T$(LAYOUT_$(1)).ld -Wl,--gc-sections \
 		-Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal $$(filter %.o %.a,$$^) -o $$@
 endef
 
-DEFINE_3.6 = -DMBEDTLS_CONFIG_FILE='"mbedtls_config.h"'
-DEFINE_2.28 = -DMBEDTLS_CONFIG_FILE='"mbedtls_config.h"' -DOURO_MEASURE
+DEFINE_3.6 = -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>'
+DEFINE_2.28 = -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>' -DOURO_MEASURE
 BUILDS_3.6 = $(foreach a,m0plus m3 m4 m33 rv32imc,$(a)-Os $(a)-O2)
 BUILDS_2.28 = m4-Os rv32imc-Os
 $(foreach a,m0plus m3 m4 m33 rv32imc,$(foreach o,-Os -O2,\
@@ -110,4 +111,4 @@ setup-firmware:
 firmware: setup-firmware $(IMAGES) ## images of the engine for Cortex-M and RV32, with mbedTLS 3.6 and 2.28
 
 firmware-test: firmware $(FWB)/host_faults ## run them in QEMU
-	@$(FW)/run_images.sh $(FWB)
+	@$(FW)/run_images.sh $(FWB) $(BUILDS_3.6:%=%-3.6) $(BUILDS_2.28:%=%-2.28)

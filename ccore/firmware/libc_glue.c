@@ -39,3 +39,8 @@ void *_sbrk(ptrdiff_t more) {
     return heap - more;
 }
 #endif
+
+void _exit(int status) __attribute__((noreturn));
+void _exit(int status) {
+    board_exit(status);
+}

@@ -3,6 +3,9 @@
  * AES alone. 3.6 takes no heap. 2.28 asks for two cipher contexts while a key is set up, and gets
  * them from a static pool (memory_buffer_alloc).
  *
+ * Give it as MBEDTLS_CONFIG_FILE='<mbedtls_config.h>', in angle brackets: 3.6 has a file of this
+ * name beside the one that includes it.
+ *
  * FEWER_TABLES costs nothing on ARM, whose loads rotate for free, and saves 6 KB; ROM tables save
  * their making at start and 2 KB of RAM.
  */

@@ -92,7 +92,7 @@ static void tell(pair *p, int side) {
         } else if (e.type == OURO_EVENT_NONCE) {
             random_bytes(p, nonce, sizeof nonce);
             must(p, ouro_link_nonce(pair_link(p, side), nonce));
-        } else {
+        } else if (e.type != OURO_EVENT_PONG) {
             p->trouble++;
         }
     }

@@ -58,11 +58,20 @@ bool board_unaligned_load_faults(void) {
     return fault_seen;
 }
 
+static void write_hex(uint32_t number) {
+    char text[9];
+    for (int i = 0; i < 8; i++)
+        text[i] = "0123456789abcdef"[(number >> (28 - 4 * i)) & 15];
+    text[8] = '\n';
+    board_write(text, sizeof text);
+}
+
 /* The stacked program counter is moved past the load that was meant to fault. */
 __attribute__((used)) static void fault(uint32_t *frame) {
     if (!fault_expected) {
-        static const char text[] = "a fault that was not expected\n";
+        static const char text[] = "a fault that was not expected, at 0x";
         board_write(text, sizeof text - 1);
+        write_hex(frame[6]);
         board_exit(FAULT_STATUS);
     }
     fault_seen = true;
@@ -97,5 +106,11 @@ void board_start(void) {
 }
 
 __attribute__((section(".vectors"), used)) static void (*const vectors[16])(void) = {
-    (void (*)(void))board_stack_top, board_reset, on_fault, on_fault, on_fault, on_fault, on_fault,
+    (void (*)(void))(uintptr_t)board_stack_top,
+    board_reset,
+    on_fault,
+    on_fault,
+    on_fault,
+    on_fault,
+    on_fault,
 };

@@ -44,13 +44,14 @@ __attribute__((used, aligned(4))) static void fault(void) {
 __attribute__((naked, section(".start"), used)) void board_reset(void);
 void board_reset(void) {
     __asm__ volatile(".option push\n"
+                     ".option arch, +zicsr\n"
                      ".option norelax\n"
                      "la gp, __global_pointer$\n"
-                     ".option pop\n"
                      "la tp, image_tls\n"
                      "la sp, board_stack_top\n"
                      "la t0, fault\n"
                      "csrw mtvec, t0\n"
+                     ".option pop\n"
                      "j board_start\n");
 }
 
