@@ -112,3 +112,45 @@ firmware: setup-firmware $(IMAGES) ## images of the engine for Cortex-M and RV32
 
 firmware-test: firmware $(FWB)/host_faults ## run them in QEMU
 	@$(FW)/run_images.sh $(FWB) $(BUILDS_3.6:%=%-3.6) $(BUILDS_2.28:%=%-2.28)
+
+# The host's core tests on other hosts: big-endian, and 32 and 64 bits of ARM as the Raspberry Pis are.
+CROSS_s390x = s390x-linux-gnu-gcc
+CROSS_arm = arm-linux-gnueabihf-gcc
+CROSS_aarch64 = aarch64-linux-gnu-gcc
+CROSS = s390x arm aarch64
+CROSS_SUITES = crypto vectors packet window session handshake sleep network
+CROSS_RUNS = 50
+
+define cross_rules
+$(BUILD)/cross-$(1)/mbedtls/%.o: $(BUILD)/mbedtls-3.6/library/aes.c $(FW)/mbedtls_config.h
+	@mkdir -p $$(@D)
+	@$(CROSS_$(1)) -O2 -std=c99 $(DEFINE_3.6) -I$(FW) -I$(BUILD)/mbedtls-3.6/include \
+		-c $(BUILD)/mbedtls-3.6/library/$$*.c -o $$@
+$(BUILD)/cross-$(1)/core/%.o: ccore/src/%.c | $(BUILD)/mbedtls-3.6/library/aes.c
+	@mkdir -p $$(@D)
+	@$(CROSS_$(1)) -O2 $(C_FLAGS) $(DEFINE_3.6) -I$(FW) -isystem $(BUILD)/mbedtls-3.6/include \
+		-MMD -c $$< -o $$@
+$(BUILD)/cross-$(1)/tests/%.o: Tests/CoreTests/%.c
+	@mkdir -p $$(@D)
+	@$(CROSS_$(1)) -O2 $(C_FLAGS) -Iccore/src -I$(FW)/json -MMD -c $$< -o $$@
+$(BUILD)/cross-$(1)/built_in_json.o: $(FW)/json/built_in_json.c
+	@mkdir -p $$(@D)
+	@$(CROSS_$(1)) -O2 $(C_FLAGS) -I$(FW)/json -c $$< -o $$@
+$(BUILD)/cross-$(1)/vectors.o: $(FWB)/vectors.c
+	@mkdir -p $$(@D)
+	@$(CROSS_$(1)) -O2 $(C_FLAGS) -I$(FW)/json -ITests/CoreTests -c $$< -o $$@
+$(BUILD)/cross-$(1)/core_tests: $(CORE:ccore/src/%.c=$(BUILD)/cross-$(1)/core/%.o) \
+		$(patsubst Tests/CoreTests/%.c,$(BUILD)/cross-$(1)/tests/%.o,\
+			$(filter-out %/vectors_file.c,$(CORE_TESTS))) \
+		$(MBEDTLS_FILES_3.6:%=$(BUILD)/cross-$(1)/mbedtls/%.o) \
+		$(BUILD)/cross-$(1)/built_in_json.o $(BUILD)/cross-$(1)/vectors.o
+	@echo $$@
+	@$(CROSS_$(1)) -static -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal $$^ -lm -o $$@
+endef
+$(foreach c,$(CROSS),$(eval $(call cross_rules,$(c))))
+
+setup-cross:
+	@Tests/install.sh $(CROSS_PACKAGES)
+
+cross-test: setup-cross $(CROSS:%=$(BUILD)/cross-%/core_tests) ## core tests on s390x, 32-bit ARM and AArch64, in qemu-user
+	@OURO_RUNS=$(CROSS_RUNS) $(FW)/run_cross.sh $(BUILD) "$(CROSS)" $(CROSS_SUITES)
