@@ -87,8 +87,31 @@ $(FWB)/$(1)$(2)-$(3)/test.elf: $(FWB)/$(1)$(2)-$(3)/own/test_main.o \
 	@echo $$@
 	@$$(CC_$(1)) $(2) $(LIBC_$(START_$(1))) -nostartfiles -L$(FW) -T$(LAYOUT_$(1)).ld -Wl,--gc-sections \
 		-Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal $$(filter %.o %.a,$$^) -o $$@
+$(FWB)/$(1)$(2)-$(3)/measure.elf: $(FWB)/$(1)$(2)-$(3)/own/measure.o \
+		$(FWB)/$(1)$(2)-$(3)/own/start_$(START_$(1)).o \
+		$(MEASURE_OWN:%=$(FWB)/$(1)$(2)-$(3)/own/%.o) \
+		$(FWB)/$(1)$(2)-$(3)/libcore.a $(FW)/image.ld $(FW)/$(LAYOUT_$(1)).ld
+	@echo $$@
+	@$$(CC_$(1)) $(2) $(LIBC_$(START_$(1))) -nostartfiles -L$(FW) -T$(LAYOUT_$(1)).ld -Wl,--gc-sections \
+		$$(filter %.o %.a,$$^) -o $$@
+# The images that are weighed take the smallest of the C library.
+$(FWB)/$(1)$(2)-$(3)/client.elf: $(FWB)/$(1)$(2)-$(3)/own/bare_loop.o $(FWB)/$(1)$(2)-$(3)/own/hooks_stub.o \
+		$(FWB)/$(1)$(2)-$(3)/own/start_$(START_$(1)).o $(WEIGH_$(3):%=$(FWB)/$(1)$(2)-$(3)/own/%.o) \
+		$(FWB)/$(1)$(2)-$(3)/libcore.a $(FW)/image.ld $(FW)/$(LAYOUT_$(1)).ld
+	@echo $$@
+	@$$(CC_$(1)) $(2) $(NANO_$(START_$(1))) -nostartfiles -L$(FW) -T$(LAYOUT_$(1)).ld -Wl,--gc-sections \
+		-Wl,-Map=$$(@:.elf=.map) $$(filter %.o %.a,$$^) -o $$@
+$(FWB)/$(1)$(2)-$(3)/empty.elf: $(FWB)/$(1)$(2)-$(3)/own/empty.o $(FWB)/$(1)$(2)-$(3)/own/start_$(START_$(1)).o \
+		$(FW)/image.ld $(FW)/$(LAYOUT_$(1)).ld
+	@$$(CC_$(1)) $(2) $(NANO_$(START_$(1))) -nostartfiles -L$(FW) -T$(LAYOUT_$(1)).ld -Wl,--gc-sections \
+		$$(filter %.o %.a,$$^) -o $$@
 endef
 
+NANO_arm = --specs=nano.specs --specs=nosys.specs
+NANO_riscv =
+WEIGH_3.6 =
+WEIGH_2.28 = libc_glue
+MEASURE_OWN = libc_glue pair stack_paint crypto_pool aligned_copy
 DEFINE_3.6 = -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>'
 DEFINE_2.28 = -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>' -DOURO_MEASURE
 BUILDS_3.6 = $(foreach a,m0plus m3 m4 m33 rv32imc,$(a)-Os $(a)-O2)
