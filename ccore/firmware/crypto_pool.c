@@ -3,7 +3,7 @@
 #include <mbedtls/version.h>
 #include <stdio.h>
 
-#if MBEDTLS_VERSION_NUMBER < 0x03000000
+#ifdef MBEDTLS_MEMORY_BUFFER_ALLOC_C
 #include <mbedtls/memory_buffer_alloc.h>
 #include <stdint.h>
 
@@ -15,9 +15,7 @@ void crypto_pool_init(void) {
 
 size_t crypto_pool_peak(void) {
     size_t used = 0, blocks = 0;
-#ifdef MBEDTLS_MEMORY_DEBUG
     mbedtls_memory_buffer_alloc_max_get(&used, &blocks);
-#endif
     return used;
 }
 #else

@@ -7,11 +7,14 @@ CROSS_PACKAGES = libcjson-dev dpkg-dev qemu-user gcc-s390x-linux-gnu gcc-arm-lin
 	gcc-aarch64-linux-gnu
 FW = ccore/firmware
 FWB = $(BUILD)/firmware
-MBEDTLS_FILES_3.6 = aes gcm sha256 block_cipher platform_util constant_time
+# 3.6 is built with the files of alt/ in place of its own GCM and compression, 2.28 as it is.
+MBEDTLS_FILES_3.6 = aes sha256 platform_util
+ALT_FILES_3.6 = gcm_alt sha256_process
+ALT_FILES_2.28 =
 MBEDTLS_FILES_2.28 = aes gcm sha256 cipher cipher_wrap memory_buffer_alloc platform platform_util \
 	constant_time
 # What the images for tests take of the host's core tests.
-IMAGE_TESTS = check net keys vector_tests
+IMAGE_TESTS = check net keys vector_tests crypto_tests
 IMAGE_OWN = libc_glue pair fault_run stack_paint crypto_pool aligned_copy
 C_SECTIONS = -ffunction-sections -fdata-sections
 
@@ -54,6 +57,10 @@ $(FWB)/$(1)$(2)-$(3)/mbedtls/%.o: $(BUILD)/mbedtls-$(3)/library/aes.c $(FW)/mbed
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $(2) -std=c99 $(C_SECTIONS) -fcallgraph-info=su $$(DEFINE_$(3)) -I$(FW) \
 		-I$(BUILD)/mbedtls-$(3)/include -c $(BUILD)/mbedtls-$(3)/library/$$*.c -o $$@
+$(FWB)/$(1)$(2)-$(3)/alt/%.o: $(FW)/alt/%.c $(FW)/mbedtls_config.h | $(BUILD)/mbedtls-$(3)/library/aes.c
+	@mkdir -p $$(@D)
+	@$$(CC_$(1)) $(2) $(C_WARNINGS) $(C_SECTIONS) -fcallgraph-info=su $$(DEFINE_$(3)) -I$(FW) \
+		-I$(FW)/alt -isystem $(BUILD)/mbedtls-$(3)/include -MMD -c $$< -o $$@
 $(FWB)/$(1)$(2)-$(3)/core/%.o: ccore/src/%.c | $(BUILD)/mbedtls-$(3)/library/aes.c
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) -fcallgraph-info=su $$(DEFINE_$(3)) -I$(FW) \
@@ -75,7 +82,8 @@ $(FWB)/$(1)$(2)-$(3)/own/vectors.o: $(FWB)/vectors.c
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) -I$(FW)/json -ITests/CoreTests -c $$< -o $$@
 $(FWB)/$(1)$(2)-$(3)/libcore.a: $(CORE:ccore/src/%.c=$(FWB)/$(1)$(2)-$(3)/core/%.o) \
-		$(MBEDTLS_FILES_$(3):%=$(FWB)/$(1)$(2)-$(3)/mbedtls/%.o)
+		$(MBEDTLS_FILES_$(3):%=$(FWB)/$(1)$(2)-$(3)/mbedtls/%.o) \
+		$(ALT_FILES_$(3):%=$(FWB)/$(1)$(2)-$(3)/alt/%.o)
 	@rm -f $$@
 	@$(AR) rcs $$@ $$^
 $(FWB)/$(1)$(2)-$(3)/test.elf: $(FWB)/$(1)$(2)-$(3)/own/test_main.o \
@@ -112,8 +120,8 @@ NANO_riscv =
 WEIGH_3.6 =
 WEIGH_2.28 = libc_glue
 MEASURE_OWN = libc_glue pair stack_paint crypto_pool aligned_copy
-DEFINE_3.6 = -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>'
-DEFINE_2.28 = -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>' -DOURO_MEASURE
+DEFINE_3.6 = -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>' -I$(FW)/alt
+DEFINE_2.28 = -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>' -DOURO_MBEDTLS_PLAIN
 BUILDS_3.6 = $(foreach a,m0plus m3 m4 m33 rv32imc,$(a)-Os $(a)-O2)
 BUILDS_2.28 = m4-Os rv32imc-Os
 $(foreach a,m0plus m3 m4 m33 rv32imc,$(foreach o,-Os -O2,\
@@ -149,6 +157,10 @@ $(BUILD)/cross-$(1)/mbedtls/%.o: $(BUILD)/mbedtls-3.6/library/aes.c $(FW)/mbedtl
 	@mkdir -p $$(@D)
 	@$(CROSS_$(1)) -O2 -std=c99 $(DEFINE_3.6) -I$(FW) -I$(BUILD)/mbedtls-3.6/include \
 		-c $(BUILD)/mbedtls-3.6/library/$$*.c -o $$@
+$(BUILD)/cross-$(1)/alt/%.o: $(FW)/alt/%.c | $(BUILD)/mbedtls-3.6/library/aes.c
+	@mkdir -p $$(@D)
+	@$(CROSS_$(1)) -O2 $(C_WARNINGS) $(DEFINE_3.6) -I$(FW) -isystem $(BUILD)/mbedtls-3.6/include \
+		-MMD -c $$< -o $$@
 $(BUILD)/cross-$(1)/core/%.o: ccore/src/%.c | $(BUILD)/mbedtls-3.6/library/aes.c
 	@mkdir -p $$(@D)
 	@$(CROSS_$(1)) -O2 $(C_FLAGS) $(DEFINE_3.6) -I$(FW) -isystem $(BUILD)/mbedtls-3.6/include \
@@ -166,6 +178,7 @@ $(BUILD)/cross-$(1)/core_tests: $(CORE:ccore/src/%.c=$(BUILD)/cross-$(1)/core/%.
 		$(patsubst Tests/CoreTests/%.c,$(BUILD)/cross-$(1)/tests/%.o,\
 			$(filter-out %/vectors_file.c,$(CORE_TESTS))) \
 		$(MBEDTLS_FILES_3.6:%=$(BUILD)/cross-$(1)/mbedtls/%.o) \
+		$(ALT_FILES_3.6:%=$(BUILD)/cross-$(1)/alt/%.o) \
 		$(BUILD)/cross-$(1)/built_in_json.o $(BUILD)/cross-$(1)/vectors.o
 	@echo $$@
 	@$(CROSS_$(1)) -static -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal $$^ -lm -o $$@

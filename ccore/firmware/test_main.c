@@ -72,6 +72,7 @@ static void an_unaligned_load_faults(void) {
 
 static void all(void *unused) {
     (void)unused;
+    crypto_tests();
     vector_tests();
     RUN(a_thousand_messages);
     RUN(a_thousand_messages_prepared);
