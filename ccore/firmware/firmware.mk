@@ -16,6 +16,8 @@ MBEDTLS_FILES_2.28 = aes gcm sha256 cipher cipher_wrap memory_buffer_alloc platf
 # What the images for tests take of the host's core tests.
 IMAGE_TESTS = check net keys vector_tests crypto_tests
 IMAGE_OWN = libc_glue pair fault_run stack_paint crypto_pool aligned_copy
+# A tenth faster than with -Os or -O2, and as small.
+OPTION_aes = -O1
 C_SECTIONS = -ffunction-sections -fdata-sections
 
 CC_ARM = arm-none-eabi-gcc -mthumb -mfloat-abi=soft -mno-unaligned-access
@@ -55,7 +57,7 @@ $(FWB)/vectors.c: $(FWB)/vectors_to_c Tests/Vectors/ouroboros-v1.json
 define firmware_rules
 $(FWB)/$(1)$(2)-$(3)/mbedtls/%.o: $(BUILD)/mbedtls-$(3)/library/aes.c $(FW)/mbedtls_config.h
 	@mkdir -p $$(@D)
-	@$$(CC_$(1)) $(2) -std=c99 $(C_SECTIONS) -fcallgraph-info=su $$(DEFINE_$(3)) -I$(FW) \
+	@$$(CC_$(1)) $$(or $$(OPTION_$$*),$(2)) -std=c99 $(C_SECTIONS) -fcallgraph-info=su $$(DEFINE_$(3)) -I$(FW) \
 		-I$(BUILD)/mbedtls-$(3)/include -c $(BUILD)/mbedtls-$(3)/library/$$*.c -o $$@
 $(FWB)/$(1)$(2)-$(3)/alt/%.o: $(FW)/alt/%.c $(FW)/mbedtls_config.h | $(BUILD)/mbedtls-$(3)/library/aes.c
 	@mkdir -p $$(@D)

@@ -19,9 +19,9 @@ typedef struct ouro_span {
     size_t len;
 } ouro_span;
 
-/* An HMAC key with both of its pads absorbed: each MAC then costs no padding. */
+/* An HMAC key with both of its pads absorbed, as SHA-256 states: each MAC then costs no padding. */
 typedef struct ouro_hmac {
-    uint64_t opaque[28];
+    uint32_t inner[8], outer[8];
 } ouro_hmac;
 
 /* The AES-256 key schedule of a keystream. */

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 typedef struct mbedtls_gcm_context {
+    uint32_t multiples[16][4]; /* of H by every polynomial of 4 bits; first: the index is scaled */
     mbedtls_aes_context aes;
-    uint32_t multiples[16][4]; /* of H by every polynomial of 4 bits */
 } mbedtls_gcm_context;
 
 #endif

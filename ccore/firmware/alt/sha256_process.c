@@ -5,7 +5,6 @@
  */
 #include <mbedtls/sha256.h>
 #include <stdint.h>
-#include <string.h>
 
 #ifndef MBEDTLS_PRIVATE
 #define MBEDTLS_PRIVATE(member) member
@@ -51,7 +50,24 @@ static const uint32_t k[64] = {
     ROUND(c, d, e, f, g, h, a, b, (i) + 6, m, n);                                                  \
     ROUND(b, c, d, e, f, g, h, a, (i) + 7, n, m)
 
-static void expand(uint32_t w[16]) {
+/*
+ * The schedule takes the place of the context's buffer: what stands there is the block itself, or
+ * nothing, and it is written anew before it is read. Bytes and words look at the same memory.
+ */
+#ifdef __GNUC__
+typedef uint32_t __attribute__((may_alias)) any_word;
+#else
+typedef uint32_t any_word;
+#endif
+
+/* GCC would add up in an order of its own, which takes more rotations. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define AS_WRITTEN __attribute__((noinline, optimize("no-tree-reassoc")))
+#else
+#define AS_WRITTEN
+#endif
+
+AS_WRITTEN static void expand(any_word *w) {
     NEXT(0);
     NEXT(1);
     NEXT(2);
@@ -70,14 +86,15 @@ static void expand(uint32_t w[16]) {
     NEXT(15);
 }
 
-static void load_block(uint32_t w[16], const unsigned char *data) {
+static void load_block(any_word *w, const unsigned char *data) {
     for (int i = 0; i < 16; i++, data += 4)
         w[i] = (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3];
 }
 
-int mbedtls_internal_sha256_process(mbedtls_sha256_context *ctx, const unsigned char data[64]) {
+AS_WRITTEN int mbedtls_internal_sha256_process(mbedtls_sha256_context *ctx,
+                                               const unsigned char data[64]) {
     uint32_t *state = ctx->MBEDTLS_PRIVATE(state);
-    uint32_t w[16];
+    any_word *w = (any_word *)(void *)ctx->MBEDTLS_PRIVATE(buffer);
     uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
     uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
     uint32_t m, n = b ^ c;
@@ -97,7 +114,5 @@ int mbedtls_internal_sha256_process(mbedtls_sha256_context *ctx, const unsigned 
     state[5] += f;
     state[6] += g;
     state[7] += h;
-    memset(w, 0, sizeof w);
-    __asm__ __volatile__("" : : "r"(w) : "memory");
     return 0;
 }
