@@ -17,7 +17,8 @@ C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h c
 	Tests/CoreTests/*.h Tests/Benchmarks/*.c)
 SWIFT_PLACES = Package.swift Sources Tests
 # The tests listen to every key that seals a packet.
-TEST_LINK = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal -lcjson -lmbedcrypto -lm
+WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once
+TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
 .PHONY: help setup setup-check lib swift demo check test-core test-swift sanitize soak bench lint \
 	format clean
@@ -100,4 +101,4 @@ include ccore/firmware/firmware.mk
 clean: ## remove what was built
 	rm -rf $(BUILD) .build
 
--include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d)

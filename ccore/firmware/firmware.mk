@@ -59,7 +59,7 @@ $(FWB)/$(1)$(2)-$(3)/mbedtls/%.o: $(BUILD)/mbedtls-$(3)/library/aes.c $(FW)/mbed
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $$(or $$(OPTION_$$*),$(2)) -std=c99 $(C_SECTIONS) -fcallgraph-info=su $$(DEFINE_$(3)) -I$(FW) \
 		-I$(BUILD)/mbedtls-$(3)/include -c $(BUILD)/mbedtls-$(3)/library/$$*.c -o $$@
-$(FWB)/$(1)$(2)-$(3)/alt/%.o: $(FW)/alt/%.c $(FW)/mbedtls_config.h | $(BUILD)/mbedtls-$(3)/library/aes.c
+$(FWB)/$(1)$(2)-$(3)/alt/%.o: $(FW)/alt/%.c $(FW)/alt/gcm_alt.h $(FW)/mbedtls_config.h | $(BUILD)/mbedtls-$(3)/library/aes.c
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $(2) $(C_WARNINGS) $(C_SECTIONS) -fcallgraph-info=su $$(DEFINE_$(3)) -I$(FW) \
 		-I$(FW)/alt -isystem $(BUILD)/mbedtls-$(3)/include -MMD -c $$< -o $$@
@@ -96,7 +96,7 @@ $(FWB)/$(1)$(2)-$(3)/test.elf: $(FWB)/$(1)$(2)-$(3)/own/test_main.o \
 		$(FWB)/$(1)$(2)-$(3)/libcore.a $(FW)/image.ld $(FW)/$(LAYOUT_$(1)).ld
 	@echo $$@
 	@$$(CC_$(1)) $(2) $(LIBC_$(START_$(1))) -nostartfiles -L$(FW) -T$(LAYOUT_$(1)).ld -Wl,--gc-sections \
-		-Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal $$(filter %.o %.a,$$^) -o $$@
+		$(WRAP_KEYS) $$(filter %.o %.a,$$^) -o $$@
 $(FWB)/$(1)$(2)-$(3)/measure.elf: $(FWB)/$(1)$(2)-$(3)/own/measure.o \
 		$(FWB)/$(1)$(2)-$(3)/own/start_$(START_$(1)).o \
 		$(MEASURE_OWN:%=$(FWB)/$(1)$(2)-$(3)/own/%.o) \
@@ -135,7 +135,7 @@ $(FWB)/host_faults: $(FW)/fault_host.c $(FW)/fault_run.c Tests/CoreTests/check.c
 		Tests/CoreTests/net.c Tests/CoreTests/keys.c $(BUILD)/libouroboros.a
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -O2 -Iccore/src -ITests/CoreTests $^ \
-		-Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal -lmbedcrypto -o $@
+		$(WRAP_KEYS) -lmbedcrypto -o $@
 
 .PHONY: setup-firmware setup-cross firmware firmware-test cross-test size
 setup-firmware:
@@ -159,7 +159,7 @@ $(BUILD)/cross-$(1)/mbedtls/%.o: $(BUILD)/mbedtls-3.6/library/aes.c $(FW)/mbedtl
 	@mkdir -p $$(@D)
 	@$(CROSS_$(1)) -O2 -std=c99 $(DEFINE_3.6) -I$(FW) -I$(BUILD)/mbedtls-3.6/include \
 		-c $(BUILD)/mbedtls-3.6/library/$$*.c -o $$@
-$(BUILD)/cross-$(1)/alt/%.o: $(FW)/alt/%.c | $(BUILD)/mbedtls-3.6/library/aes.c
+$(BUILD)/cross-$(1)/alt/%.o: $(FW)/alt/%.c $(FW)/alt/gcm_alt.h | $(BUILD)/mbedtls-3.6/library/aes.c
 	@mkdir -p $$(@D)
 	@$(CROSS_$(1)) -O2 $(C_WARNINGS) $(DEFINE_3.6) -I$(FW) -isystem $(BUILD)/mbedtls-3.6/include \
 		-MMD -c $$< -o $$@
@@ -183,7 +183,7 @@ $(BUILD)/cross-$(1)/core_tests: $(CORE:ccore/src/%.c=$(BUILD)/cross-$(1)/core/%.
 		$(ALT_FILES_3.6:%=$(BUILD)/cross-$(1)/alt/%.o) \
 		$(BUILD)/cross-$(1)/built_in_json.o $(BUILD)/cross-$(1)/vectors.o
 	@echo $$@
-	@$(CROSS_$(1)) -static -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal $$^ -lm -o $$@
+	@$(CROSS_$(1)) -static $(WRAP_KEYS) $$^ -lm -o $$@
 endef
 $(foreach c,$(CROSS),$(eval $(call cross_rules,$(c))))
 

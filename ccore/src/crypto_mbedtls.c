@@ -216,39 +216,74 @@ ouro_status ouro_sha256(const ouro_span *parts, size_t count, uint8_t digest[32]
     return failed ? OURO_ERR_CRYPTO : OURO_OK;
 }
 
-ouro_status ouro_aead_init(ouro_aead *aead, const uint8_t key[32]) {
-    mbedtls_gcm_init(gcm_of(aead));
-    if (mbedtls_gcm_setkey(gcm_of(aead), MBEDTLS_CIPHER_ID_AES, key, 256) != 0) {
-        ouro_aead_clear(aead);
-        return OURO_ERR_CRYPTO;
-    }
-    return OURO_OK;
+static int gcm_begin(mbedtls_gcm_context *gcm, const uint8_t key[32]) {
+    mbedtls_gcm_init(gcm);
+    return mbedtls_gcm_setkey(gcm, MBEDTLS_CIPHER_ID_AES, key, 256);
 }
 
-ouro_status ouro_aead_seal(ouro_aead *aead, const uint8_t nonce[12], const uint8_t *aad,
-                           size_t aad_len, uint8_t *data, size_t len, uint8_t tag[16]) {
-    if (mbedtls_gcm_crypt_and_tag(gcm_of(aead), MBEDTLS_GCM_ENCRYPT, len, nonce, 12, aad, aad_len,
-                                  data, data, 16, tag) != 0) {
-        ouro_erase(data, len);
-        ouro_erase(tag, 16);
-        return OURO_ERR_CRYPTO;
-    }
-    return OURO_OK;
+static ouro_status gcm_seal(mbedtls_gcm_context *gcm, const uint8_t nonce[12], const uint8_t *aad,
+                            size_t aad_len, uint8_t *data, size_t len, uint8_t tag[16]) {
+    if (mbedtls_gcm_crypt_and_tag(gcm, MBEDTLS_GCM_ENCRYPT, len, nonce, 12, aad, aad_len, data,
+                                  data, 16, tag) == 0)
+        return OURO_OK;
+    ouro_erase(data, len);
+    ouro_erase(tag, 16);
+    return OURO_ERR_CRYPTO;
 }
 
-ouro_status ouro_aead_open(ouro_aead *aead, const uint8_t nonce[12], const uint8_t *aad,
-                           size_t aad_len, uint8_t *data, size_t len, const uint8_t tag[16]) {
-    int result =
-        mbedtls_gcm_auth_decrypt(gcm_of(aead), len, nonce, 12, aad, aad_len, tag, 16, data, data);
+static ouro_status gcm_open(mbedtls_gcm_context *gcm, const uint8_t nonce[12], const uint8_t *aad,
+                            size_t aad_len, uint8_t *data, size_t len, const uint8_t tag[16]) {
+    int result = mbedtls_gcm_auth_decrypt(gcm, len, nonce, 12, aad, aad_len, tag, 16, data, data);
     if (result == 0)
         return OURO_OK;
     ouro_erase(data, len);
     return result == MBEDTLS_ERR_GCM_AUTH_FAILED ? OURO_DROP_AUTH : OURO_ERR_CRYPTO;
 }
 
+ouro_status ouro_aead_init(ouro_aead *aead, const uint8_t key[32]) {
+    if (gcm_begin(gcm_of(aead), key) == 0)
+        return OURO_OK;
+    ouro_aead_clear(aead);
+    return OURO_ERR_CRYPTO;
+}
+
+ouro_status ouro_aead_seal(ouro_aead *aead, const uint8_t nonce[12], const uint8_t *aad,
+                           size_t aad_len, uint8_t *data, size_t len, uint8_t tag[16]) {
+    return gcm_seal(gcm_of(aead), nonce, aad, aad_len, data, len, tag);
+}
+
+ouro_status ouro_aead_open(ouro_aead *aead, const uint8_t nonce[12], const uint8_t *aad,
+                           size_t aad_len, uint8_t *data, size_t len, const uint8_t tag[16]) {
+    return gcm_open(gcm_of(aead), nonce, aad, aad_len, data, len, tag);
+}
+
 /* The library zeroes its whole context; what is left of the storage was never written. */
 void ouro_aead_clear(ouro_aead *aead) {
     mbedtls_gcm_free(gcm_of(aead));
+}
+
+ouro_status ouro_aead_seal_once(const uint8_t key[32], const uint8_t nonce[12], const uint8_t *aad,
+                                size_t aad_len, uint8_t *data, size_t len, uint8_t tag[16]) {
+    mbedtls_gcm_context gcm;
+    ouro_status status = OURO_ERR_CRYPTO;
+    if (gcm_begin(&gcm, key) == 0)
+        status = gcm_seal(&gcm, nonce, aad, aad_len, data, len, tag);
+    else
+        ouro_erase(data, len);
+    mbedtls_gcm_free(&gcm);
+    return status;
+}
+
+ouro_status ouro_aead_open_once(const uint8_t key[32], const uint8_t nonce[12], const uint8_t *aad,
+                                size_t aad_len, uint8_t *data, size_t len, const uint8_t tag[16]) {
+    mbedtls_gcm_context gcm;
+    ouro_status status = OURO_ERR_CRYPTO;
+    if (gcm_begin(&gcm, key) == 0)
+        status = gcm_open(&gcm, nonce, aad, aad_len, data, len, tag);
+    else
+        ouro_erase(data, len);
+    mbedtls_gcm_free(&gcm);
+    return status;
 }
 
 ouro_status ouro_keystream_init(ouro_keystream *stream, const uint8_t key[32]) {

@@ -125,7 +125,7 @@ void ouro_scramble_with(const uint8_t *stream, uint8_t *body, size_t len) {
 }
 
 /* As many whole rounds' keystream as fit are made at a time; then the spare bytes. */
-enum { BUFFER = 256 };
+enum { BUFFER = 160 };
 
 static ouro_status shuffle(const uint8_t key[32], uint8_t *body, size_t len, bool backwards) {
     if (len > OURO_MAX_BODY)

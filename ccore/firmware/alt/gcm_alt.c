@@ -4,9 +4,8 @@
 
 enum { BLOCK = 16, NONCE = 12, TAG = 16 };
 
-static uint32_t load(const uint8_t *p) {
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
+#define LOAD(p)                                                                                    \
+    ((uint32_t)(p)[0] << 24 | (uint32_t)(p)[1] << 16 | (uint32_t)(p)[2] << 8 | (uint32_t)(p)[3])
 
 static void store(uint8_t *p, uint32_t v) {
     p[0] = (uint8_t)(v >> 24);
@@ -48,7 +47,7 @@ int mbedtls_gcm_setkey(mbedtls_gcm_context *ctx, mbedtls_cipher_id_t cipher,
         failed = mbedtls_aes_crypt_ecb(&ctx->aes, MBEDTLS_AES_ENCRYPT, h, h);
     memset(ctx->multiples[0], 0, BLOCK);
     for (int w = 0; w < 4; w++)
-        ctx->multiples[8][w] = load(h + 4 * w);
+        ctx->multiples[8][w] = LOAD(h + 4 * w);
     for (unsigned i = 4; i > 0; i /= 2)
         times_x(ctx->multiples[i], ctx->multiples[2 * i]);
     for (unsigned i = 2; i < 16; i *= 2)
@@ -64,18 +63,25 @@ static const uint16_t comes_back[16] = {0x0000, 0x1c20, 0x3840, 0x2460, 0x7080, 
                                         0x48c0, 0x54e0, 0xe100, 0xfd20, 0xd940, 0xc560,
                                         0x9180, 0x8da0, 0xa9c0, 0xb5e0};
 
+/* Shifts z by four bits and adds the multiple that the four bits at `at` choose. */
+#define STEP(at)                                                                                   \
+    do {                                                                                           \
+        const uint32_t *multiple = ctx->multiples[bits >> (at)&15];                                \
+        uint32_t out = z3 & 15;                                                                    \
+        z3 = (z3 >> 4 | z2 << 28) ^ multiple[3];                                                   \
+        z2 = (z2 >> 4 | z1 << 28) ^ multiple[2];                                                   \
+        z1 = (z1 >> 4 | z0 << 28) ^ multiple[1];                                                   \
+        z0 = z0 >> 4 ^ (uint32_t)comes_back[out] << 16 ^ multiple[0];                              \
+    } while (0)
+
 static void multiply(const mbedtls_gcm_context *ctx, uint32_t y[4]) {
     uint32_t z0 = 0, z1 = 0, z2 = 0, z3 = 0;
-    for (int i = 3; i >= 0; i--) {
-        uint32_t bits = y[i];
-        for (int k = 0; k < 8; k++, bits >>= 4) {
-            const uint32_t *multiple = ctx->multiples[bits & 15];
-            uint32_t out = z3 & 15;
-            z3 = (z3 >> 4 | z2 << 28) ^ multiple[3];
-            z2 = (z2 >> 4 | z1 << 28) ^ multiple[2];
-            z1 = (z1 >> 4 | z0 << 28) ^ multiple[1];
-            z0 = z0 >> 4 ^ (uint32_t)comes_back[out] << 16 ^ multiple[0];
-        }
+    for (int i = 7; i >= 0; i--) {
+        uint32_t bits = y[i / 2] >> (i % 2 == 0 ? 16 : 0);
+        STEP(0);
+        STEP(4);
+        STEP(8);
+        STEP(12);
     }
     y[0] = z0;
     y[1] = z1;
@@ -92,24 +98,42 @@ static void absorb(const mbedtls_gcm_context *ctx, uint32_t y[4], const uint8_t 
         if (count < BLOCK)
             from = memcpy(rest, data, count);
         for (int w = 0; w < 4; w++)
-            y[w] ^= load(from + 4 * w);
+            y[w] ^= LOAD(from + 4 * w);
         multiply(ctx, y);
         data += count;
         len -= count;
     }
 }
 
+/* Bytes and words look at the same memory. */
+#ifdef __GNUC__
+typedef uint32_t __attribute__((may_alias)) any_word;
+#else
+typedef uint32_t any_word;
+#endif
+
+static void exclusive_or(uint8_t *out, const uint8_t *in, const any_word stream[4], size_t count) {
+    const uint8_t *bytes = (const uint8_t *)stream;
+    if (count == BLOCK && ((uintptr_t)in | (uintptr_t)out) % 4 == 0)
+        for (int w = 0; w < 4; w++)
+            ((any_word *)(void *)out)[w] = ((const any_word *)(const void *)in)[w] ^ stream[w];
+    else
+        for (size_t i = 0; i < count; i++)
+            out[i] = in[i] ^ bytes[i];
+}
+
 /* Counter mode from counter 2 on; in place is allowed. */
 static int apply(mbedtls_gcm_context *ctx, uint8_t counter[BLOCK], const uint8_t *in, uint8_t *out,
                  size_t len) {
-    uint8_t stream[BLOCK];
+    any_word stream[BLOCK / 4];
     int failed = 0;
     for (uint32_t number = 2; len > 0 && !failed; number++) {
         size_t count = len < BLOCK ? len : BLOCK;
         store(counter + NONCE, number);
-        failed = mbedtls_aes_crypt_ecb(&ctx->aes, MBEDTLS_AES_ENCRYPT, counter, stream);
-        for (size_t i = 0; i < count; i++)
-            *out++ = *in++ ^ stream[i];
+        failed = mbedtls_aes_crypt_ecb(&ctx->aes, MBEDTLS_AES_ENCRYPT, counter, (uint8_t *)stream);
+        exclusive_or(out, in, stream, count);
+        out += count;
+        in += count;
         len -= count;
     }
     erase(stream, sizeof stream);
@@ -127,7 +151,7 @@ static int finish(mbedtls_gcm_context *ctx, uint8_t counter[BLOCK], uint32_t y[4
     store(counter + NONCE, 1);
     int failed = mbedtls_aes_crypt_ecb(&ctx->aes, MBEDTLS_AES_ENCRYPT, counter, mask);
     for (int w = 0; w < 4; w++)
-        store(tag + 4 * w, y[w] ^ load(mask + 4 * w));
+        store(tag + 4 * w, y[w] ^ LOAD(mask + 4 * w));
     erase(mask, sizeof mask);
     return failed;
 }

@@ -5,6 +5,7 @@
  */
 #include <mbedtls/sha256.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifndef MBEDTLS_PRIVATE
 #define MBEDTLS_PRIVATE(member) member
@@ -86,9 +87,14 @@ AS_WRITTEN static void expand(any_word *w) {
     NEXT(15);
 }
 
+/* The block's big-endian words; `data` may be where they go. */
 static void load_block(any_word *w, const unsigned char *data) {
-    for (int i = 0; i < 16; i++, data += 4)
-        w[i] = (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3];
+    if ((const void *)data != (const void *)w)
+        memcpy((void *)w, data, 64);
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_BIG_ENDIAN__
+    for (int i = 0; i < 16; i++)
+        w[i] = w[i] >> 24 | (w[i] >> 8 & 0xff00) | (w[i] & 0xff00) << 8 | w[i] << 24;
+#endif
 }
 
 AS_WRITTEN int mbedtls_internal_sha256_process(mbedtls_sha256_context *ctx,
