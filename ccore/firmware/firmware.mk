@@ -192,3 +192,22 @@ setup-cross:
 
 cross-test: setup-cross $(CROSS:%=$(BUILD)/cross-%/core_tests) ## core tests on s390x, 32-bit ARM and AArch64, in qemu-user
 	@OURO_RUNS=$(CROSS_RUNS) $(FW)/run_cross.sh $(BUILD) "$(CROSS)" $(CROSS_SUITES)
+
+WEIGHED = $(BUILDS_3.6:%=%-3.6)
+MEASURED = $(WEIGHED) $(BUILDS_2.28:%=%-2.28)
+SIZE_FILES = $(foreach b,$(WEIGHED),$(FWB)/$(b)/client.elf $(FWB)/$(b)/empty.elf) \
+	$(foreach b,$(MEASURED),$(FWB)/$(b)/measure.elf $(FWB)/$(b)/own/state_sizes.o)
+
+$(FWB)/sizes.txt: $(SIZE_FILES) $(FW)/measure.sh $(FW)/stack_depth.awk
+	@for build in $(MEASURED); do $(FW)/measure.sh $(FWB) $$build || exit 1; done >$@.new
+	@mv $@.new $@
+
+size: setup-firmware $(FWB)/sizes.txt ## flash, RAM, stack and instructions of each build, into docs/BENCHMARKS.md
+	@$(FW)/size_table.sh $(FWB)/sizes.txt >$(FWB)/sizes.md
+	@$(FW)/put_section.sh $(FWB)/sizes.md docs/BENCHMARKS.md
+	@cat $(FWB)/sizes.md
+	@$(FW)/check_budget.sh $(FWB)/sizes.txt $(FW)/budget.txt
+
+budget: setup-firmware $(FWB)/sizes.txt ## fails when a number has grown past ccore/firmware/budget.txt
+	@$(FW)/check_budget.sh $(FWB)/sizes.txt $(FW)/budget.txt
+.PHONY: budget
