@@ -1,27 +1,29 @@
 # Ouroboros. `make help` lists what can be made.
 
 SYSTEM_PACKAGES = libmbedtls-dev libsqlite3-dev
-CHECK_PACKAGES = $(SYSTEM_PACKAGES) gcc libcjson-dev clang-format-14 cppcheck
+CHECK_PACKAGES = $(SYSTEM_PACKAGES) gcc libcjson-dev clang-format-14 cppcheck valgrind
 BUILD = build
 C_WARNINGS = -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 C_FLAGS = $(C_WARNINGS) -Iinclude
 # Swift's own clang: it brings the sanitizers' runtimes along.
 SANITIZER_CC = clang
 RUNS = 500
+SECONDS = 60
 comma = ,
 SOAK_RUNS = 10000
 
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
 C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
-	Tests/CoreTests/*.h Tests/Benchmarks/*.c)
+	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Fuzz/*.c Tests/SideChannel/*.c \
+	ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/json/cjson/*.h ccore/examples/*.h)
 SWIFT_PLACES = Package.swift Sources Tests
 # The tests listen to every key that seals a packet.
 WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once
 TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
-.PHONY: help setup setup-check lib swift demo check test-core test-swift sanitize soak bench lint \
-	format clean
+.PHONY: help setup setup-check lib swift demo check test-core test-swift sanitize soak fuzz secrets \
+	bench lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -67,6 +69,25 @@ sanitize: setup-check $(BUILD)/sanitized/core_tests ## the same under the addres
 soak: setup-check $(BUILD)/plain/core_tests ## the long versions of the tests
 	OURO_RUNS=$(SOAK_RUNS) $(BUILD)/plain/core_tests network
 
+FUZZERS = packet handshake saved links
+
+$(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c Tests/CoreTests/net.c $(CORE)
+	@mkdir -p $(@D)
+	@echo $(@F)
+	@$(SANITIZER_CC) $(C_FLAGS) -Iccore/src -ITests/CoreTests -O1 -g \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ -lmbedcrypto -o $@ 2>&1 | \
+		grep -v 'Cannot export local symbol' || test -x $@
+
+fuzz: setup-check $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) ## feed the engine what nobody would: SECONDS=60 for each target
+	@for target in $(FUZZERS); do \
+		mkdir -p $(BUILD)/fuzz/corpus/$$target && \
+		$(BUILD)/fuzz/fuzz_$$target -max_total_time=$(SECONDS) -max_len=1300 -verbosity=0 \
+			-print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$target- \
+			$(BUILD)/fuzz/corpus/$$target Tests/Fuzz/corpus/$$target >$(BUILD)/fuzz/$$target.log 2>&1 || \
+			{ tail -n 40 $(BUILD)/fuzz/$$target.log; exit 1; }; \
+		sed -n "s/stat::number_of_executed_units: */$$target: inputs /p" $(BUILD)/fuzz/$$target.log; \
+	done
+
 swift: setup ## the Swift package, its command line among it, optimised
 	swift build -c release --product ouroboros
 
@@ -79,11 +100,27 @@ demo: swift ## a sensor's readings travel to a gateway over UDP on loopback
 check: setup-check ## every test, lint and format check; what CI runs
 	@Tests/check.sh $(RUNS)
 
-bench: setup-check $(BUILD)/bench ## measure: nothing here passes or fails
-	$(BUILD)/bench
+# $(1): what is built, $(2): further options
+define secrets_rule
+$(BUILD)/$(1): Tests/SideChannel/secrets_test.c $(CORE)
+	@mkdir -p $$(@D)
+	$(CC) $(C_FLAGS) -Wno-pedantic -O2 -g -DOURO_TRACK_SECRETS $(2) -Iccore/src $$^ -lmbedcrypto -o $$@
+endef
+$(eval $(call secrets_rule,secrets_test))
+$(eval $(call secrets_rule,secrets_leak,-DLEAK))
 
-$(BUILD)/bench: Tests/Benchmarks/core_bench.c $(BUILD)/libouroboros.a
-	$(CC) $(C_FLAGS) -O2 -g -D_POSIX_C_SOURCE=199309L $^ -lmbedcrypto -o $@
+MEMCHECK = valgrind -q --error-exitcode=9 --suppressions=Tests/SideChannel/secrets.supp
+secrets: setup-check $(BUILD)/secrets_test $(BUILD)/secrets_leak ## no branch and no address depends on a secret (valgrind)
+	$(MEMCHECK) $(BUILD)/secrets_test
+	@if $(MEMCHECK) $(BUILD)/secrets_leak >$(BUILD)/secrets_leak.log 2>&1; \
+		then echo "a branch on a secret was not seen" >&2; exit 1; fi
+
+bench: setup-check $(BUILD)/core_bench $(BUILD)/timing_bench ## measure; not a part of any test
+	$(BUILD)/core_bench
+	$(BUILD)/timing_bench
+
+$(BUILD)/%_bench: Tests/Benchmarks/%_bench.c $(BUILD)/libouroboros.a
+	$(CC) $(C_FLAGS) -O2 -g -D_POSIX_C_SOURCE=199309L $^ -lmbedcrypto -lm -o $@
 
 lint: setup-check ## formatting and static analysis
 	clang-format-14 --dry-run --Werror $(C_FILES)

@@ -24,6 +24,8 @@ step() {
 step lint make lint
 step core make test-core RUNS="$runs"
 step sanitized make sanitize RUNS="$runs"
+step secrets make secrets
+step fuzz make fuzz SECONDS=5
 step swift swift test
 
 core="$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/core.log")"

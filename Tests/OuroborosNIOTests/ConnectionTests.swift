@@ -71,7 +71,7 @@ import Testing
         }
     }
 
-    @Test func messagesKeepTheirOrder() async throws {
+    @Test func enqueuedMessagesAllArriveOnce() async throws {
         let credential = credential
         try await withEchoServer(MemoryRegistry(credential), echoes: false) { server, collector in
             try await OuroborosClient.withConnection(to: server.localAddress, credential: credential) {

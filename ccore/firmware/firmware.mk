@@ -137,11 +137,15 @@ $(FWB)/host_faults: $(FW)/fault_host.c $(FW)/fault_run.c Tests/CoreTests/check.c
 	$(CC) $(C_FLAGS) -O2 -Iccore/src -ITests/CoreTests $^ \
 		$(WRAP_KEYS) -lmbedcrypto -o $@
 
+$(FWB)/posix_client: ccore/examples/posix_client.c $(BUILD)/libouroboros.a
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -O2 -D_POSIX_C_SOURCE=200809L $^ -lmbedcrypto -o $@
+
 .PHONY: setup-firmware setup-cross firmware firmware-test cross-test size
 setup-firmware:
 	@Tests/install.sh $(FIRMWARE_PACKAGES)
 
-firmware: setup-firmware $(IMAGES) ## images of the engine for Cortex-M and RV32, with mbedTLS 3.6 and 2.28
+firmware: setup-firmware $(IMAGES) $(FWB)/m4-Os-3.6/client.elf $(FWB)/posix_client ## images of the engine for Cortex-M and RV32, with mbedTLS 3.6 and 2.28
 
 firmware-test: firmware $(FWB)/host_faults ## run them in QEMU
 	@$(FW)/run_images.sh $(FWB) $(BUILDS_3.6:%=%-3.6) $(BUILDS_2.28:%=%-2.28)

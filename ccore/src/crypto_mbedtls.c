@@ -2,6 +2,7 @@
 #include "crypto.h"
 
 #include "bytes.h"
+#include "declassify.h"
 #include "ouroboros/ratchet.h"
 #include <mbedtls/aes.h>
 #include <mbedtls/gcm.h>
@@ -234,6 +235,7 @@ static ouro_status gcm_seal(mbedtls_gcm_context *gcm, const uint8_t nonce[12], c
 static ouro_status gcm_open(mbedtls_gcm_context *gcm, const uint8_t nonce[12], const uint8_t *aad,
                             size_t aad_len, uint8_t *data, size_t len, const uint8_t tag[16]) {
     int result = mbedtls_gcm_auth_decrypt(gcm, len, nonce, 12, aad, aad_len, tag, 16, data, data);
+    declassify(&result, sizeof result);
     if (result == 0)
         return OURO_OK;
     ouro_erase(data, len);

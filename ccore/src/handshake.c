@@ -2,6 +2,7 @@
 
 #include "bytes.h"
 #include "crypto.h"
+#include "declassify.h"
 #include <string.h>
 
 static ouro_status truncated_hmac(const uint8_t key[32], const ouro_span *parts, size_t count,
@@ -15,6 +16,12 @@ static ouro_status truncated_hmac(const uint8_t key[32], const ouro_span *parts,
     ouro_hmac_clear(&hmac);
     ouro_erase(mac, sizeof mac);
     return status;
+}
+
+static bool is_right(const uint8_t tag[16], const uint8_t *claimed) {
+    bool right = ouro_equal(tag, claimed, OURO_TAG_SIZE);
+    declassify(&right, sizeof right);
+    return right;
 }
 
 static bool terms_fit(uint8_t reach, uint16_t max_body) {
@@ -69,7 +76,7 @@ ouro_status ouro_hello_verify(const uint8_t auth_key[32], const uint8_t *packet,
     ouro_status status = truncated_hmac(auth_key, &signed_part, 1, tag);
     if (status != OURO_OK)
         return status;
-    return ouro_equal(tag, packet + signed_part.len, sizeof tag) ? OURO_OK : OURO_DROP_AUTH;
+    return is_right(tag, packet + signed_part.len) ? OURO_OK : OURO_DROP_AUTH;
 }
 
 static ouro_status welcome_tag(const uint8_t auth_key[32], const uint8_t *hello, size_t hello_len,
@@ -111,7 +118,7 @@ ouro_status ouro_welcome_read(const uint8_t auth_key[32], const uint8_t *hello, 
     status = welcome_tag(auth_key, hello, hello_len, packet, tag);
     if (status != OURO_OK)
         return status;
-    if (!ouro_equal(tag, p + 20, sizeof tag))
+    if (!is_right(tag, p + 20))
         return OURO_DROP_AUTH;
     welcome->session_id = header.session_id;
     welcome->epoch = header.counter;

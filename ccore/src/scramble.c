@@ -2,6 +2,7 @@
 
 #include "bytes.h"
 #include "crypto.h"
+#include "declassify.h"
 #include "ouroboros/packet.h"
 #include "ouroboros/ratchet.h"
 #include "prepared.h"
@@ -110,6 +111,7 @@ static size_t mirror(uint8_t *body, size_t lo, size_t end, const uint8_t *bits, 
 #endif
 
 static void shuffle_round(uint8_t *body, size_t len, const uint8_t *stream) {
+    declassify(stream, 4);
     size_t c = (size_t)(((uint64_t)load_u32(stream) * len) >> 32);
     size_t k = mirror(body, 0, c + 1, stream + 4, 0);
     (void)mirror(body, c + 1, len, stream + 4, k);
