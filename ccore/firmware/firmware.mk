@@ -123,7 +123,8 @@ WEIGH_3.6 =
 WEIGH_2.28 = libc_glue
 MEASURE_OWN = libc_glue pair stack_paint crypto_pool aligned_copy
 DEFINE_3.6 = -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>' -I$(FW)/alt
-DEFINE_2.28 = -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>' -DOURO_MBEDTLS_PLAIN
+DEFINE_2.28 = -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>' -DOURO_MBEDTLS_PLAIN \
+	-DOURO_SHA256_OPAQUE
 BUILDS_3.6 = $(foreach a,m0plus m3 m4 m33 rv32imc,$(a)-Os $(a)-O2)
 BUILDS_2.28 = m4-Os rv32imc-Os
 $(foreach a,m0plus m3 m4 m33 rv32imc,$(foreach o,-Os -O2,\
@@ -215,3 +216,10 @@ size: setup-firmware $(FWB)/sizes.txt ## flash, RAM, stack and instructions of e
 budget: setup-firmware $(FWB)/sizes.txt ## fails when a number has grown past ccore/firmware/budget.txt
 	@$(FW)/check_budget.sh $(FWB)/sizes.txt $(FW)/budget.txt
 .PHONY: budget
+
+# The CMake files, for the host with the system's mbedTLS and for Cortex-M4 with the fetched one; the
+# host's is installed, found again and linked.
+cmake-test: setup-firmware $(BUILD)/mbedtls-3.6/library/aes.c ## build and install with CMake, for the host and for Cortex-M4
+	@Tests/install.sh cmake
+	@$(FW)/cmake/test.sh $(BUILD)
+.PHONY: cmake-test
