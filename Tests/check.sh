@@ -29,6 +29,7 @@ step fuzz make fuzz SECONDS=5
 step firmware make firmware-test
 step budget make budget
 step cross make cross-test
+step cmake make cmake-test
 step swift swift test
 
 core="$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/core.log")"
@@ -40,14 +41,16 @@ sum_of() {
 firmware="$(sum_of firmware)"
 budget="$(sum_of budget)"
 cross="$(sum_of cross)"
+cmake="$(sum_of cmake)"
 swift="$(sed -n 's/.*Test run with \([0-9]*\) tests.* passed after.*/\1/p' "$logs/swift.log" | tail -n 1)"
 [ -n "$swift" ] || { echo "no sum of the Swift tests in $logs/swift.log" >&2; exit 1; }
-sum=$((${core%% *} + ${sanitized%% *} + ${firmware%% *} + ${budget%% *} + ${cross%% *} + swift))
+sum=$((${core%% *} + ${sanitized%% *} + ${firmware%% *} + ${budget%% *} + ${cross%% *} + ${cmake%% *} + swift))
 grep -E '^(network|packets|unreliable|first|BUSY)' "$logs/core.log"
 echo "core: $core"
 echo "sanitized: $sanitized"
 echo "firmware: $firmware"
 echo "budget: $budget"
 echo "other hosts: $cross"
+echo "CMake: $cmake"
 echo "swift: $swift passed, 0 failed"
 echo "$sum passed, 0 failed"

@@ -55,26 +55,26 @@ $(FWB)/vectors.c: $(FWB)/vectors_to_c Tests/Vectors/ouroboros-v1.json
 
 # $(1): architecture, $(2): option of the optimiser, $(3): mbedTLS
 define firmware_rules
-$(FWB)/$(1)$(2)-$(3)/mbedtls/%.o: $(BUILD)/mbedtls-$(3)/library/aes.c $(FW)/mbedtls_config.h
+$(FWB)/$(1)$(2)-$(3)/mbedtls/%.o: $(BUILD)/mbedtls-$(3)/library/aes.c $(FW)/mbedtls_config.h $(FW)/firmware.mk
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $$(or $$(OPTION_$$*),$(2)) -std=c99 $(C_SECTIONS) -fcallgraph-info=su $$(DEFINE_$(3)) -I$(FW) \
 		-I$(BUILD)/mbedtls-$(3)/include -c $(BUILD)/mbedtls-$(3)/library/$$*.c -o $$@
-$(FWB)/$(1)$(2)-$(3)/alt/%.o: $(FW)/alt/%.c $(FW)/alt/gcm_alt.h $(FW)/mbedtls_config.h | $(BUILD)/mbedtls-$(3)/library/aes.c
+$(FWB)/$(1)$(2)-$(3)/alt/%.o: $(FW)/alt/%.c $(FW)/alt/gcm_alt.h $(FW)/mbedtls_config.h $(FW)/firmware.mk | $(BUILD)/mbedtls-$(3)/library/aes.c
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $(2) $(C_WARNINGS) $(C_SECTIONS) -fcallgraph-info=su $$(DEFINE_$(3)) -I$(FW) \
 		-I$(FW)/alt -isystem $(BUILD)/mbedtls-$(3)/include -MMD -c $$< -o $$@
-$(FWB)/$(1)$(2)-$(3)/core/%.o: ccore/src/%.c | $(BUILD)/mbedtls-$(3)/library/aes.c
+$(FWB)/$(1)$(2)-$(3)/core/%.o: ccore/src/%.c $(FW)/firmware.mk | $(BUILD)/mbedtls-$(3)/library/aes.c
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) -fcallgraph-info=su $$(DEFINE_$(3)) -I$(FW) \
 		-isystem $(BUILD)/mbedtls-$(3)/include -MMD -c $$< -o $$@
-$(FWB)/$(1)$(2)-$(3)/tests/%.o: Tests/CoreTests/%.c | $(BUILD)/mbedtls-$(3)/library/aes.c
+$(FWB)/$(1)$(2)-$(3)/tests/%.o: Tests/CoreTests/%.c $(FW)/firmware.mk | $(BUILD)/mbedtls-$(3)/library/aes.c
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) -Iccore/src -I$(FW)/json -MMD -c $$< -o $$@
-$(FWB)/$(1)$(2)-$(3)/own/%.o: $(FW)/%.c | $(BUILD)/mbedtls-$(3)/library/aes.c
+$(FWB)/$(1)$(2)-$(3)/own/%.o: $(FW)/%.c $(FW)/firmware.mk | $(BUILD)/mbedtls-$(3)/library/aes.c
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) $$(DEFINE_$(3)) -I$(FW) -I$(FW)/json -Iccore/src \
 		-ITests/CoreTests -isystem $(BUILD)/mbedtls-$(3)/include -MMD -c $$< -o $$@
-$(FWB)/$(1)$(2)-$(3)/own/%.o: ccore/examples/%.c | $(BUILD)/mbedtls-$(3)/library/aes.c
+$(FWB)/$(1)$(2)-$(3)/own/%.o: ccore/examples/%.c $(FW)/firmware.mk | $(BUILD)/mbedtls-$(3)/library/aes.c
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) -MMD -c $$< -o $$@
 $(FWB)/$(1)$(2)-$(3)/own/built_in_json.o: $(FW)/json/built_in_json.c
@@ -160,7 +160,7 @@ CROSS_SUITES = crypto vectors packet window session handshake sleep network
 CROSS_RUNS = 50
 
 define cross_rules
-$(BUILD)/cross-$(1)/mbedtls/%.o: $(BUILD)/mbedtls-3.6/library/aes.c $(FW)/mbedtls_config.h
+$(BUILD)/cross-$(1)/mbedtls/%.o: $(BUILD)/mbedtls-3.6/library/aes.c $(FW)/mbedtls_config.h $(FW)/firmware.mk
 	@mkdir -p $$(@D)
 	@$(CROSS_$(1)) -O2 -std=c99 $(DEFINE_3.6) -I$(FW) -I$(BUILD)/mbedtls-3.6/include \
 		-c $(BUILD)/mbedtls-3.6/library/$$*.c -o $$@
@@ -168,7 +168,7 @@ $(BUILD)/cross-$(1)/alt/%.o: $(FW)/alt/%.c $(FW)/alt/gcm_alt.h | $(BUILD)/mbedtl
 	@mkdir -p $$(@D)
 	@$(CROSS_$(1)) -O2 $(C_WARNINGS) $(DEFINE_3.6) -I$(FW) -isystem $(BUILD)/mbedtls-3.6/include \
 		-MMD -c $$< -o $$@
-$(BUILD)/cross-$(1)/core/%.o: ccore/src/%.c | $(BUILD)/mbedtls-3.6/library/aes.c
+$(BUILD)/cross-$(1)/core/%.o: ccore/src/%.c $(FW)/firmware.mk | $(BUILD)/mbedtls-3.6/library/aes.c
 	@mkdir -p $$(@D)
 	@$(CROSS_$(1)) -O2 $(C_FLAGS) $(DEFINE_3.6) -I$(FW) -isystem $(BUILD)/mbedtls-3.6/include \
 		-MMD -c $$< -o $$@

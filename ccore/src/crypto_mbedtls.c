@@ -29,8 +29,10 @@ static mbedtls_aes_context *aes_of(ouro_keystream *stream) {
     return (mbedtls_aes_context *)(void *)stream->opaque;
 }
 
-#ifdef MBEDTLS_SHA256_ALT
-/* A context of a chip's own making cannot be taken apart: HMAC keeps its key, and absorbs it anew.
+#if defined(MBEDTLS_SHA256_ALT) || defined(OURO_SHA256_OPAQUE)
+/*
+ * A context of a chip's own making cannot be taken apart: HMAC keeps its key, and absorbs it anew.
+ * OURO_SHA256_OPAQUE is for testing this where there is no such chip.
  */
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
 #define sha256_starts mbedtls_sha256_starts
