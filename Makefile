@@ -20,10 +20,12 @@ SOAK_RUNS = 10000
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
 C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
-	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Fuzz/*.c Tests/SideChannel/*.c)
+	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Fuzz/*.c Tests/SideChannel/*.c \
+	ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/json/cjson/*.h ccore/examples/*.h)
 SWIFT_PLACES = Package.swift Sources Tests
 # The tests listen to every key that seals a packet.
-TEST_LINK = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal -lcjson -lmbedcrypto -lm
+WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once
+TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
 .PHONY: help setup setup-check lib swift install uninstall docs demo check test-core test-swift \
 	sanitize soak fuzz secrets bench lint format clean
@@ -159,7 +161,9 @@ format: setup-check ## format all sources in place
 	clang-format-14 -i $(C_FILES)
 	swift format --in-place --recursive $(SWIFT_PLACES)
 
+include ccore/firmware/firmware.mk
+
 clean: ## remove what was built
 	rm -rf $(BUILD) .build
 
--include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d)

@@ -26,16 +26,32 @@ step core make test-core RUNS="$runs"
 step sanitized make sanitize RUNS="$runs"
 step secrets make secrets
 step fuzz make fuzz SECONDS=5
+step firmware make firmware-test
+step budget make budget
+step cross make cross-test
+step cmake make cmake-test
 step swift swift test
 step docs make docs
 
 core="$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/core.log")"
 sanitized="$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/sanitized.log")"
+# The last sum in a log.
+sum_of() {
+    grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/$1.log" | tail -n 1
+}
+firmware="$(sum_of firmware)"
+budget="$(sum_of budget)"
+cross="$(sum_of cross)"
+cmake="$(sum_of cmake)"
 swift="$(sed -n 's/.*Test run with \([0-9]*\) tests.* passed after.*/\1/p' "$logs/swift.log" | tail -n 1)"
 [ -n "$swift" ] || { echo "no sum of the Swift tests in $logs/swift.log" >&2; exit 1; }
-sum=$((${core%% *} + ${sanitized%% *} + swift))
+sum=$((${core%% *} + ${sanitized%% *} + ${firmware%% *} + ${budget%% *} + ${cross%% *} + ${cmake%% *} + swift))
 grep -E '^(network|packets|unreliable|first|BUSY)' "$logs/core.log"
 echo "core: $core"
 echo "sanitized: $sanitized"
+echo "firmware: $firmware"
+echo "budget: $budget"
+echo "other hosts: $cross"
+echo "CMake: $cmake"
 echo "swift: $swift passed, 0 failed"
 echo "$sum passed, 0 failed"

@@ -1,0 +1,14 @@
+/*
+ * 200 messages each way at 20 % loss and 5 % corruption, reordered by jitter, with a silence of
+ * 60 s in the middle, all on a virtual clock. The same on a host and on an emulated board.
+ */
+#ifndef OURO_FAULT_RUN_H
+#define OURO_FAULT_RUN_H
+
+#include <stdint.h>
+
+enum { FAULT_RUNS = 2 };
+
+void fault_run(uint32_t seed);
+
+#endif
