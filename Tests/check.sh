@@ -26,9 +26,9 @@ step core make test-core RUNS="$runs"
 step sanitized make sanitize RUNS="$runs"
 step secrets make secrets
 step fuzz make fuzz SECONDS=5
-step firmware make firmware-test
-step budget make budget
-step cross make cross-test
+step firmware make -j2 firmware-test
+step budget make -j2 budget
+step cross make -j2 cross-test
 step cmake make cmake-test
 step swift swift test
 step docs make docs

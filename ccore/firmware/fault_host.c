@@ -10,6 +10,7 @@ static void runs(void) {
 }
 
 int main(void) {
+    RUN(primitives_run);
     RUN(runs);
     return report_sum() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

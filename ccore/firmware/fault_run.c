@@ -1,7 +1,9 @@
 #include "fault_run.h"
 
 #include "check.h"
+#include "crypto.h"
 #include "net.h"
+#include "ouroboros/scramble.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -81,4 +83,34 @@ void fault_run(uint32_t seed) {
     CHECK(net_count(n, DEVICE, DELIVERED) > MESSAGES / 2);
     print_run(n, seed);
     net_free(n);
+}
+
+static ouro_status seal_and_hash(const uint8_t key[32], size_t len, uint8_t next[32]) {
+    static uint8_t body[300];
+    uint8_t aad[32], tag[16];
+    ouro_hmac hmac;
+    memset(body, (int)len, len);
+    memset(aad, 0x5a, sizeof aad);
+    ouro_status status = ouro_aead_seal_once(key, key, aad, len % 33, body, len, tag);
+    if (status == OURO_OK)
+        status = ouro_scramble(key, body, len);
+    if (status == OURO_OK)
+        status = ouro_hmac_init(&hmac, key);
+    ouro_span parts[2] = {{body, len}, {tag, sizeof tag}};
+    if (status == OURO_OK)
+        status = ouro_hmac_mac(&hmac, parts, 2, next);
+    parts[1] = (ouro_span){next, 32};
+    return status == OURO_OK ? ouro_sha256(parts, 2, next) : status;
+}
+
+void primitives_run(void) {
+    uint8_t key[32] = {1}, next[32] = {0};
+    for (size_t len = 0; len <= 300; len++) {
+        CHECK_EQUAL(seal_and_hash(key, len, next), OURO_OK);
+        memcpy(key, next, sizeof key);
+    }
+    printf("primitives: ");
+    for (size_t i = 0; i < sizeof key; i++)
+        printf("%02x", key[i]);
+    printf("\n");
 }

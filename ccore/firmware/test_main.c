@@ -77,6 +77,7 @@ static void all(void *unused) {
     RUN(a_thousand_messages);
     RUN(a_thousand_messages_prepared);
     RUN(sleep_and_restore);
+    RUN(primitives_run);
     RUN(fault_runs);
     if (board_can_fault())
         RUN(an_unaligned_load_faults);
