@@ -12,6 +12,10 @@ let logging = Target.Dependency.product(
     name: "Logging", package: "swift-log", condition: .when(traits: ["NIO"]))
 let collections = Target.Dependency.product(
     name: "DequeModule", package: "swift-collections", condition: .when(traits: ["NIO"]))
+func crypto(_ name: String) -> Target.Dependency {
+    .product(name: name, package: "swift-crypto", condition: .when(traits: ["Store"]))
+}
+
 let grdb = Target.Dependency.product(
     name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["Store"]))
 let arguments = Target.Dependency.product(
@@ -39,6 +43,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -58,7 +63,10 @@ let package = Package(
                 "Ouroboros", nio("NIOCore"), nio("NIOPosix"), logging, collections,
             ],
             swiftSettings: strict),
-        .target(name: "OuroborosStore", dependencies: ["Ouroboros", grdb], swiftSettings: strict),
+        .target(
+            name: "OuroborosStore",
+            dependencies: ["Ouroboros", grdb, crypto("Crypto"), crypto("CryptoExtras")],
+            swiftSettings: strict),
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [

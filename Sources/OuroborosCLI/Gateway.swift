@@ -16,6 +16,8 @@ struct Gateway: AsyncParsableCommand {
     @Option(help: "The gateway's store, made by `ouroboros device add`.")
     var store: String?
 
+    @OptionGroup var encryption: KeyEncryptionOptions
+
     @Option(help: "A file with a fleet's key: its devices, of fixed credentials, need no entry in the store.")
     var fleetKeyFile: String?
 
@@ -32,7 +34,10 @@ struct Gateway: AsyncParsableCommand {
         var logger = Logger(label: "ouroboros.gateway") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = logLevel
         let address = try await HostAndPort(parsing: bind).resolve()
-        let devices = try store.map(openStore)
+        let devices = try store.map { try openStore($0, encryption) }
+        if let devices, !devices.isSealed {
+            logger.notice("the keys in the store are not sealed (see --kek-file)")
+        }
         var configuration = ServerConfiguration()
         configuration.logger = logger
         let server = try await OuroborosServer.bind(
