@@ -92,7 +92,8 @@ func makeStore(_ path: String, _ encryption: KeyEncryptionOptions) throws -> Gat
     try store.requireKeys()
     if isNew, !store.isSealed {
         Output.note(
-            "ouroboros: the keys in “\(path)” are not sealed: who can read the file has them (see --kek-file)")
+            "ouroboros: the keys in “\(path)” are not sealed: who can read the file has them (see --kek-file)"
+        )
     }
     return store
 }

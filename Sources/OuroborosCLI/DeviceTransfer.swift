@@ -18,7 +18,8 @@ extension DeviceCommand {
             guard let key = try encryption.key() else {
                 throw OuroborosError(
                     .invalidConfiguration,
-                    "an export is always sealed: give --passphrase-file, or a key-encryption key (--kek-file)")
+                    "an export is always sealed: give --passphrase-file, or a key-encryption key (--kek-file)"
+                )
             }
             return .keyEncryptionKey(key)
         }

@@ -9,8 +9,8 @@ struct Gateway: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Listens to devices and prints what they send, one JSON line a message.",
         discussion: """
-            A device hears that its message was delivered once the line is written to standard output. Logs go to \
-            standard error. SIGINT and SIGTERM end it: each device is told.
+            A device hears that its message was delivered once the line is written to standard output, or, with \
+            --spool, once it is in the spool. Logs go to standard error. SIGINT and SIGTERM end it: each device is told.
             """)
 
     @Option(help: "The gateway's store, made by `ouroboros device add`.")
@@ -20,6 +20,13 @@ struct Gateway: AsyncParsableCommand {
 
     @Option(help: "A file with a fleet's key: its devices, of fixed credentials, need no entry in the store.")
     var fleetKeyFile: String?
+
+    @Option(
+        help: """
+            An SQLite file that every message is stored in before it is acknowledged and printed; a message of an \
+            outbox is stored and printed once, however often it comes.
+            """)
+    var spool: String?
 
     @Option(help: "The address to listen on, HOST:PORT.")
     var bind: String
@@ -38,11 +45,13 @@ struct Gateway: AsyncParsableCommand {
         if let devices, !devices.isSealed {
             logger.notice("the keys in the store are not sealed (see --kek-file)")
         }
+        let openedSpool = try spool.map { try Spool(path: $0) }
         var configuration = ServerConfiguration()
         configuration.logger = logger
         let server = try await OuroborosServer.bind(
             to: address, registry: try registry(devices), configuration: configuration)
-        let service = GatewayService(server: server, store: devices, echo: echo, logger: logger)
+        let service = GatewayService(
+            server: server, store: devices, spool: openedSpool, echo: echo, logger: logger)
         var quiet = logger
         quiet.logLevel = .error
         let group = ServiceGroup(

@@ -88,7 +88,8 @@ public enum DeviceExport {
         case (1, _):
             throw OuroborosError(.invalidKey, "the export is sealed under a key-encryption key: give that")
         case (2, _):
-            throw OuroborosError(.invalidKey, "the export is sealed under a passphrase: give --passphrase-file")
+            throw OuroborosError(
+                .invalidKey, "the export is sealed under a passphrase: give --passphrase-file")
         default:
             throw OuroborosError(.damaged, "the export has a form that this version does not know")
         }

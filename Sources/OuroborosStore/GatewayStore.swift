@@ -74,7 +74,8 @@ public final class GatewayStore: Sendable {
                 database, sql: "SELECT kind FROM device WHERE id = ?", arguments: [Data(device.bytes)])
         }
         let credential: Credential =
-            kind == "fixed" ? .fixed(device: device, rootKey: rootKey) : .evolving(device: device, key: rootKey)
+            kind == "fixed"
+            ? .fixed(device: device, rootKey: rootKey) : .evolving(device: device, key: rootKey)
         let key = try database.closed(credential)
         let changed = try database.write { database in
             try database.execute(

@@ -27,6 +27,13 @@ public enum PrivateFile {
         return stat(path, &status) == 0
     }
 
+    /// True for two names of one file.
+    public static func isSame(_ path: String, _ other: String) -> Bool {
+        var (first, second) = (stat(), stat())
+        return stat(path, &first) == 0 && stat(other, &second) == 0
+            && first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    }
+
     /// Refuses a file that is not there or that others may use.
     public static func check(_ path: String) throws {
         var status = stat()

@@ -97,6 +97,7 @@ enum Vault: Sendable {
 
     static func missingKey(_ path: String) -> OuroborosError {
         OuroborosError(
-            .storage, "the keys in “\(path)” are sealed: give the key-encryption key (--kek-file or --kek-env)")
+            .storage,
+            "the keys in “\(path)” are sealed: give the key-encryption key (--kek-file or --kek-env)")
     }
 }

@@ -31,12 +31,16 @@ import Testing
     @Test func anotherSecretOrAChangeIsAnError() throws {
         let kek = SecretKey.random()
         let bytes = try DeviceExport.seal(devices, under: .keyEncryptionKey(kek))
-        #expect(throws: OuroborosError.self) { try DeviceExport.open(bytes, under: .keyEncryptionKey(.random())) }
+        #expect(throws: OuroborosError.self) {
+            try DeviceExport.open(bytes, under: .keyEncryptionKey(.random()))
+        }
         #expect(throws: OuroborosError.self) { try DeviceExport.open(bytes, under: .passphrase(passphrase)) }
         for index in bytes.indices {
             var changed = bytes
             changed[index] ^= 1
-            #expect(throws: OuroborosError.self) { try DeviceExport.open(changed, under: .keyEncryptionKey(kek)) }
+            #expect(throws: OuroborosError.self) {
+                try DeviceExport.open(changed, under: .keyEncryptionKey(kek))
+            }
         }
         for count in 0..<bytes.count {
             #expect(throws: OuroborosError.self) {
@@ -48,7 +52,9 @@ import Testing
         #expect(throws: OuroborosError.self) {
             try DeviceExport.open(sealed, under: .passphrase(passphrase + [0x2e]))
         }
-        #expect(throws: OuroborosError.self) { try DeviceExport.seal(devices, under: .passphrase([1, 2, 3])) }
+        #expect(throws: OuroborosError.self) {
+            try DeviceExport.seal(devices, under: .passphrase([1, 2, 3]))
+        }
     }
 
     @Test func allAreImportedOrNone() throws {
