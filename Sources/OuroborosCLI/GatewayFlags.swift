@@ -4,6 +4,9 @@ import ArgumentParser
 struct GatewayFlags: ParsableArguments {
     @Option(help: help(.store)) var store: String?
     @Option(help: help(.fleetKeyFile)) var fleetKeyFile: String?
+    @Option(help: help(.kekFile)) var kekFile: String?
+    @Option(help: help(.kekEnv)) var kekEnv: String?
+    @Option(help: help(.spool)) var spool: String?
     @Option(help: help(.bind)) var bind: String?
     @Flag(inversion: .prefixedNo, help: help(.echo)) var echo: Bool?
     @Option(help: help(.logLevel)) var logLevel: String?
@@ -25,7 +28,8 @@ struct GatewayFlags: ParsableArguments {
 
     var values: [GatewayKey: String] {
         let given: [GatewayKey: String?] = [
-            .store: store, .fleetKeyFile: fleetKeyFile, .bind: bind, .echo: echo.map { "\($0)" },
+            .store: store, .fleetKeyFile: fleetKeyFile, .kekFile: kekFile, .kekEnv: kekEnv, .spool: spool,
+            .bind: bind, .echo: echo.map { "\($0)" },
             .logLevel: logLevel, .metrics: metrics, .maxDevices: limits.maxDevices,
             .pendingSessions: limits.pendingSessions, .queue: limits.queue,
             .queuePerDevice: limits.queuePerDevice, .places: limits.places,

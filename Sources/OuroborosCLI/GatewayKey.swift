@@ -5,6 +5,9 @@
 enum GatewayKey: String, CaseIterable {
     case store
     case fleetKeyFile = "fleet-key-file"
+    case kekFile = "kek-file"
+    case kekEnv = "kek-env"
+    case spool
     case bind
     case echo
     case logLevel = "log-level"
@@ -32,7 +35,7 @@ enum GatewayKey: String, CaseIterable {
 
     var kind: Kind {
         switch self {
-        case .store, .fleetKeyFile, .bind, .logLevel, .metrics: .text
+        case .store, .fleetKeyFile, .kekFile, .kekEnv, .spool, .bind, .logLevel, .metrics: .text
         case .maxDevices, .pendingSessions, .queue, .queuePerDevice, .places, .placesPerDevice, .reach:
             .number
         case .idleTimeout, .rekeyAge, .closeTimeout: .time
@@ -43,7 +46,7 @@ enum GatewayKey: String, CaseIterable {
     /// Nil for what is off unless it is given.
     var defaultValue: String? {
         switch self {
-        case .store, .fleetKeyFile, .metrics: nil
+        case .store, .fleetKeyFile, .kekFile, .kekEnv, .spool, .metrics: nil
         case .bind: "0.0.0.0:5700"
         case .echo: "false"
         case .logLevel: "info"
@@ -65,6 +68,11 @@ enum GatewayKey: String, CaseIterable {
         case .store: "The gateway's store, made by `ouroboros device add`."
         case .fleetKeyFile:
             "A file with a fleet's key: its devices, of fixed credentials, need no entry in the store."
+        case .kekFile:
+            "A file with the key-encryption key that the store's keys are sealed under; without it and kek-env, systemd's credential ouroboros-kek."
+        case .kekEnv: "The environment variable that holds the key-encryption key."
+        case .spool:
+            "An SQLite file that every message is stored in before it is acknowledged and printed: a message of an outbox once, however often it comes."
         case .bind: "The address to listen on, HOST:PORT (default: 0.0.0.0:5700)."
         case .echo: "Sends each message back to its device."
         case .logLevel: "trace, debug, info, notice, warning or error (default: info)."

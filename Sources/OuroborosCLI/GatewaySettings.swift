@@ -6,6 +6,9 @@ import OuroborosNIO
 struct GatewaySettings: Sendable {
     let store: String?
     let fleetKeyFile: String?
+    let kekFile: String?
+    let kekEnv: String?
+    let spool: String?
     let bind: HostAndPort
     let echo: Bool
     let logLevel: Logger.Level
@@ -22,6 +25,9 @@ struct GatewaySettings: Sendable {
         }
         store = try setting(.store).text()
         fleetKeyFile = try setting(.fleetKeyFile).text()
+        kekFile = try setting(.kekFile).text()
+        kekEnv = try setting(.kekEnv).text()
+        spool = try setting(.spool).text()
         guard let bind = try setting(.bind).address() else {
             throw setting(.bind).refused("write HOST:PORT")
         }

@@ -74,8 +74,16 @@ extension ServerEngine {
     }
 
     func dropUnknownDevices() throws {
-        for device in Array(peers.keys) where try registry.credential(of: device) == nil {
-            forget(device)
+        for (device, peer) in Array(peers) {
+            let known = peer.accepted.credential
+            guard let credential = try registry.credential(of: device) else {
+                forget(device)
+                continue
+            }
+            // A new root key ends what the old one began. A later epoch is another gateway's doing.
+            if credential != known, credential.kind != known.kind || credential.epoch <= known.epoch {
+                forget(device)
+            }
         }
         readComplete()
     }
