@@ -19,8 +19,10 @@ struct Gateway: AsyncParsableCommand {
     @Option(help: "A file with a fleet's key: its devices, of fixed credentials, need no entry in the store.")
     var fleetKeyFile: String?
 
-    @Option(help: "The address to listen on, HOST:PORT.")
-    var bind: String
+    @Option(
+        parsing: .singleValue,
+        help: "An address to listen on: HOST:PORT for UDP, or tcp://HOST:PORT; may be repeated.")
+    var bind: [String]
 
     @Flag(help: "Sends each message back to its device.")
     var echo = false
@@ -31,12 +33,15 @@ struct Gateway: AsyncParsableCommand {
     func run() async throws {
         var logger = Logger(label: "ouroboros.gateway") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = logLevel
-        let address = try await HostAndPort(parsing: bind).resolve()
+        var endpoints: [Endpoint] = []
+        for name in try bind.map(EndpointName.init(parsing:)) {
+            endpoints.append(try await name.resolve())
+        }
         let devices = try store.map(openStore)
         var configuration = ServerConfiguration()
         configuration.logger = logger
         let server = try await OuroborosServer.bind(
-            to: address, registry: try registry(devices), configuration: configuration)
+            to: endpoints, registry: try registry(devices), configuration: configuration)
         let service = GatewayService(server: server, store: devices, echo: echo, logger: logger)
         var quiet = logger
         quiet.logLevel = .error

@@ -13,9 +13,11 @@ final class ClientEngine: @unchecked Sendable {
 
     private let configuration: ClientConfiguration
     private let server: SocketAddress
+    private let carrier: any ClientCarrier
+    /// The same, if it is one.
+    private let streams: StreamCarrier?
     private let store: (any CredentialStore)?
     private let logger: Logger?
-    private let socket: DatagramSocket
     private let submitted: Handoff<SendTicket>
     private let confirmed: Handoff<ConfirmedPacket>
 
@@ -27,13 +29,37 @@ final class ClientEngine: @unchecked Sendable {
     private var isConnected = false
     private var isClosing = false
     private var failure: OuroborosError?
-    private var pumpIsScheduled = false
+    /// A stream's session ended: the stream is to be ended, too, once the last packet is written.
+    private var endedBy: CloseReason?
+    private var isUnreachable = false
+    private var isAfterShutdown = false
+    private var unreachableTimer: Scheduled<Void>?
     private let connected: EventLoopPromise<Void>
     private let ended: EventLoopPromise<Void>
 
-    init(
-        server: SocketAddress, credential: Credential, store: (any CredentialStore)?,
+    convenience init(
+        server: Endpoint, credential: Credential, store: (any CredentialStore)?,
         configuration: ClientConfiguration
+    ) throws {
+        let loop = configuration.eventLoopGroup.next()
+        let carrier: any ClientCarrier =
+            if let network = server.transport.datagramNetwork {
+                DatagramCarrier(
+                    network.makePort(
+                        on: loop, at: server.address.anyLocal, receiveBatch: configuration.receiveBatch),
+                    server: server.address)
+            } else {
+                StreamCarrier(
+                    on: loop, server: server.address, firstTimeout: configuration.link.firstTimeout)
+            }
+        try self.init(
+            carrier: carrier, on: loop, server: server.address, credential: credential, store: store,
+            configuration: configuration)
+    }
+
+    init(
+        carrier: any ClientCarrier, on loop: any EventLoop, server: SocketAddress, credential: Credential,
+        store: (any CredentialStore)?, configuration: ClientConfiguration
     ) throws {
         guard credential.kind == .fixed || store != nil else {
             throw OuroborosError(
@@ -46,15 +72,17 @@ final class ClientEngine: @unchecked Sendable {
         self.server = server
         self.store = store
         self.configuration = configuration
-        loop = configuration.eventLoopGroup.next()
+        self.loop = loop
+        self.carrier = carrier
+        streams = carrier as? StreamCarrier
         var logger = configuration.logger
         logger?[metadataKey: "device"] = "\(credential.deviceID)"
         self.logger = logger
-        socket = DatagramSocket(
-            on: loop, localAddress: server.anyLocal, receiveBatch: configuration.receiveBatch)
         submitted = Handoff(to: loop)
         confirmed = Handoff(to: loop)
-        let link = try Link(client: credential, configuration: configuration.link)
+        let link = try Link(
+            client: credential,
+            configuration: streams == nil ? configuration.link : configuration.link.overStream)
         self.link = link
         facts.withLock { $0.maximumMessage = link.maximumMessage() }
         connected = loop.makePromise()
@@ -69,28 +97,33 @@ final class ClientEngine: @unchecked Sendable {
 
     /// Done when there is a session; fails when the server does not answer.
     func connect() -> EventLoopFuture<Void> {
-        socket.open(for: self).flatMapThrowing { [self] in
+        carrier.open(for: self).flatMapThrowing { [self] in
             // Nobody answers before there is room: set it first.
             link?.setRoom(free: configuration.queueCapacity, capacity: configuration.queueCapacity)
-            try link?.connect(now: now)
             startConnectTimer()
+            // Over streams the handshake begins with each of them.
+            guard streams == nil else { return }
+            try link?.connect(now: now)
             pump()
         }.flatMapErrorThrowing { [self] error in
-            let failure = (error as? OuroborosError) ?? .socket(error, "opening a UDP socket")
+            let failure = (error as? OuroborosError) ?? .socket(error, "opening a socket")
             end(failure)
             throw failure
         }.flatMap { [self] in connected.futureResult }
     }
 
     private func startConnectTimer() {
-        guard let timeout = configuration.connectTimeout else { return }
+        // Over datagrams the engine gives up by itself.
+        guard let timeout = configuration.connectTimeout ?? (streams == nil ? nil : Self.giveUp) else { return }
         let task = loop.scheduleTask(in: TimeAmount(timeout)) { [self] in
             if !isConnected {
-                end(.noAnswer(from: server, within: timeout))
+                end(.noAnswer(from: server, within: timeout, streams?.lastError))
             }
         }
         connected.futureResult.whenComplete { _ in task.cancel() }
     }
+
+    private static let giveUp: Duration = .seconds(45)
 
     /// Sends what is queued, then CLOSE; or CLOSE at once. Done when the connection is over.
     func close(atOnce: Bool) -> EventLoopFuture<Void> {
@@ -131,13 +164,15 @@ final class ClientEngine: @unchecked Sendable {
         failure = error
         timer?.cancel()
         timer = nil
+        unreachableTimer?.cancel()
+        unreachableTimer = nil
         sends.finishAll()
         pings.finish(.failure(error ?? OuroborosError.connectionClosed))
         connected.fail(error ?? OuroborosError.connectionClosed)
         inbox.finish()
         states.send(.closed)
         states.finish()
-        socket.close().whenComplete { [ended] _ in ended.succeed() }
+        carrier.close().whenComplete { [ended] _ in ended.succeed() }
     }
 
     // MARK: From tasks
@@ -216,6 +251,9 @@ final class ClientEngine: @unchecked Sendable {
     private func timerFired() {
         timer?.fired()
         link?.tick(now: now)
+        if let link, link.isStreamBroken {
+            abandonStream(nil)
+        }
         pump()
     }
 
@@ -225,7 +263,7 @@ final class ClientEngine: @unchecked Sendable {
         guard let link else { return }
         let now = now
         do {
-            link.setRoom(free: configuration.queueCapacity - queued, capacity: configuration.queueCapacity)
+            updateRoom(link)
             var isBusy = true
             while isBusy {
                 // Events first: a handshake's nonce is drawn there, unseen, and HELLO follows.
@@ -233,7 +271,10 @@ final class ClientEngine: @unchecked Sendable {
                 isBusy = try transmit(link, now) || isBusy
                 isBusy = sends.admit(to: link, now: now) || isBusy
             }
-            socket.flush()
+            carrier.flush()
+            if let streams {
+                turnStream(streams, link)
+            }
             if link.isClosed {
                 end(nil)
             } else {
@@ -246,7 +287,7 @@ final class ClientEngine: @unchecked Sendable {
 
     private func transmit(_ link: Link, _ now: UInt64) throws -> Bool {
         var any = false
-        while try link.transmit(now: now, { packet, _ in socket.write(packet, to: server) }) {
+        while carrier.isWritable, try link.transmit(now: now, { packet, _ in carrier.write(packet) }) {
             any = true
         }
         return any
@@ -285,8 +326,12 @@ final class ClientEngine: @unchecked Sendable {
             isConnected = true
             facts.withLock { $0.maximumMessage = link.maximumMessage() }
             connected.succeed()
+            streamIsUp()
             report(.connected(sessionID: sessionID))
         case .closed(let reason, let byPeer, let missing):
+            endedBy = reason
+            // A stream that broke has been told already.
+            guard streams?.isWritable ?? true || byPeer || isClosing else { break }
             report(.sessionClosed(reason, byServer: byPeer, missing: missing))
         case .alive:
             report(.reachable)
@@ -313,20 +358,35 @@ final class ClientEngine: @unchecked Sendable {
     }
 }
 
-extension ClientEngine: DatagramReceiver {
-    func receive(_ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress) {
-        guard let link, address == server else { return }
+extension ClientEngine: ClientCarrierDelegate {
+    func receive(_ packet: UnsafeMutableRawBufferPointer) {
+        guard let link else { return }
         let now = now
         if case .ended(let error) = link.receive(packet, now: now) {
             logger?.debug("\(error)")
+            if streams != nil {
+                abandonStream(error)
+                return
+            }
         }
         do {
             // The events point into the packet, and the next one would take a PONG's place.
             _ = try drain(link)
-            _ = try link.transmitPong(now: now) { packet, _ in socket.write(packet, to: server) }
-            link.setRoom(free: configuration.queueCapacity - queued, capacity: configuration.queueCapacity)
+            if carrier.isWritable {
+                _ = try link.transmitPong(now: now) { packet, _ in carrier.write(packet) }
+            }
+            updateRoom(link)
         } catch {
             fail(error)
+        }
+    }
+
+    private func updateRoom(_ link: Link) {
+        if streams != nil {
+            // What the other side may have in flight still fits: only more than that stops reading.
+            carrier.pause(queued > configuration.queueCapacity)
+        } else {
+            link.setRoom(free: configuration.queueCapacity - queued, capacity: configuration.queueCapacity)
         }
     }
 
@@ -334,8 +394,95 @@ extension ClientEngine: DatagramReceiver {
         pump()
     }
 
+    func becameWritable() {
+        pump()
+    }
+
     func socketLost(_ error: (any Error)?) {
         logger?.info("the socket was lost and is opened anew: \(error.map { "\($0)" } ?? "no reason")")
+    }
+}
+
+/// Streams: each has one session, and a lost one is followed by another.
+extension ClientEngine {
+    func streamOpened() {
+        do {
+            try link?.connect(now: now)
+            pump()
+        } catch {
+            fail(error)
+        }
+    }
+
+    func streamLost(_ error: (any Error)?) {
+        logger?.info("the stream was lost: \(error.map { "\($0)" } ?? "the other side ended it")")
+        abandonStream(error)
+        pump()
+    }
+
+    /// The stream broke: what is in flight is *unknown*, what is queued goes over the next one.
+    private func abandonStream(_ error: (any Error)?) {
+        guard let streams, let link else { return }
+        let hadSession = link.isOpen
+        streams.endStream()
+        link.streamEnded()
+        do {
+            _ = try drain(link)
+        } catch {
+            fail(error)
+            return
+        }
+        endedBy = nil
+        if isClosing {
+            end(nil)
+            return
+        }
+        if hadSession {
+            report(.interrupted)
+        }
+        startUnreachableTimer()
+        streams.connectLater()
+    }
+
+    /// After each turn: a session that was closed ends its stream, and what waits begins another.
+    private func turnStream(_ streams: StreamCarrier, _ link: Link) {
+        if let reason = endedBy, !link.isOpen, !link.isClosed {
+            endedBy = nil
+            streams.endStream()
+            link.streamEnded()
+            if reason == .rekey {
+                streams.connect()
+            } else if reason == .shutdown {
+                isAfterShutdown = true
+            }
+        }
+        // A message waits, and there is no stream to come.
+        if streams.isIdle, !link.isClosed, !isClosing, sends.hasWaiting || link.pending > 0 {
+            isAfterShutdown ? streams.connectLater() : streams.connect()
+            startUnreachableTimer()
+        }
+    }
+
+    private func startUnreachableTimer() {
+        guard isConnected, unreachableTimer == nil, !isUnreachable else { return }
+        unreachableTimer = loop.scheduleTask(in: TimeAmount(Self.giveUp)) { [weak self] in
+            guard let self else { return }
+            unreachableTimer = nil
+            isUnreachable = true
+            report(.unreachable)
+        }
+    }
+
+    private func streamIsUp() {
+        guard let streams else { return }
+        streams.succeeded()
+        isAfterShutdown = false
+        unreachableTimer?.cancel()
+        unreachableTimer = nil
+        if isUnreachable {
+            isUnreachable = false
+            report(.reachable)
+        }
     }
 }
 
@@ -361,8 +508,12 @@ extension OuroborosError {
         OuroborosError(.transport, "\(activity): \(error)")
     }
 
-    static func noAnswer(from server: SocketAddress, within timeout: Duration?) -> OuroborosError {
-        let time = timeout.map { "\($0)" } ?? "45 seconds or more, and five tries"
+    static func noAnswer(
+        from server: SocketAddress, within timeout: Duration?, _ cause: (any Error)? = nil
+    ) -> OuroborosError {
+        let time =
+            (timeout.map { "\($0)" } ?? "45 seconds or more, and five tries")
+            + (cause.map { " (\($0))" } ?? "")
         return OuroborosError(
             .unreachable,
             "no answer from \(server.readable) within \(time): it is down or out of reach, does not know this "

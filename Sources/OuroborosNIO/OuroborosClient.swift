@@ -1,13 +1,13 @@
 import NIOCore
 import Ouroboros
 
-/// Connects a device to its gateway, over UDP.
+/// Connects a device to its gateway.
 public enum OuroborosClient {
     /// Runs `body` with a connection, which is closed when `body` returns and ends when it throws.
     ///
     /// An evolving credential needs a `store`, which is called on the connection's event loop.
     public static func withConnection<Result>(
-        to server: SocketAddress, credential: Credential, store: (any CredentialStore)? = nil,
+        to server: Endpoint, credential: Credential, store: (any CredentialStore)? = nil,
         configuration: ClientConfiguration = .init(), isolation: isolated (any Actor)? = #isolation,
         _ body: (OuroborosConnection) async throws -> sending Result
     ) async throws -> sending Result {
@@ -25,7 +25,7 @@ public enum OuroborosClient {
 
     /// Connects; the connection has to be closed.
     public static func connect(
-        to server: SocketAddress, credential: Credential, store: (any CredentialStore)? = nil,
+        to server: Endpoint, credential: Credential, store: (any CredentialStore)? = nil,
         configuration: ClientConfiguration = .init()
     ) async throws -> OuroborosConnection {
         try Task.checkCancellation()
@@ -45,5 +45,25 @@ public enum OuroborosClient {
         let connection = OuroborosConnection(engine)
         try Task.checkCancellation()
         return connection
+    }
+
+    /// The same, over UDP.
+    public static func withConnection<Result>(
+        to server: SocketAddress, credential: Credential, store: (any CredentialStore)? = nil,
+        configuration: ClientConfiguration = .init(), isolation: isolated (any Actor)? = #isolation,
+        _ body: (OuroborosConnection) async throws -> sending Result
+    ) async throws -> sending Result {
+        try await withConnection(
+            to: .udp(server), credential: credential, store: store, configuration: configuration,
+            isolation: isolation, body)
+    }
+
+    /// The same, over UDP.
+    public static func connect(
+        to server: SocketAddress, credential: Credential, store: (any CredentialStore)? = nil,
+        configuration: ClientConfiguration = .init()
+    ) async throws -> OuroborosConnection {
+        try await connect(
+            to: .udp(server), credential: credential, store: store, configuration: configuration)
     }
 }
