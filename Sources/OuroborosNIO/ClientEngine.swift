@@ -114,7 +114,9 @@ final class ClientEngine: @unchecked Sendable {
 
     private func startConnectTimer() {
         // Over datagrams the engine gives up by itself.
-        guard let timeout = configuration.connectTimeout ?? (streams == nil ? nil : Self.giveUp) else { return }
+        guard let timeout = configuration.connectTimeout ?? (streams == nil ? nil : Self.giveUp) else {
+            return
+        }
         let task = loop.scheduleTask(in: TimeAmount(timeout)) { [self] in
             if !isConnected {
                 end(.noAnswer(from: server, within: timeout, streams?.lastError))
@@ -325,9 +327,9 @@ final class ClientEngine: @unchecked Sendable {
         case .established(let sessionID):
             isConnected = true
             facts.withLock { $0.maximumMessage = link.maximumMessage() }
-            connected.succeed()
             streamIsUp()
             report(.connected(sessionID: sessionID))
+            connected.succeed()
         case .closed(let reason, let byPeer, let missing):
             endedBy = reason
             // A stream that broke has been told already.

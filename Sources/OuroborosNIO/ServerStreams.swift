@@ -245,7 +245,9 @@ extension ServerEngine {
     }
 
     /// A connection without a session brings HELLO, then the first packet of the session that it made.
-    private func receiveFirst(_ packet: UnsafeMutableRawBufferPointer, over stream: ServerStream, _ now: UInt64) {
+    private func receiveFirst(
+        _ packet: UnsafeMutableRawBufferPointer, over stream: ServerStream, _ now: UInt64
+    ) {
         do {
             let id = Packet.sessionID(of: UnsafeRawBufferPointer(packet))
             let isGood =
