@@ -200,8 +200,10 @@ final class ClientEngine: @unchecked Sendable {
         confirmed.put(ConfirmedPacket(message)) { [self] in pump() }
     }
 
-    func ping(timeout: Duration) -> EventLoopFuture<Duration> {
-        loop.flatSubmit { [self] in
+    func ping(_ ticket: PingTicket, timeout: Duration) -> EventLoopFuture<Duration> {
+        let isCancelled = Task.isCancelled
+        return loop.flatSubmit { [self] in
+            guard !isCancelled else { return loop.makeFailedFuture(CancellationError()) }
             guard let link else { return loop.makeFailedFuture(failure ?? OuroborosError.connectionClosed) }
             do {
                 try link.ping()
@@ -209,14 +211,18 @@ final class ClientEngine: @unchecked Sendable {
                 return loop.makeFailedFuture(
                     OuroborosError(.wrongState, "there is no session to send a PING in"))
             }
-            let answer = pings.add(on: loop)
+            let answer = pings.add(ticket, on: loop)
             let task = loop.scheduleTask(in: TimeAmount(timeout)) { [self] in
-                pings.finish(answer, .failure(OuroborosError.noAnswer(from: server, within: timeout)))
+                pings.finish(ticket, .failure(OuroborosError.noAnswer(from: server, within: timeout)))
             }
             answer.promise.futureResult.whenComplete { _ in task.cancel() }
             pump()
             return answer.promise.futureResult
         }
+    }
+
+    func cancel(_ ticket: PingTicket) {
+        loop.execute { [self] in pings.finish(ticket, .failure(CancellationError())) }
     }
 
     func rekey() -> EventLoopFuture<Void> {
@@ -317,7 +323,7 @@ final class ClientEngine: @unchecked Sendable {
             try store?.save(credential)
             link.epochSaved()
             logger?.debug("moved to epoch \(credential.epoch)")
-        case .pong(let milliseconds): pings.answered(milliseconds)
+        case .pong(let milliseconds): pings.answered(milliseconds, now: loop.now)
         case .established, .closed, .dead, .alive: changed(event, link)
         }
     }

@@ -34,17 +34,17 @@ public enum OuroborosClient {
         try await withTaskCancellationHandler {
             do {
                 try await engine.connect().get()
+                try Task.checkCancellation()
             } catch {
+                // Nothing is left of it when this returns.
+                _ = try? await engine.close(atOnce: true).get()
                 try Task.checkCancellation()
                 throw error
             }
         } onCancel: {
             _ = engine.close(atOnce: true)
         }
-        // One that is cancelled just now ends with its last reference.
-        let connection = OuroborosConnection(engine)
-        try Task.checkCancellation()
-        return connection
+        return OuroborosConnection(engine)
     }
 
     /// The same, over UDP.

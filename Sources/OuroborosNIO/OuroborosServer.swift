@@ -145,9 +145,14 @@ public final class OuroborosServer: Sendable {
         try await engine.loop.submit { [engine] in try engine.dropUnknownDevices() }.get()
     }
 
-    /// Waits for what is not confirmed, says goodbye to each device, and returns when the server is over.
+    /// Waits for what is not confirmed, says goodbye to each device, and returns when the server is over. If the
+    /// task is cancelled, devices are told and nothing is waited for.
     public func close() async {
-        _ = try? await engine.close().get()
+        await withTaskCancellationHandler {
+            _ = try? await engine.close().get()
+        } onCancel: {
+            engine.closeAtOnce()
+        }
     }
 }
 

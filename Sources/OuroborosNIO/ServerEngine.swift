@@ -99,18 +99,28 @@ final class ServerEngine: @unchecked Sendable {
             for peer in Array(linked.values) {
                 beginClose(peer)
             }
-            let timeout = loop.scheduleTask(in: TimeAmount(configuration.closeTimeout)) { [self] in
-                for peer in Array(linked.values) {
-                    try? peer.link?.close(reason: .shutdown, atOnce: true, now: now)
-                    pump(peer)
-                }
-                flush()
-                end()
+            let timeout = loop.scheduleTask(in: TimeAmount(configuration.closeTimeout)) { [self] in cutShort()
             }
             ended.futureResult.whenComplete { _ in timeout.cancel() }
             finishTurn()
             return ended.futureResult
         }
+    }
+
+    /// One CLOSE to each device, and nobody waits for the answers.
+    func closeAtOnce() {
+        _ = close()
+        loop.execute { [self] in cutShort() }
+    }
+
+    private func cutShort() {
+        guard !isEnded else { return }
+        for peer in Array(linked.values) {
+            try? peer.link?.close(reason: .shutdown, atOnce: true, now: now)
+            pump(peer)
+        }
+        flush()
+        end()
     }
 
     func beginClose(_ peer: ServerPeer) {
