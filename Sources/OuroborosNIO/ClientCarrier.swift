@@ -5,6 +5,9 @@ import Ouroboros
 protocol ClientCarrierDelegate: AnyObject, Sendable {
     func receive(_ packet: UnsafeMutableRawBufferPointer)
     func readComplete()
+    /// For those who share a socket: whose packet is it?
+    func holds(_ session: UInt32) -> Bool
+    var isShakingHands: Bool { get }
     /// A stream: it takes packets again.
     func becameWritable()
     /// A fresh stream is there: the handshake begins.

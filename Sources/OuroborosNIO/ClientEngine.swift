@@ -33,6 +33,9 @@ final class ClientEngine: @unchecked Sendable {
     private var endedBy: CloseReason?
     private var isUnreachable = false
     private var isAfterShutdown = false
+    /// When a message last came or went.
+    private var lastUsed: NIODeadline
+    private var idleTimer: Scheduled<Void>?
     private var unreachableTimer: Scheduled<Void>?
     private let connected: EventLoopPromise<Void>
     private let ended: EventLoopPromise<Void>
@@ -85,6 +88,7 @@ final class ClientEngine: @unchecked Sendable {
             configuration: streams == nil ? configuration.link : configuration.link.overStream)
         self.link = link
         facts.withLock { $0.maximumMessage = link.maximumMessage() }
+        lastUsed = loop.now
         connected = loop.makePromise()
         ended = loop.makePromise()
         timer = LoopTimer(on: loop) { [weak self] in self?.timerFired() }
@@ -127,8 +131,22 @@ final class ClientEngine: @unchecked Sendable {
 
     private static let giveUp: Duration = .seconds(45)
 
+    private func startIdleTimer() {
+        guard let limit = configuration.idleTimeout.map(TimeAmount.init), idleTimer == nil else { return }
+        idleTimer = loop.scheduleTask(deadline: lastUsed + limit) { [weak self] in
+            guard let self, let link else { return }
+            idleTimer = nil
+            if link.pending == 0, !sends.hasWaiting, queued == 0, loop.now - lastUsed >= limit {
+                _ = close(atOnce: false, reason: .idle)
+            } else {
+                lastUsed = max(lastUsed, loop.now - limit + .milliseconds(1))
+                startIdleTimer()
+            }
+        }
+    }
+
     /// Sends what is queued, then CLOSE; or CLOSE at once. Done when the connection is over.
-    func close(atOnce: Bool) -> EventLoopFuture<Void> {
+    func close(atOnce: Bool, reason: CloseReason = .normal) -> EventLoopFuture<Void> {
         loop.flatSubmit { [self] in
             guard link != nil else { return ended.futureResult }
             if !isClosing {
@@ -139,7 +157,7 @@ final class ClientEngine: @unchecked Sendable {
                 }
                 ended.futureResult.whenComplete { _ in timeout.cancel() }
             }
-            beginClose(atOnce: atOnce)
+            beginClose(atOnce: atOnce, reason: reason)
             if atOnce {
                 // One CLOSE is sent, and nobody waits for its answer.
                 end(nil)
@@ -148,10 +166,17 @@ final class ClientEngine: @unchecked Sendable {
         }
     }
 
-    private func beginClose(atOnce: Bool) {
+    /// Done when nothing is left of the connection.
+    var whenOver: EventLoopFuture<Void> { ended.futureResult }
+
+    func whenEnded(_ body: @escaping @Sendable () -> Void) {
+        ended.futureResult.whenComplete { _ in body() }
+    }
+
+    private func beginClose(atOnce: Bool, reason: CloseReason = .normal) {
         takeHandoffs()
         do {
-            try link?.close(reason: .normal, atOnce: atOnce, now: now)
+            try link?.close(reason: reason, atOnce: atOnce, now: now)
         } catch {
             logger?.debug("closing: \(error)")
         }
@@ -168,10 +193,13 @@ final class ClientEngine: @unchecked Sendable {
         timer = nil
         unreachableTimer?.cancel()
         unreachableTimer = nil
+        idleTimer?.cancel()
+        idleTimer = nil
         sends.finishAll()
         pings.finish(.failure(error ?? OuroborosError.connectionClosed))
         connected.fail(error ?? OuroborosError.connectionClosed)
         inbox.finish()
+        facts.withLock { $0.state = .closed }
         states.send(.closed)
         states.finish()
         carrier.close().whenComplete { [ended] _ in ended.succeed() }
@@ -246,6 +274,7 @@ final class ClientEngine: @unchecked Sendable {
                 ticket.finish(.failure(failure ?? .closedBeforeSending))
             } else {
                 sends.append(ticket)
+                lastUsed = loop.now
             }
         }
         for packet in confirmed.take() {
@@ -314,6 +343,7 @@ final class ClientEngine: @unchecked Sendable {
         switch event {
         case .message(let message):
             queued += message.isLastOfPacket ? 1 : 0
+            lastUsed = loop.now
             inbox.append(message)
         case .delivered(let id), .sent(let id): sends.finish(id, .success(()))
         case .unknown(let id): sends.finish(id, .failure(.unknownOutcome))
@@ -336,6 +366,7 @@ final class ClientEngine: @unchecked Sendable {
             streamIsUp()
             report(.connected(sessionID: sessionID))
             connected.succeed()
+            startIdleTimer()
         case .closed(let reason, let byPeer, let missing):
             endedBy = reason
             // A stream that broke has been told already.
@@ -401,6 +432,9 @@ extension ClientEngine: ClientCarrierDelegate {
     func readComplete() {
         pump()
     }
+
+    func holds(_ session: UInt32) -> Bool { link?.sessionIDs.contains(session) ?? false }
+    var isShakingHands: Bool { link?.isShakingHands ?? false }
 
     func becameWritable() {
         pump()

@@ -31,6 +31,10 @@ public enum OuroborosClient {
         try Task.checkCancellation()
         let engine = try ClientEngine(
             server: server, credential: credential, store: store, configuration: configuration)
+        return try await connect(engine)
+    }
+
+    static func connect(_ engine: ClientEngine) async throws -> OuroborosConnection {
         try await withTaskCancellationHandler {
             do {
                 try await engine.connect().get()

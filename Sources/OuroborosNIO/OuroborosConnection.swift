@@ -13,6 +13,8 @@ public final class OuroborosConnection: Sendable {
         _ = engine.close(atOnce: true)
     }
 
+    var ended: EventLoopFuture<Void> { engine.whenOver }
+
     // MARK: Sending
 
     /// Sends a message and returns when it was delivered, or, unreliable, when it went out.

@@ -74,6 +74,8 @@ public final class OuroborosServer: Sendable {
         try await bind(to: [.udp(address)], registry: registry, configuration: configuration)
     }
 
+    var ended: EventLoopFuture<Void> { engine.whenOver }
+
     /// What the devices sent, as it comes, for one reader. A slow one makes the devices wait.
     public var batches: Batches { Batches(engine: engine) }
 

@@ -107,6 +107,8 @@ final class ServerEngine: @unchecked Sendable {
         }
     }
 
+    var whenOver: EventLoopFuture<Void> { ended.futureResult }
+
     /// One CLOSE to each device, and nobody waits for the answers.
     func closeAtOnce() {
         _ = close()
