@@ -23,7 +23,7 @@ let grdb = Target.Dependency.product(
 let arguments = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Tool"]))
 let lifecycle = Target.Dependency.product(
-    name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["Tool"]))
+    name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["NIO"]))
 let subprocess = Target.Dependency.product(
     name: "Subprocess", package: "swift-subprocess", condition: .when(traits: ["Tool"]))
 let hummingbird = Target.Dependency.product(
@@ -81,7 +81,7 @@ let package = Package(
         .target(
             name: "OuroborosNIO",
             dependencies: [
-                "Ouroboros", nio("NIOCore"), nio("NIOPosix"), logging, collections, metrics,
+                "Ouroboros", nio("NIOCore"), nio("NIOPosix"), logging, collections, metrics, lifecycle,
             ],
             swiftSettings: strict),
         .target(
@@ -115,7 +115,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosNIOTests",
-            dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), logging],
+            dependencies: [
+                "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), logging, lifecycle,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosMetricsTests", dependencies: ["OuroborosMetrics", metrics],

@@ -7,7 +7,7 @@ struct GatewayFlags: ParsableArguments {
     @Option(help: help(.kekFile)) var kekFile: String?
     @Option(help: help(.kekEnv)) var kekEnv: String?
     @Option(help: help(.spool)) var spool: String?
-    @Option(help: help(.bind)) var bind: String?
+    @Option(parsing: .singleValue, help: help(.bind)) var bind: [String] = []
     @Flag(inversion: .prefixedNo, help: help(.echo)) var echo: Bool?
     @Option(help: help(.logLevel)) var logLevel: String?
     @Option(help: help(.metrics)) var metrics: String?
@@ -29,7 +29,7 @@ struct GatewayFlags: ParsableArguments {
     var values: [GatewayKey: String] {
         let given: [GatewayKey: String?] = [
             .store: store, .fleetKeyFile: fleetKeyFile, .kekFile: kekFile, .kekEnv: kekEnv, .spool: spool,
-            .bind: bind, .echo: echo.map { "\($0)" },
+            .bind: bind.isEmpty ? nil : bind.joined(separator: ","), .echo: echo.map { "\($0)" },
             .logLevel: logLevel, .metrics: metrics, .maxDevices: limits.maxDevices,
             .pendingSessions: limits.pendingSessions, .queue: limits.queue,
             .queuePerDevice: limits.queuePerDevice, .places: limits.places,

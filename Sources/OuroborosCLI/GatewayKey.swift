@@ -73,7 +73,7 @@ enum GatewayKey: String, CaseIterable {
         case .kekEnv: "The environment variable that holds the key-encryption key."
         case .spool:
             "An SQLite file that every message is stored in before it is acknowledged and printed: a message of an outbox once, however often it comes."
-        case .bind: "The address to listen on, HOST:PORT (default: 0.0.0.0:5700)."
+        case .bind: "Where to listen: HOST:PORT for UDP, or tcp://HOST:PORT; the flag may be repeated, elsewhere commas separate (default: 0.0.0.0:5700)."
         case .echo: "Sends each message back to its device."
         case .logLevel: "trace, debug, info, notice, warning or error (default: info)."
         case .metrics:

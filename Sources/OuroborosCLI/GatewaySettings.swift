@@ -9,7 +9,7 @@ struct GatewaySettings: Sendable {
     let kekFile: String?
     let kekEnv: String?
     let spool: String?
-    let bind: HostAndPort
+    let bind: [EndpointName]
     let echo: Bool
     let logLevel: Logger.Level
     let metrics: HostAndPort?
@@ -28,10 +28,7 @@ struct GatewaySettings: Sendable {
         kekFile = try setting(.kekFile).text()
         kekEnv = try setting(.kekEnv).text()
         spool = try setting(.spool).text()
-        guard let bind = try setting(.bind).address() else {
-            throw setting(.bind).refused("write HOST:PORT")
-        }
-        self.bind = bind
+        bind = try setting(.bind).endpoints()
         echo = try setting(.echo).yesOrNo()
         logLevel = try setting(.logLevel).level()
         metrics = try setting(.metrics).address()
@@ -81,6 +78,14 @@ extension GatewaySources.Setting {
             return try HostAndPort(parsing: value)
         } catch {
             throw refused("write HOST:PORT or [IPV6]:PORT, such as 127.0.0.1:5700")
+        }
+    }
+
+    func endpoints() throws -> [EndpointName] {
+        do {
+            return try (value ?? "").split(separator: ",").map { try EndpointName(parsing: String($0)) }
+        } catch {
+            throw refused("write HOST:PORT or tcp://HOST:PORT, with commas between several")
         }
     }
 
