@@ -31,6 +31,7 @@ step budget make -j2 budget
 step cross make -j2 cross-test
 step cmake make cmake-test
 step swift swift test
+step docs make docs
 
 core="$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/core.log")"
 sanitized="$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/sanitized.log")"

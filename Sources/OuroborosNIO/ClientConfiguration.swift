@@ -1,3 +1,4 @@
+import CoreMetrics
 import Logging
 import NIOCore
 import NIOPosix
@@ -26,6 +27,8 @@ public struct ClientConfiguration: Sendable {
     public var receiveBatch = 8
     public var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     public var logger: Logger?
+    /// Where round trips are recorded; nil is what the program has set up with swift-metrics.
+    public var metrics: (any MetricsFactory)?
 
     public init() {}
 }

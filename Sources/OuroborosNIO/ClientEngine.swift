@@ -1,3 +1,4 @@
+import CoreMetrics
 import Logging
 import NIOCore
 import Ouroboros
@@ -14,11 +15,12 @@ final class ClientEngine: @unchecked Sendable {
     private let configuration: ClientConfiguration
     private let server: SocketAddress
     private let store: (any CredentialStore)?
-    private let logger: Logger?
+    private var logger: Logger?
     private let socket: DatagramSocket
     private let submitted: Handoff<SendTicket>
     private let confirmed: Handoff<ConfirmedPacket>
 
+    private let roundTrip: Timer
     private var link: Link?
     private var sends = SendQueue()
     private var pings = PingWaiters()
@@ -52,6 +54,7 @@ final class ClientEngine: @unchecked Sendable {
         self.logger = logger
         socket = DatagramSocket(
             on: loop, localAddress: server.anyLocal, receiveBatch: configuration.receiveBatch)
+        roundTrip = .roundTrip(configuration.metrics)
         submitted = Handoff(to: loop)
         confirmed = Handoff(to: loop)
         let link = try Link(client: credential, configuration: configuration.link)
@@ -266,7 +269,10 @@ final class ClientEngine: @unchecked Sendable {
         case .message(let message):
             queued += message.isLastOfPacket ? 1 : 0
             inbox.append(message)
-        case .delivered(let id), .sent(let id): sends.finish(id, .success(()))
+        case .delivered(let id):
+            roundTrip.recordMilliseconds(link.roundTripMilliseconds)
+            sends.finish(id, .success(()))
+        case .sent(let id): sends.finish(id, .success(()))
         case .unknown(let id): sends.finish(id, .failure(.unknownOutcome))
         case .failed(let id): sends.finish(id, .failure(.neverSent))
         case .epochMoved(let credential):
@@ -283,6 +289,7 @@ final class ClientEngine: @unchecked Sendable {
         switch event {
         case .established(let sessionID):
             isConnected = true
+            logger?[metadataKey: "session"] = "\(sessionID)"
             facts.withLock { $0.maximumMessage = link.maximumMessage() }
             connected.succeed()
             report(.connected(sessionID: sessionID))

@@ -17,7 +17,7 @@ public final class OuroborosConnection: Sendable {
 
     /// Sends a message and returns when it was delivered, or, unreliable, when it went out.
     ///
-    /// It throws an ``OuroborosError`` that tells *failed* (never sent) from *unknown* (it may have arrived).
+    /// It throws an `OuroborosError` that tells *failed* (never sent) from *unknown* (it may have arrived).
     /// A task that is cancelled takes a message back that was not sent yet.
     public func send(
         _ payload: some Sequence<UInt8>, delivery: Delivery = .reliable, timeToLive: Duration? = nil

@@ -41,6 +41,9 @@ public struct ServerStatistics: Sendable, Hashable {
     public var devices = 0
     public var sessions = 0
     public var pendingSessions = 0
+    /// Messages that came, and their bytes.
+    public var messages: UInt64 = 0
+    public var messageBytes: UInt64 = 0
     /// Packets of messages that are not confirmed yet.
     public var unconfirmed = 0
     public var placesUsed = 0

@@ -1,3 +1,4 @@
+import CoreMetrics
 import Logging
 import NIOCore
 import NIOPosix
@@ -28,6 +29,8 @@ public struct ServerConfiguration: Sendable {
     public var receiveBatch = 32
     public var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     public var logger: Logger?
+    /// Where round trips are recorded; nil is what the program has set up with swift-metrics.
+    public var metrics: (any MetricsFactory)?
 
     public init() {}
 

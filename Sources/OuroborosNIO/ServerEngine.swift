@@ -1,3 +1,4 @@
+import CoreMetrics
 import Logging
 import NIOCore
 import Ouroboros
@@ -22,6 +23,7 @@ final class ServerEngine: @unchecked Sendable {
     var sessions: [UInt32: ServerPeer] = [:]
     var linkCount = 0
     var statistics = ServerStatistics()
+    private let roundTrip: Timer
     private var timers = TimerHeap<ServerPeer>()
     private var timer: LoopTimer?
     private var pendingDue: UInt64?
@@ -52,6 +54,7 @@ final class ServerEngine: @unchecked Sendable {
             on: loop, localAddress: address, receiveBatch: configuration.receiveBatch)
         confirmations = Handoff(to: loop)
         submitted = Handoff(to: loop)
+        roundTrip = .roundTrip(configuration.metrics)
         pool = try PlacePool(places: configuration.places)
         acceptor = try Acceptor(configuration: configuration.acceptor, now: loop.now.milliseconds)
         ended = loop.makePromise()
@@ -363,13 +366,18 @@ final class ServerEngine: @unchecked Sendable {
         let device = peer.device
         switch event {
         case .message(let message):
+            statistics.messages += 1
+            statistics.messageBytes += UInt64(message.payload.count)
             if message.isLastOfPacket {
                 peer.unconfirmed += 1
                 unconfirmed += 1
                 updateRoom(peer)
             }
             arrivals.append(ReceivedMessage(device: device, message: message, link: peer.linkNumber))
-        case .delivered(let id), .sent(let id): peer.sends.finish(id, .success(()))
+        case .delivered(let id):
+            roundTrip.recordMilliseconds(link.roundTripMilliseconds)
+            peer.sends.finish(id, .success(()))
+        case .sent(let id): peer.sends.finish(id, .success(()))
         case .unknown(let id): peer.sends.finish(id, .failure(.unknownOutcome))
         case .failed(let id): peer.sends.finish(id, .failure(.neverSent))
         case .established(let session): events.send(.connected(device, sessionID: session))

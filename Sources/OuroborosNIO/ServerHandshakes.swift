@@ -103,7 +103,9 @@ extension ServerEngine {
                 settle(peer, link)
             }
         } catch {
-            logger?.error("confirming a session: \(error)", metadata: ["device": "\(device)"])
+            logger?.error(
+                "confirming a session: \(error)",
+                metadata: ["device": "\(device)", "session": "\(sessionID)"])
             dropLink(of: peer)
         }
     }
