@@ -31,6 +31,7 @@ step budget make -j2 budget
 step cross make -j2 cross-test
 step cmake make cmake-test
 step swift swift test
+step interop make interop
 step docs make docs
 
 core="$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/core.log")"
@@ -43,9 +44,10 @@ firmware="$(sum_of firmware)"
 budget="$(sum_of budget)"
 cross="$(sum_of cross)"
 cmake="$(sum_of cmake)"
+interop="$(sum_of interop)"
 swift="$(sed -n 's/.*Test run with \([0-9]*\) tests.* passed after.*/\1/p' "$logs/swift.log" | tail -n 1)"
 [ -n "$swift" ] || { echo "no sum of the Swift tests in $logs/swift.log" >&2; exit 1; }
-sum=$((${core%% *} + ${sanitized%% *} + ${firmware%% *} + ${budget%% *} + ${cross%% *} + ${cmake%% *} + swift))
+sum=$((${core%% *} + ${sanitized%% *} + ${firmware%% *} + ${budget%% *} + ${cross%% *} + ${cmake%% *} + ${interop%% *} + swift))
 grep -E '^(network|packets|unreliable|first|BUSY)' "$logs/core.log"
 echo "core: $core"
 echo "sanitized: $sanitized"
@@ -53,5 +55,6 @@ echo "firmware: $firmware"
 echo "budget: $budget"
 echo "other hosts: $cross"
 echo "CMake: $cmake"
+echo "C to Swift: $interop"
 echo "swift: $swift passed, 0 failed"
 echo "$sum passed, 0 failed"

@@ -223,3 +223,8 @@ cmake-test: setup-firmware $(BUILD)/mbedtls-3.6/library/aes.c ## build and insta
 	@Tests/install.sh cmake
 	@$(FW)/cmake/test.sh $(BUILD)
 .PHONY: cmake-test
+
+interop: setup $(FWB)/posix_client ## the client in C talks to the gateway in Swift over UDP
+	swift build --product ouroboros
+	@ccore/examples/interop.sh .build/debug/ouroboros $(FWB)/posix_client
+.PHONY: interop
