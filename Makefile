@@ -10,6 +10,7 @@ SANITIZER_CC = clang
 RUNS = 500
 comma = ,
 SOAK_RUNS = 10000
+SOAK_KILLS = 500
 
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
@@ -65,6 +66,7 @@ sanitize: setup-check $(BUILD)/sanitized/core_tests ## the same under the addres
 
 soak: setup-check $(BUILD)/plain/core_tests ## the long versions of the tests
 	OURO_RUNS=$(SOAK_RUNS) $(BUILD)/plain/core_tests network
+	OURO_KILLS=$(SOAK_KILLS) swift test --filter CrashTests
 
 swift: setup ## the Swift package, its command line among it, optimised
 	swift build -c release --product ouroboros

@@ -32,6 +32,7 @@ swift="$(sed -n 's/.*Test run with \([0-9]*\) tests.* passed after.*/\1/p' "$log
 [ -n "$swift" ] || { echo "no sum of the Swift tests in $logs/swift.log" >&2; exit 1; }
 sum=$((${core%% *} + ${sanitized%% *} + swift))
 grep -E '^(network|packets|unreliable|first|BUSY)' "$logs/core.log"
+grep -aE '^kills: ' "$logs/swift.log"
 echo "core: $core"
 echo "sanitized: $sanitized"
 echo "swift: $swift passed, 0 failed"

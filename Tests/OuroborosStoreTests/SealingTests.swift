@@ -187,6 +187,18 @@ import Testing
         #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == bytes)
     }
 
+    @Test(arguments: [StoreDatabase.Purpose.gateway, .device, .spool])
+    func everyFileIsDurable(purpose: StoreDatabase.Purpose) throws {
+        let database = try StoreDatabase(
+            path: scratch.file("file"), purpose: purpose, isExclusive: purpose == .device)
+        try database.queue.writeWithoutTransaction { database in
+            #expect(try Int.fetchOne(database, sql: "PRAGMA synchronous") == 2)
+            #expect(try String.fetchOne(database, sql: "PRAGMA journal_mode") == "wal")
+            #expect(try Int.fetchOne(database, sql: "PRAGMA secure_delete") == 1)
+        }
+        #expect(try scratch.mode(of: "file") == 0o600)
+    }
+
     @Test func aForeignDatabaseIsLeftAsItWas() throws {
         let path = scratch.file("foreign.sqlite")
         try PrivateFile.prepare(path)
