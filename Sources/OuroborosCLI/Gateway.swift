@@ -42,14 +42,14 @@ struct Gateway: AsyncParsableCommand {
         logger.logLevel = logLevel
         let address = try await HostAndPort(parsing: bind).resolve()
         let devices = try store.map { try openStore($0, encryption) }
-        if let devices, !devices.isSealed {
-            logger.notice("the keys in the store are not sealed (see --kek-file)")
-        }
         let openedSpool = try spool.map { try Spool(path: $0) }
         var configuration = ServerConfiguration()
         configuration.logger = logger
         let server = try await OuroborosServer.bind(
             to: address, registry: try registry(devices), configuration: configuration)
+        if let devices, !devices.isSealed {
+            logger.notice("the keys in the store are not sealed (see --kek-file)")
+        }
         let service = GatewayService(
             server: server, store: devices, spool: openedSpool, echo: echo, logger: logger)
         var quiet = logger

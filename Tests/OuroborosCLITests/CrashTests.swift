@@ -9,19 +9,16 @@ import Glibc
 
 /// kill -9 of clients and gateways at random moments, with evolving credentials.
 ///
-/// `OURO_KILLS` is how many, 50 unless set; `OURO_SEED` replays a run's choices: who dies, and when.
-@Suite(.serialized) struct CrashTests {
-    private static func number(_ name: String) -> UInt64? {
-        ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
-    }
-
+/// `OURO_KILLS` is how many: `make check` and `make soak` set it, and run this alone, as it takes the machine.
+/// `OURO_SEED` replays a run's choices: who dies, and when.
+@Suite(.serialized, .enabled(if: setting("OURO_KILLS") != nil)) struct CrashTests {
     private static let pairs = 10
 
     @Test(.timeLimit(.minutes(60))) func nothingIsLostAndThePairComesBack() async throws {
         // A client that was killed does not read what is written to it.
         signal(SIGPIPE, SIG_IGN)
-        let kills = Int(Self.number("OURO_KILLS") ?? 50)
-        let seed = Self.number("OURO_SEED") ?? UInt64.random(in: 1...999_999)
+        let kills = Int(setting("OURO_KILLS") ?? 50)
+        let seed = setting("OURO_SEED") ?? UInt64.random(in: 1...999_999)
         let tallies = try await withThrowingTaskGroup(of: CrashPair.Tally.self) { group in
             for number in 0..<Self.pairs {
                 let share = kills / Self.pairs + (number < kills % Self.pairs ? 1 : 0)
@@ -47,6 +44,10 @@ import Glibc
                 + "\(sum.acknowledged) messages acknowledged, all of them handed on, \(sum.duplicates) repeated "
                 + "(outbox and spool: \(sum.outboxDuplicates)), seed \(seed)")
     }
+}
+
+private func setting(_ name: String) -> UInt64? {
+    ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
 }
 
 /// A device and its gateway, each killed again and again.

@@ -191,11 +191,12 @@ import Testing
     func everyFileIsDurable(purpose: StoreDatabase.Purpose) throws {
         let database = try StoreDatabase(
             path: scratch.file("file"), purpose: purpose, isExclusive: purpose == .device)
-        try database.queue.writeWithoutTransaction { database in
-            #expect(try Int.fetchOne(database, sql: "PRAGMA synchronous") == 2)
-            #expect(try String.fetchOne(database, sql: "PRAGMA journal_mode") == "wal")
-            #expect(try Int.fetchOne(database, sql: "PRAGMA secure_delete") == 1)
+        let found = try database.queue.writeWithoutTransaction { database in
+            try ["synchronous", "journal_mode", "secure_delete"].map {
+                try String.fetchOne(database, sql: "PRAGMA \($0)")
+            }
         }
+        #expect(found == ["2", "wal", "1"])
         #expect(try scratch.mode(of: "file") == 0o600)
     }
 
