@@ -16,6 +16,7 @@ DOCS_TARGETS = Ouroboros OuroborosNIO OuroborosStore OuroborosMetrics
 UNITS = docs/systemd
 comma = ,
 SOAK_RUNS = 10000
+SOAK_KILLS = 500
 
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
@@ -73,6 +74,7 @@ sanitize: setup-check $(BUILD)/sanitized/core_tests ## the same under the addres
 
 soak: setup-check $(BUILD)/plain/core_tests ## the long versions of the tests
 	OURO_RUNS=$(SOAK_RUNS) $(BUILD)/plain/core_tests network
+	OURO_KILLS=$(SOAK_KILLS) swift test --filter CrashTests
 
 FUZZERS = packet handshake saved links
 

@@ -5,9 +5,16 @@ import Synchronization
 
 /// What the devices did since it was last written to the store.
 final class ActivityCount: Sendable {
+    private let store: GatewayStore?
     private let counts = Mutex<[DeviceID: DeviceActivity]>([:])
 
+    /// Without a store nothing is counted.
+    init(_ store: GatewayStore?) {
+        self.store = store
+    }
+
     func add(messages: [ReceivedMessage]) {
+        guard store != nil else { return }
         counts.withLock { counts in
             for received in messages {
                 counts[received.device, default: DeviceActivity()].messages += 1
@@ -17,10 +24,11 @@ final class ActivityCount: Sendable {
     }
 
     func add(sessionOf device: DeviceID) {
+        guard store != nil else { return }
         counts.withLock { $0[device, default: DeviceActivity()].sessions += 1 }
     }
 
-    func write(to store: GatewayStore?) throws {
+    func write() throws {
         let new = counts.withLock { counts in
             defer { counts = [:] }
             return counts

@@ -41,9 +41,6 @@ struct Gateway: AsyncParsableCommand {
         if checkConfig {
             return try Output.line(settings.description)
         }
-        if let devices, !devices.isSealed {
-            logger.notice("the keys in the store are not sealed (see --kek-file)")
-        }
         let spool = try settings.spool.map { try Spool(path: $0) }
         let metrics = GatewayMetrics(settings.metrics)
         var configuration = settings.server
@@ -55,6 +52,9 @@ struct Gateway: AsyncParsableCommand {
         }
         let server = try await OuroborosServer.bind(
             to: endpoints, registry: registry, configuration: configuration)
+        if let devices, !devices.isSealed {
+            logger.notice("the keys in the store are not sealed (see --kek-file)")
+        }
         let service = GatewayService(
             server: server, store: devices, spool: spool, echo: settings.echo, logger: logger)
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [

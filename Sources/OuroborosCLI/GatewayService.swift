@@ -21,7 +21,7 @@ struct GatewayService: Service {
     let spool: Spool?
     let echo: Bool
     let logger: Logger
-    private let activity = ActivityCount()
+    private let activity: ActivityCount
 
     init(
         server: OuroborosServer, store: GatewayStore?, spool: Spool?, echo: Bool, logger: Logger
@@ -31,6 +31,7 @@ struct GatewayService: Service {
         self.spool = spool
         self.echo = echo
         self.logger = logger
+        activity = ActivityCount(store)
     }
 
     /// Echoes that are under way; more are left out, so that devices that do not take them cost no memory.
@@ -62,7 +63,7 @@ struct GatewayService: Service {
             throw error
         }
         await server.close()
-        try activity.write(to: store)
+        try activity.write()
         try store?.erasePastKeys()
         logger.info("stopped")
     }
@@ -149,7 +150,7 @@ struct GatewayService: Service {
                     try await server.dropUnknownDevices()
                 }
                 if turn % 10 == 0 {
-                    try activity.write(to: store)
+                    try activity.write()
                     try store.erasePastKeys()
                 }
             } catch {

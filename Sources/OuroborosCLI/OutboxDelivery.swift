@@ -89,7 +89,7 @@ struct OutboxDelivery: Sendable {
                     throw Done()
                 }
                 do {
-                    try await group.waitForAll()
+                    for try await _ in group {}
                 } catch is Done {
                     group.cancelAll()
                 }

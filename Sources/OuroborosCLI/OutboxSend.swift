@@ -1,14 +1,28 @@
 import Ouroboros
 import OuroborosStore
+import Synchronization
 
 /// `send` with an outbox.
-struct OutboxSend {
-    let outbox: Outbox
-    let client: ClientOptions
-    let identity: ClientOptions.Identity
-    /// Nil: the lines of standard input.
-    let message: String?
-    let receipts: Bool
+final class OutboxSend: Sendable {
+    private let outbox: Outbox
+    private let client: ClientOptions
+    private let identity: ClientOptions.Identity
+    private let message: String?
+    private let receipts: Bool
+    /// Lines that no message can hold.
+    private let refused = Mutex(0)
+
+    /// Without a message the lines of standard input are sent.
+    init(
+        outbox: Outbox, client: ClientOptions, identity: ClientOptions.Identity, message: String?,
+        receipts: Bool
+    ) {
+        self.outbox = outbox
+        self.client = client
+        self.identity = identity
+        self.message = message
+        self.receipts = receipts
+    }
 
     func run() async throws {
         let receipts = receipts
@@ -20,23 +34,20 @@ struct OutboxSend {
             }
         }
         var problem: (any Error)?
-        var refused = 0
         do {
-            refused = try await withThrowingTaskGroup(of: Int.self) { group in
-                group.addTask {
-                    try await delivery.run()
-                    return 0
-                }
-                group.addTask {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await delivery.run() }
+                group.addTask { [self] in
                     // What was queued goes out even if reading fails.
                     defer { delivery.sender.finish() }
-                    return try await queue()
+                    try await queue()
                 }
-                return try await group.reduce(0, +)
+                for try await _ in group {}
             }
         } catch {
             problem = error
         }
+        let refused = refused.withLock(\.self)
         let waiting = try outbox.summary().messages
         var parts = ["\(delivery.delivered) delivered"]
         if waiting > 0 { parts.append("\(waiting) waiting in the outbox for the next call") }
@@ -52,20 +63,16 @@ struct OutboxSend {
         }
     }
 
-    /// Gives how many lines no message can hold.
-    private func queue() async throws -> Int {
+    private func queue() async throws {
         if let message {
-            try append([Array(message.utf8)])
-            return 0
+            return try append([Array(message.utf8)])
         }
         var reader = LineReader()
-        var refused = 0
         while let lines = try await reader.nextLines() {
             let fitting = lines.filter { $0.count <= Outbox.mostMessageBytes }
-            refused += lines.count - fitting.count
+            refused.withLock { $0 += lines.count - fitting.count }
             try append(fitting.map(\.bytes))
         }
-        return refused
     }
 
     private func append(_ payloads: [[UInt8]]) throws {

@@ -187,6 +187,19 @@ import Testing
         #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == bytes)
     }
 
+    @Test(arguments: [StoreDatabase.Purpose.gateway, .device, .spool])
+    func everyFileIsDurable(purpose: StoreDatabase.Purpose) throws {
+        let database = try StoreDatabase(
+            path: scratch.file("file"), purpose: purpose, isExclusive: purpose == .device)
+        let found = try database.queue.writeWithoutTransaction { database in
+            try ["synchronous", "journal_mode", "secure_delete"].map {
+                try String.fetchOne(database, sql: "PRAGMA \($0)")
+            }
+        }
+        #expect(found == ["2", "wal", "1"])
+        #expect(try scratch.mode(of: "file") == 0o600)
+    }
+
     @Test func aForeignDatabaseIsLeftAsItWas() throws {
         let path = scratch.file("foreign.sqlite")
         try PrivateFile.prepare(path)
