@@ -102,7 +102,7 @@ install: setup ## build, and install the command and its systemd units below PRE
 	swift build -c release --product ouroboros --static-swift-stdlib
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system \
 		$(DESTDIR)$(PREFIX)/share/ouroboros
-	install -m 755 .build/release/ouroboros $(DESTDIR)$(PREFIX)/bin/ouroboros
+	install -s -m 755 .build/release/ouroboros $(DESTDIR)$(PREFIX)/bin/ouroboros
 	install -m 644 $(UNITS)/gateway.yaml $(DESTDIR)$(PREFIX)/share/ouroboros/gateway.yaml
 	for unit in gateway sensor; do \
 		sed 's|@PREFIX@|$(PREFIX)|g' $(UNITS)/ouroboros-$$unit.service \

@@ -32,7 +32,12 @@ public struct MetricsEndpoint: Sendable {
         quiet.logLevel = .critical
         let (logger, host) = (logger, host)
         let application = Application(
-            router: router(), configuration: .init(address: .hostname(host, port: port)),
+            router: router(),
+            // A scraper that stalls, or many of them, must not take what devices need.
+            server: .http1(configuration: .init(idleTimeout: .seconds(30))),
+            configuration: .init(
+                address: .hostname(host, port: port),
+                availableConnectionsDelegate: .maximum(64, logger: quiet)),
             onServerRunning: { channel in
                 logger.info("metrics on \(host) port \(channel.localAddress?.port ?? 0)")
             },
