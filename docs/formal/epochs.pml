@@ -18,6 +18,9 @@
 #ifndef AHEAD
 #define AHEAD 16     /* 1024 in the protocol; here: more than there are epochs. 0: the server never jumps */
 #endif
+#ifndef BETWEEN
+#define BETWEEN 2    /* packets that arrive between two steps of the calm client */
+#endif
 #define ALL (TRIES + CALM_TRIES)
 #define NONE 15
 
@@ -43,7 +46,7 @@ bool welcome[ALL], challenge[ALL], answer[ALL], first[ALL], reply[ALL];
 
 bool set_back, calm;
 byte stage, tries;
-byte between;            /* what arrived since the calm client's last step: bounded, so that a wait is a deadlock */
+byte between;            /* what arrived since the calm client's last step: bounded, so that waiting for ever is a deadlock */
 
 inline check() {
     assert(server_epoch <= client_epoch);
@@ -162,7 +165,7 @@ init {
 
     /* What was recorded arrives at the server, in the calm too. */
     :: atomic {
-        SERVER_IDLE && nonces > 0 && between < 2 ->
+        SERVER_IDLE && nonces > 0 && between < BETWEEN ->
         between = between + calm;
         select(n : 0 .. nonces - 1);
         if

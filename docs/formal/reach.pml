@@ -30,7 +30,7 @@ byte acked;       /* the highest that the sender knows to be acknowledged */
 bool heard;       /* the sender authenticated a packet of the other side */
 byte early;       /* messages sent before */
 bool calm;
-hidden int low, block;
+int low, block;
 
 #ifdef NO_ACKED_RULE
 #define WITHIN_ACKED true
