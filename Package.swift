@@ -19,7 +19,7 @@ let grdb = Target.Dependency.product(
 let arguments = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Tool"]))
 let lifecycle = Target.Dependency.product(
-    name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["Tool"]))
+    name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["NIO"]))
 let subprocess = Target.Dependency.product(
     name: "Subprocess", package: "swift-subprocess", condition: .when(traits: ["Tool"]))
 let hummingbird = Target.Dependency.product(
@@ -76,7 +76,7 @@ let package = Package(
         .target(
             name: "OuroborosNIO",
             dependencies: [
-                "Ouroboros", nio("NIOCore"), nio("NIOPosix"), logging, collections, metrics,
+                "Ouroboros", nio("NIOCore"), nio("NIOPosix"), logging, collections, metrics, lifecycle,
             ],
             swiftSettings: strict),
         .target(name: "OuroborosStore", dependencies: ["Ouroboros", grdb], swiftSettings: strict),
@@ -107,7 +107,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosNIOTests",
-            dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), logging],
+            dependencies: [
+                "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), logging, lifecycle,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosMetricsTests", dependencies: ["OuroborosMetrics", metrics],

@@ -245,6 +245,11 @@ public final class Link {
     /// What the link takes, its places apart.
     public var byteCount: Int { memory.byteCount + Int(OURO_SCRATCH_SIZE) }
 
+    /// A client's: a HELLO is out, or about to be.
+    public var isShakingHands: Bool {
+        memory.layout.pointee.client.map { Int($0.pointee.phase) != Int(OURO_HANDSHAKE_IDLE) } ?? false
+    }
+
     /// The ids of the sessions that the link holds, newest first.
     public var sessionIDs: [UInt32] {
         let live = raw.pointee.live

@@ -6,7 +6,7 @@ import OuroborosStore
 
 /// What `send`, `sensor` and `ping` have in common.
 struct ClientOptions: ParsableArguments {
-    @Option(help: "The gateway, HOST:PORT.")
+    @Option(help: "The gateway: HOST:PORT, or tcp://HOST:PORT.")
     var to: String
 
     @Option(help: "This device's id, 16 hexadecimal digits.")
@@ -30,14 +30,14 @@ struct ClientOptions: ParsableArguments {
     @OptionGroup var log: LogOptions
 
     struct Identity {
-        let server: HostAndPort
+        let server: EndpointName
         let credential: Credential
         let store: DeviceState?
         let configuration: ClientConfiguration
     }
 
     func identity() throws -> Identity {
-        let server = try HostAndPort(parsing: to)
+        let server = try EndpointName(parsing: to)
         let id = try DeviceID(hex: device)
         var configuration = ClientConfiguration()
         configuration.connectTimeout = timeout?.duration

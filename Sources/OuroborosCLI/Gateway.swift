@@ -43,8 +43,12 @@ struct Gateway: AsyncParsableCommand {
         var configuration = settings.server
         configuration.logger = logger
         configuration.metrics = metrics.registry
+        var endpoints: [Endpoint] = []
+        for name in settings.bind {
+            endpoints.append(try await name.resolve())
+        }
         let server = try await OuroborosServer.bind(
-            to: settings.bind.resolve(), registry: registry, configuration: configuration)
+            to: endpoints, registry: registry, configuration: configuration)
         let service = GatewayService(server: server, store: devices, echo: settings.echo, logger: logger)
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
             .init(

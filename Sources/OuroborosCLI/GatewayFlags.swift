@@ -4,7 +4,7 @@ import ArgumentParser
 struct GatewayFlags: ParsableArguments {
     @Option(help: help(.store)) var store: String?
     @Option(help: help(.fleetKeyFile)) var fleetKeyFile: String?
-    @Option(help: help(.bind)) var bind: String?
+    @Option(parsing: .singleValue, help: help(.bind)) var bind: [String] = []
     @Flag(inversion: .prefixedNo, help: help(.echo)) var echo: Bool?
     @Option(help: help(.logLevel)) var logLevel: String?
     @Option(help: help(.metrics)) var metrics: String?
@@ -12,6 +12,8 @@ struct GatewayFlags: ParsableArguments {
 
     struct Limits: ParsableArguments {
         @Option(help: help(.maxDevices)) var maxDevices: String?
+        @Option(help: help(.maxStreams)) var maxStreams: String?
+        @Option(help: help(.streamsPerAddress)) var streamsPerAddress: String?
         @Option(help: help(.pendingSessions)) var pendingSessions: String?
         @Option(help: help(.queue)) var queue: String?
         @Option(help: help(.queuePerDevice)) var queuePerDevice: String?
@@ -25,8 +27,9 @@ struct GatewayFlags: ParsableArguments {
 
     var values: [GatewayKey: String] {
         let given: [GatewayKey: String?] = [
-            .store: store, .fleetKeyFile: fleetKeyFile, .bind: bind, .echo: echo.map { "\($0)" },
+            .store: store, .fleetKeyFile: fleetKeyFile, .bind: bind.isEmpty ? nil : bind.joined(separator: ","),.echo: echo.map { "\($0)" },
             .logLevel: logLevel, .metrics: metrics, .maxDevices: limits.maxDevices,
+            .maxStreams: limits.maxStreams, .streamsPerAddress: limits.streamsPerAddress,
             .pendingSessions: limits.pendingSessions, .queue: limits.queue,
             .queuePerDevice: limits.queuePerDevice, .places: limits.places,
             .placesPerDevice: limits.placesPerDevice, .reach: limits.reach, .idleTimeout: limits.idleTimeout,

@@ -10,6 +10,8 @@ enum GatewayKey: String, CaseIterable {
     case logLevel = "log-level"
     case metrics
     case maxDevices = "max-devices"
+    case maxStreams = "max-streams"
+    case streamsPerAddress = "streams-per-address"
     case pendingSessions = "pending-sessions"
     case queue
     case queuePerDevice = "queue-per-device"
@@ -21,7 +23,7 @@ enum GatewayKey: String, CaseIterable {
     case closeTimeout = "close-timeout"
 
     enum Kind {
-        case text, number, time, yesOrNo
+        case text, list, number, time, yesOrNo
     }
 
     static let environmentPrefix = "OUROBOROS_GATEWAY_"
@@ -32,8 +34,9 @@ enum GatewayKey: String, CaseIterable {
 
     var kind: Kind {
         switch self {
-        case .store, .fleetKeyFile, .bind, .logLevel, .metrics: .text
-        case .maxDevices, .pendingSessions, .queue, .queuePerDevice, .places, .placesPerDevice, .reach:
+        case .store, .fleetKeyFile, .logLevel, .metrics: .text
+        case .bind: .list
+        case .maxDevices, .maxStreams, .streamsPerAddress, .pendingSessions, .queue, .queuePerDevice, .places, .placesPerDevice, .reach:
             .number
         case .idleTimeout, .rekeyAge, .closeTimeout: .time
         case .echo: .yesOrNo
@@ -48,6 +51,8 @@ enum GatewayKey: String, CaseIterable {
         case .echo: "false"
         case .logLevel: "info"
         case .maxDevices: "20000"
+        case .maxStreams: "4096"
+        case .streamsPerAddress: "256"
         case .pendingSessions: "256"
         case .queue: "8192"
         case .queuePerDevice: "64"
@@ -65,12 +70,14 @@ enum GatewayKey: String, CaseIterable {
         case .store: "The gateway's store, made by `ouroboros device add`."
         case .fleetKeyFile:
             "A file with a fleet's key: its devices, of fixed credentials, need no entry in the store."
-        case .bind: "The address to listen on, HOST:PORT (default: 0.0.0.0:5700)."
+        case .bind: "An address to listen on: HOST:PORT for UDP, or tcp://HOST:PORT; may be repeated (default: 0.0.0.0:5700)."
         case .echo: "Sends each message back to its device."
         case .logLevel: "trace, debug, info, notice, warning or error (default: info)."
         case .metrics:
             "Serves /metrics and /healthz over HTTP at HOST:PORT, without TLS: 127.0.0.1:9700 is usual."
         case .maxDevices: "Devices connected at once; one more ends the longest silent one (default: 20000)."
+        case .maxStreams: "TCP connections at once; more are refused (default: 4096)."
+        case .streamsPerAddress: "The same, from one address (default: 256)."
         case .pendingSessions: "Handshakes that wait for their first packet (default: 256)."
         case .queue: "Packets of messages that wait for standard output, of all devices (default: 8192)."
         case .queuePerDevice: "The same, of one device (default: 64)."

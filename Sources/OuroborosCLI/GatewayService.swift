@@ -25,8 +25,11 @@ struct GatewayService: Service {
     private static let mostEchoes = 4096
 
     func run() async throws {
-        let address = server.localAddress
-        logger.info("listening on \(address.ipAddress ?? "?") port \(address.port ?? 0)")
+        for endpoint in server.endpoints {
+            let address = endpoint.address
+            let kind = if case .tcp = endpoint.transport { " (TCP)" } else { "" }
+            logger.info("listening on \(address.ipAddress ?? "?") port \(address.port ?? 0)\(kind)")
+        }
         let (server, logger) = (server, logger)
         do {
             try await withGracefulShutdownHandler {

@@ -6,7 +6,7 @@ import OuroborosNIO
 struct GatewaySettings: Sendable {
     let store: String?
     let fleetKeyFile: String?
-    let bind: HostAndPort
+    let bind: [EndpointName]
     let echo: Bool
     let logLevel: Logger.Level
     let metrics: HostAndPort?
@@ -22,15 +22,14 @@ struct GatewaySettings: Sendable {
         }
         store = try setting(.store).text()
         fleetKeyFile = try setting(.fleetKeyFile).text()
-        guard let bind = try setting(.bind).address() else {
-            throw setting(.bind).refused("write HOST:PORT")
-        }
-        self.bind = bind
+        bind = try setting(.bind).endpoints()
         echo = try setting(.echo).yesOrNo()
         logLevel = try setting(.logLevel).level()
         metrics = try setting(.metrics).address()
         var server = ServerConfiguration()
         server.maximumDevices = try setting(.maxDevices).number(1...1_000_000)
+        server.maximumStreams = try setting(.maxStreams).number(1...1_000_000)
+        server.streamsPerAddress = try setting(.streamsPerAddress).number(1...1_000_000)
         server.pendingSessions = try setting(.pendingSessions).number(1...65_535)
         server.queueCapacity = try setting(.queue).number(1...1_000_000)
         server.queuePerDevice = try setting(.queuePerDevice).number(1...65_535)
@@ -75,6 +74,18 @@ extension GatewaySources.Setting {
             return try HostAndPort(parsing: value)
         } catch {
             throw refused("write HOST:PORT or [IPV6]:PORT, such as 127.0.0.1:5700")
+        }
+    }
+
+    func endpoints() throws -> [EndpointName] {
+        let names = (value ?? "").split(separator: ",", omittingEmptySubsequences: false)
+        do {
+            return try names.map { name in
+                let name = name.drop { $0 == " " }.prefix { $0 != " " }
+                return try EndpointName(parsing: String(name))
+            }
+        } catch {
+            throw refused("write HOST:PORT or tcp://HOST:PORT, such as 0.0.0.0:5700; several with commas")
         }
     }
 

@@ -23,6 +23,8 @@ public struct ClientConfiguration: Sendable {
     public var connectTimeout: Duration?
     /// How long closing waits for what is still under way.
     public var closeTimeout: Duration = .seconds(10)
+    /// A connection over which no message came or went for so long is closed; nil is never.
+    public var idleTimeout: Duration?
     /// How many packets are read from the socket at once.
     public var receiveBatch = 8
     public var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton

@@ -13,6 +13,8 @@ public final class OuroborosConnection: Sendable {
         _ = engine.close(atOnce: true)
     }
 
+    var ended: EventLoopFuture<Void> { engine.whenOver }
+
     // MARK: Sending
 
     /// Sends a message and returns when it was delivered, or, unreliable, when it went out.
@@ -149,7 +151,12 @@ public final class OuroborosConnection: Sendable {
 
     /// The time of one round trip.
     public func ping(timeout: Duration = .seconds(10)) async throws -> Duration {
-        try await engine.ping(timeout: timeout).get()
+        let ticket = PingTicket()
+        return try await withTaskCancellationHandler {
+            try await engine.ping(ticket, timeout: timeout).get()
+        } onCancel: {
+            engine.cancel(ticket)
+        }
     }
 
     /// Replaces the session by a fresh one; messages under way are not disturbed.
@@ -161,9 +168,14 @@ public final class OuroborosConnection: Sendable {
         try await engine.statistics().get()
     }
 
-    /// Sends what is queued, says goodbye, and returns when the connection is over.
+    /// Sends what is queued, says goodbye, and returns when the connection is over; at once if the task is
+    /// cancelled.
     public func close() async {
-        _ = try? await engine.close(atOnce: false).get()
+        await withTaskCancellationHandler {
+            _ = try? await engine.close(atOnce: false).get()
+        } onCancel: {
+            _ = engine.close(atOnce: true)
+        }
     }
 
     /// Ends the connection now: what is queued fails, what is under way stays unknown.
