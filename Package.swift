@@ -14,6 +14,10 @@ let collections = Target.Dependency.product(
     name: "DequeModule", package: "swift-collections", condition: .when(traits: ["NIO"]))
 let metrics = Target.Dependency.product(
     name: "CoreMetrics", package: "swift-metrics", condition: .when(traits: ["NIO"]))
+func crypto(_ name: String) -> Target.Dependency {
+    .product(name: name, package: "swift-crypto", condition: .when(traits: ["Store"]))
+}
+
 let grdb = Target.Dependency.product(
     name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["Store"]))
 let arguments = Target.Dependency.product(
@@ -57,6 +61,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(
             url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["JSON", "YAML"]),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -79,7 +84,10 @@ let package = Package(
                 "Ouroboros", nio("NIOCore"), nio("NIOPosix"), logging, collections, metrics, lifecycle,
             ],
             swiftSettings: strict),
-        .target(name: "OuroborosStore", dependencies: ["Ouroboros", grdb], swiftSettings: strict),
+        .target(
+            name: "OuroborosStore",
+            dependencies: ["Ouroboros", grdb, crypto("Crypto"), crypto("CryptoExtras")],
+            swiftSettings: strict),
         .target(name: "OuroborosMetrics", dependencies: [metrics], swiftSettings: strict),
         .target(
             name: "OuroborosMetricsHTTP",

@@ -24,6 +24,8 @@ struct ClientOptions: ParsableArguments {
             """)
     var state: String?
 
+    @OptionGroup var encryption: KeyEncryptionOptions
+
     @Option(help: "How long to wait for the gateway's answer; without it the protocol's 45 seconds or more.")
     var timeout: TimeArgument?
 
@@ -60,7 +62,7 @@ struct ClientOptions: ParsableArguments {
     private func open(_ path: String, _ id: DeviceID) throws -> (DeviceState, Credential) {
         // A missing key must not leave an empty state behind.
         let newKey = PrivateFile.exists(path) ? nil : try keys.rootKey()
-        let store = try DeviceState(path: path)
+        let store = try DeviceState(path: path, keyEncryptionKey: try encryption.key())
         if let credential = try store.credential() {
             guard credential.deviceID == id else {
                 throw OuroborosError(
@@ -79,8 +81,8 @@ struct ClientOptions: ParsableArguments {
             evolving ? .evolving(device: id, key: key) : .fixed(device: id, rootKey: key)
         try store.save(credential)
         Output.note(
-            "ouroboros: the credential is in “\(path)” now: this device does not need the root key any more, and "
-                + "its copy here may be deleted")
+            "ouroboros: the credential is in “\(path)” now, \(store.isSealed ? "sealed" : "not sealed"): this "
+                + "device does not need the root key any more, and its copy here may be deleted")
         return (store, credential)
     }
 }

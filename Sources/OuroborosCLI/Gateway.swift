@@ -12,8 +12,8 @@ struct Gateway: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Listens to devices and prints what they send, one JSON line a message.",
         discussion: """
-            A device hears that its message was delivered once the line is written to standard output. Logs go to \
-            standard error. SIGINT and SIGTERM end it: each device is told.
+            A device hears that its message was delivered once the line is written to standard output, or, with \
+            --spool, once it is in the spool. Logs go to standard error. SIGINT and SIGTERM end it: each device is told.
 
             What flags do not say is taken from the environment (OUROBOROS_GATEWAY_STORE for --store, and so on), \
             then from the file of --config, then from the defaults.
@@ -34,11 +34,12 @@ struct Gateway: AsyncParsableCommand {
                 flags: flags.values, environment: ProcessInfo.processInfo.environment, file: config))
         var logger = Logger(label: "ouroboros.gateway") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = settings.logLevel
-        let devices = try settings.store.map(openStore)
+        let devices = try settings.store.map { try openStore($0, settings.encryption) }
         let registry = try registry(devices, settings)
         if checkConfig {
             return try Output.line(settings.description)
         }
+        let spool = try settings.spool.map { try Spool(path: $0) }
         let metrics = GatewayMetrics(settings.metrics)
         var configuration = settings.server
         configuration.logger = logger
@@ -49,7 +50,11 @@ struct Gateway: AsyncParsableCommand {
         }
         let server = try await OuroborosServer.bind(
             to: endpoints, registry: registry, configuration: configuration)
-        let service = GatewayService(server: server, store: devices, echo: settings.echo, logger: logger)
+        if let devices, !devices.isSealed {
+            logger.notice("the keys in the store are not sealed (see --kek-file)")
+        }
+        let service = GatewayService(
+            server: server, store: devices, spool: spool, echo: settings.echo, logger: logger)
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
             .init(
                 service: service, successTerminationBehavior: .gracefullyShutdownGroup,

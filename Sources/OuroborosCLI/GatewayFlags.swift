@@ -3,6 +3,9 @@ import ArgumentParser
 /// The gateway's configuration as flags, which win over the environment and the file.
 struct GatewayFlags: ParsableArguments {
     @Option(help: help(.store)) var store: String?
+    @Option(help: help(.kekFile)) var kekFile: String?
+    @Option(help: help(.kekEnv)) var kekEnv: String?
+    @Option(help: help(.spool)) var spool: String?
     @Option(help: help(.fleetKeyFile)) var fleetKeyFile: String?
     @Option(parsing: .singleValue, help: help(.bind)) var bind: [String] = []
     @Flag(inversion: .prefixedNo, help: help(.echo)) var echo: Bool?
@@ -27,7 +30,8 @@ struct GatewayFlags: ParsableArguments {
 
     var values: [GatewayKey: String] {
         let given: [GatewayKey: String?] = [
-            .store: store, .fleetKeyFile: fleetKeyFile, .bind: bind.isEmpty ? nil : bind.joined(separator: ","),.echo: echo.map { "\($0)" },
+            .store: store, .kekFile: kekFile, .kekEnv: kekEnv, .spool: spool, .fleetKeyFile: fleetKeyFile,
+            .bind: bind.isEmpty ? nil : bind.joined(separator: ","), .echo: echo.map { "\($0)" },
             .logLevel: logLevel, .metrics: metrics, .maxDevices: limits.maxDevices,
             .maxStreams: limits.maxStreams, .streamsPerAddress: limits.streamsPerAddress,
             .pendingSessions: limits.pendingSessions, .queue: limits.queue,

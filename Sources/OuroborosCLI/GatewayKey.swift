@@ -4,7 +4,10 @@
 /// A new one needs a case, its meaning and default here, a flag, and a line in ``GatewaySettings``.
 enum GatewayKey: String, CaseIterable {
     case store
+    case kekFile = "kek-file"
+    case kekEnv = "kek-env"
     case fleetKeyFile = "fleet-key-file"
+    case spool
     case bind
     case echo
     case logLevel = "log-level"
@@ -34,9 +37,10 @@ enum GatewayKey: String, CaseIterable {
 
     var kind: Kind {
         switch self {
-        case .store, .fleetKeyFile, .logLevel, .metrics: .text
+        case .store, .kekFile, .kekEnv, .fleetKeyFile, .spool, .logLevel, .metrics: .text
         case .bind: .list
-        case .maxDevices, .maxStreams, .streamsPerAddress, .pendingSessions, .queue, .queuePerDevice, .places, .placesPerDevice, .reach:
+        case .maxDevices, .maxStreams, .streamsPerAddress, .pendingSessions, .queue, .queuePerDevice, .places,
+            .placesPerDevice, .reach:
             .number
         case .idleTimeout, .rekeyAge, .closeTimeout: .time
         case .echo: .yesOrNo
@@ -46,7 +50,7 @@ enum GatewayKey: String, CaseIterable {
     /// Nil for what is off unless it is given.
     var defaultValue: String? {
         switch self {
-        case .store, .fleetKeyFile, .metrics: nil
+        case .store, .kekFile, .kekEnv, .fleetKeyFile, .spool, .metrics: nil
         case .bind: "0.0.0.0:5700"
         case .echo: "false"
         case .logLevel: "info"
@@ -68,9 +72,18 @@ enum GatewayKey: String, CaseIterable {
     var help: String {
         switch self {
         case .store: "The gateway's store, made by `ouroboros device add`."
+        case .kekFile:
+            "A file with the key under which the store's keys are sealed; else systemd's credential ouroboros-kek."
+        case .kekEnv: "The environment variable that holds that key."
+        case .spool:
+            """
+            An SQLite file that every message is stored in before it is acknowledged and printed; a message of an \
+            outbox is stored and printed once, however often it comes.
+            """
         case .fleetKeyFile:
             "A file with a fleet's key: its devices, of fixed credentials, need no entry in the store."
-        case .bind: "An address to listen on: HOST:PORT for UDP, or tcp://HOST:PORT; may be repeated (default: 0.0.0.0:5700)."
+        case .bind:
+            "An address to listen on: HOST:PORT for UDP, or tcp://HOST:PORT; may be repeated (default: 0.0.0.0:5700)."
         case .echo: "Sends each message back to its device."
         case .logLevel: "trace, debug, info, notice, warning or error (default: info)."
         case .metrics:

@@ -5,7 +5,9 @@ import OuroborosNIO
 /// The gateway's configuration, every value checked.
 struct GatewaySettings: Sendable {
     let store: String?
+    let encryption: KeyEncryptionOptions
     let fleetKeyFile: String?
+    let spool: String?
     let bind: [EndpointName]
     let echo: Bool
     let logLevel: Logger.Level
@@ -21,6 +23,11 @@ struct GatewaySettings: Sendable {
             settings[key] ?? .init(key: key, value: key.defaultValue, origin: "default")
         }
         store = try setting(.store).text()
+        var encryption = KeyEncryptionOptions()
+        encryption.kekFile = try setting(.kekFile).text()
+        encryption.kekEnv = try setting(.kekEnv).text()
+        self.encryption = encryption
+        spool = try setting(.spool).text()
         fleetKeyFile = try setting(.fleetKeyFile).text()
         bind = try setting(.bind).endpoints()
         echo = try setting(.echo).yesOrNo()

@@ -38,8 +38,13 @@ public final class OuroborosConnection: Sendable {
     public func enqueue(
         _ payload: some Sequence<UInt8>, delivery: Delivery = .reliable, timeToLive: Duration? = nil
     ) async throws -> PendingMessage {
-        let ticket = SendTicket(
+        try await enqueue(
             OutgoingMessage(Array(payload), delivery: delivery, timeToLive: timeToLive?.engineTime))
+    }
+
+    /// The same for a message that is made already, one of an outbox for example.
+    public func enqueue(_ message: OutgoingMessage) async throws -> PendingMessage {
+        let ticket = SendTicket(message)
         engine.submit(ticket)
         try await withTaskCancellationHandler {
             try await ticket.accepted()

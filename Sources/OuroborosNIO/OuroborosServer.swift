@@ -142,7 +142,7 @@ public final class OuroborosServer: Sendable {
         try await engine.loop.submit { [engine] in engine.disconnect(device) }.get()
     }
 
-    /// Ends what there is of devices that the registry does not know any more.
+    /// Ends what there is of devices that the registry does not know any more, or has another key for.
     public func dropUnknownDevices() async throws {
         try await engine.loop.submit { [engine] in try engine.dropUnknownDevices() }.get()
     }

@@ -83,9 +83,18 @@ extension ServerEngine {
     }
 
     func dropUnknownDevices() throws {
-        for device in Set(peers.keys).union(streams.devices.keys)
-        where try registry.credential(of: device) == nil {
-            forget(device)
+        for device in Set(peers.keys).union(streams.devices.keys) {
+            guard let credential = try registry.credential(of: device) else {
+                forget(device)
+                continue
+            }
+            // A new root key ends what the old one began. A later epoch is another gateway's doing.
+            let held = [peers[device]?.accepted, streams.devices[device]?.accepted].compactMap(\.?.credential)
+            if held.contains(where: {
+                $0 != credential && ($0.kind != credential.kind || credential.epoch <= $0.epoch)
+            }) {
+                forget(device)
+            }
         }
         finishTurn()
     }

@@ -108,6 +108,8 @@ final class Lines: Sendable {
     private let state = Mutex<(lines: [String], isEnded: Bool)>(([], false))
 
     var all: [String] { state.withLock(\.lines) }
+    var count: Int { state.withLock(\.lines.count) }
+    var isEnded: Bool { state.withLock(\.isEnded) }
 
     func add(_ line: String) {
         state.withLock { $0.lines.append(line.trimmingCharacters(in: .newlines)) }
