@@ -34,9 +34,7 @@ struct Gateway: AsyncParsableCommand {
                 flags: flags.values, environment: ProcessInfo.processInfo.environment, file: config))
         var logger = Logger(label: "ouroboros.gateway") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = settings.logLevel
-        let devices = try settings.store.map {
-            try openStore($0, sealedUnder: KeyEncryption.key(file: settings.kekFile, environment: settings.kekEnv))
-        }
+        let devices = try settings.store.map { try openStore($0, settings.encryption) }
         let registry = try registry(devices, settings)
         if checkConfig {
             return try Output.line(settings.description)

@@ -3,10 +3,10 @@ import ArgumentParser
 /// The gateway's configuration as flags, which win over the environment and the file.
 struct GatewayFlags: ParsableArguments {
     @Option(help: help(.store)) var store: String?
-    @Option(help: help(.fleetKeyFile)) var fleetKeyFile: String?
     @Option(help: help(.kekFile)) var kekFile: String?
     @Option(help: help(.kekEnv)) var kekEnv: String?
     @Option(help: help(.spool)) var spool: String?
+    @Option(help: help(.fleetKeyFile)) var fleetKeyFile: String?
     @Option(parsing: .singleValue, help: help(.bind)) var bind: [String] = []
     @Flag(inversion: .prefixedNo, help: help(.echo)) var echo: Bool?
     @Option(help: help(.logLevel)) var logLevel: String?
@@ -15,6 +15,8 @@ struct GatewayFlags: ParsableArguments {
 
     struct Limits: ParsableArguments {
         @Option(help: help(.maxDevices)) var maxDevices: String?
+        @Option(help: help(.maxStreams)) var maxStreams: String?
+        @Option(help: help(.streamsPerAddress)) var streamsPerAddress: String?
         @Option(help: help(.pendingSessions)) var pendingSessions: String?
         @Option(help: help(.queue)) var queue: String?
         @Option(help: help(.queuePerDevice)) var queuePerDevice: String?
@@ -28,9 +30,10 @@ struct GatewayFlags: ParsableArguments {
 
     var values: [GatewayKey: String] {
         let given: [GatewayKey: String?] = [
-            .store: store, .fleetKeyFile: fleetKeyFile, .kekFile: kekFile, .kekEnv: kekEnv, .spool: spool,
+            .store: store, .kekFile: kekFile, .kekEnv: kekEnv, .spool: spool, .fleetKeyFile: fleetKeyFile,
             .bind: bind.isEmpty ? nil : bind.joined(separator: ","), .echo: echo.map { "\($0)" },
             .logLevel: logLevel, .metrics: metrics, .maxDevices: limits.maxDevices,
+            .maxStreams: limits.maxStreams, .streamsPerAddress: limits.streamsPerAddress,
             .pendingSessions: limits.pendingSessions, .queue: limits.queue,
             .queuePerDevice: limits.queuePerDevice, .places: limits.places,
             .placesPerDevice: limits.placesPerDevice, .reach: limits.reach, .idleTimeout: limits.idleTimeout,

@@ -4,15 +4,17 @@
 /// A new one needs a case, its meaning and default here, a flag, and a line in ``GatewaySettings``.
 enum GatewayKey: String, CaseIterable {
     case store
-    case fleetKeyFile = "fleet-key-file"
     case kekFile = "kek-file"
     case kekEnv = "kek-env"
+    case fleetKeyFile = "fleet-key-file"
     case spool
     case bind
     case echo
     case logLevel = "log-level"
     case metrics
     case maxDevices = "max-devices"
+    case maxStreams = "max-streams"
+    case streamsPerAddress = "streams-per-address"
     case pendingSessions = "pending-sessions"
     case queue
     case queuePerDevice = "queue-per-device"
@@ -24,7 +26,7 @@ enum GatewayKey: String, CaseIterable {
     case closeTimeout = "close-timeout"
 
     enum Kind {
-        case text, number, time, yesOrNo
+        case text, list, number, time, yesOrNo
     }
 
     static let environmentPrefix = "OUROBOROS_GATEWAY_"
@@ -35,8 +37,10 @@ enum GatewayKey: String, CaseIterable {
 
     var kind: Kind {
         switch self {
-        case .store, .fleetKeyFile, .kekFile, .kekEnv, .spool, .bind, .logLevel, .metrics: .text
-        case .maxDevices, .pendingSessions, .queue, .queuePerDevice, .places, .placesPerDevice, .reach:
+        case .store, .kekFile, .kekEnv, .fleetKeyFile, .spool, .logLevel, .metrics: .text
+        case .bind: .list
+        case .maxDevices, .maxStreams, .streamsPerAddress, .pendingSessions, .queue, .queuePerDevice, .places,
+            .placesPerDevice, .reach:
             .number
         case .idleTimeout, .rekeyAge, .closeTimeout: .time
         case .echo: .yesOrNo
@@ -46,11 +50,13 @@ enum GatewayKey: String, CaseIterable {
     /// Nil for what is off unless it is given.
     var defaultValue: String? {
         switch self {
-        case .store, .fleetKeyFile, .kekFile, .kekEnv, .spool, .metrics: nil
+        case .store, .kekFile, .kekEnv, .fleetKeyFile, .spool, .metrics: nil
         case .bind: "0.0.0.0:5700"
         case .echo: "false"
         case .logLevel: "info"
         case .maxDevices: "20000"
+        case .maxStreams: "4096"
+        case .streamsPerAddress: "256"
         case .pendingSessions: "256"
         case .queue: "8192"
         case .queuePerDevice: "64"
@@ -66,19 +72,25 @@ enum GatewayKey: String, CaseIterable {
     var help: String {
         switch self {
         case .store: "The gateway's store, made by `ouroboros device add`."
+        case .kekFile:
+            "A file with the key under which the store's keys are sealed; else systemd's credential ouroboros-kek."
+        case .kekEnv: "The environment variable that holds that key."
+        case .spool:
+            """
+            An SQLite file that every message is stored in before it is acknowledged and printed; a message of an \
+            outbox is stored and printed once, however often it comes.
+            """
         case .fleetKeyFile:
             "A file with a fleet's key: its devices, of fixed credentials, need no entry in the store."
-        case .kekFile:
-            "A file with the key-encryption key that the store's keys are sealed under; without it and kek-env, systemd's credential ouroboros-kek."
-        case .kekEnv: "The environment variable that holds the key-encryption key."
-        case .spool:
-            "An SQLite file that every message is stored in before it is acknowledged and printed: a message of an outbox once, however often it comes."
-        case .bind: "Where to listen: HOST:PORT for UDP, or tcp://HOST:PORT; the flag may be repeated, elsewhere commas separate (default: 0.0.0.0:5700)."
+        case .bind:
+            "An address to listen on: HOST:PORT for UDP, or tcp://HOST:PORT; may be repeated (default: 0.0.0.0:5700)."
         case .echo: "Sends each message back to its device."
         case .logLevel: "trace, debug, info, notice, warning or error (default: info)."
         case .metrics:
             "Serves /metrics and /healthz over HTTP at HOST:PORT, without TLS: 127.0.0.1:9700 is usual."
         case .maxDevices: "Devices connected at once; one more ends the longest silent one (default: 20000)."
+        case .maxStreams: "TCP connections at once; more are refused (default: 4096)."
+        case .streamsPerAddress: "The same, from one address (default: 256)."
         case .pendingSessions: "Handshakes that wait for their first packet (default: 256)."
         case .queue: "Packets of messages that wait for standard output, of all devices (default: 8192)."
         case .queuePerDevice: "The same, of one device (default: 64)."

@@ -5,9 +5,8 @@ import OuroborosNIO
 /// The gateway's configuration, every value checked.
 struct GatewaySettings: Sendable {
     let store: String?
+    let encryption: KeyEncryptionOptions
     let fleetKeyFile: String?
-    let kekFile: String?
-    let kekEnv: String?
     let spool: String?
     let bind: [EndpointName]
     let echo: Bool
@@ -24,16 +23,20 @@ struct GatewaySettings: Sendable {
             settings[key] ?? .init(key: key, value: key.defaultValue, origin: "default")
         }
         store = try setting(.store).text()
-        fleetKeyFile = try setting(.fleetKeyFile).text()
-        kekFile = try setting(.kekFile).text()
-        kekEnv = try setting(.kekEnv).text()
+        var encryption = KeyEncryptionOptions()
+        encryption.kekFile = try setting(.kekFile).text()
+        encryption.kekEnv = try setting(.kekEnv).text()
+        self.encryption = encryption
         spool = try setting(.spool).text()
+        fleetKeyFile = try setting(.fleetKeyFile).text()
         bind = try setting(.bind).endpoints()
         echo = try setting(.echo).yesOrNo()
         logLevel = try setting(.logLevel).level()
         metrics = try setting(.metrics).address()
         var server = ServerConfiguration()
         server.maximumDevices = try setting(.maxDevices).number(1...1_000_000)
+        server.maximumStreams = try setting(.maxStreams).number(1...1_000_000)
+        server.streamsPerAddress = try setting(.streamsPerAddress).number(1...1_000_000)
         server.pendingSessions = try setting(.pendingSessions).number(1...65_535)
         server.queueCapacity = try setting(.queue).number(1...1_000_000)
         server.queuePerDevice = try setting(.queuePerDevice).number(1...65_535)
@@ -82,10 +85,14 @@ extension GatewaySources.Setting {
     }
 
     func endpoints() throws -> [EndpointName] {
+        let names = (value ?? "").split(separator: ",", omittingEmptySubsequences: false)
         do {
-            return try (value ?? "").split(separator: ",").map { try EndpointName(parsing: String($0)) }
+            return try names.map { name in
+                let name = name.drop { $0 == " " }.prefix { $0 != " " }
+                return try EndpointName(parsing: String(name))
+            }
         } catch {
-            throw refused("write HOST:PORT or tcp://HOST:PORT, with commas between several")
+            throw refused("write HOST:PORT or tcp://HOST:PORT, such as 0.0.0.0:5700; several with commas")
         }
     }
 

@@ -55,6 +55,7 @@ struct GatewaySources: Sendable {
         let types: [ConfigType] =
             switch key.kind {
             case .text: [.string]
+            case .list: [.stringArray, .string]
             case .number: [.int, .string]
             case .time: [.string, .double]
             case .yesOrNo: [.bool, .string]
@@ -67,6 +68,7 @@ struct GatewaySources: Sendable {
             case .string(let text): return text
             case .int(let number): return "\(number)"
             case .double(let number): return "\(number)"
+            case .stringArray(let items): return items.joined(separator: ",")
             case .bool(let answer): return "\(answer)"
             default: continue
             }
@@ -145,6 +147,7 @@ extension GatewayKey.Kind {
     var description: String {
         switch self {
         case .text: "write a string"
+        case .list: "write a string, or a list of strings"
         case .number: "write a whole number"
         case .time: "write a time such as 500ms, 10s, 5m or 24h"
         case .yesOrNo: "write true or false"

@@ -89,8 +89,10 @@ extension ServerEngine {
                 continue
             }
             // A new root key ends what the old one began. A later epoch is another gateway's doing.
-            guard let known = peers[device]?.accepted.credential, credential != known else { continue }
-            if credential.kind != known.kind || credential.epoch <= known.epoch {
+            let held = [peers[device]?.accepted, streams.devices[device]?.accepted].compactMap(\.?.credential)
+            if held.contains(where: {
+                $0 != credential && ($0.kind != credential.kind || credential.epoch <= $0.epoch)
+            }) {
                 forget(device)
             }
         }

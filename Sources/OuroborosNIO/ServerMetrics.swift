@@ -10,10 +10,15 @@ public final class ServerMetrics: Sendable {
     private let messages: Counter
     private let messageBytes: Counter
     private let unknownDevices: Counter
+    private let displacedDevices: Counter
+    private let refusedStreams: Counter
+    private let slowStreams: Counter
+    private let brokenStreams: Counter
     private let registryFailures: Counter
     private let devices: Meter
     private let sessions: Meter
     private let pendingSessions: Meter
+    private let streams: Meter
     private let unconfirmed: Meter
     private let placesUsed: Meter
 
@@ -28,6 +33,11 @@ public final class ServerMetrics: Sendable {
         "ouroboros_messages_received_total": "Messages received, before they are confirmed.",
         "ouroboros_message_bytes_received_total": "Bytes of the messages received.",
         "ouroboros_unknown_devices_total": "Handshakes begun by devices that are not known.",
+        "ouroboros_displaced_devices_total": "Devices whose session ended to make room for another's.",
+        "ouroboros_streams_refused_total": "TCP connections refused at a limit.",
+        "ouroboros_streams_slow_total": "TCP connections ended because they were slow.",
+        "ouroboros_streams_broken_total": "TCP connections ended because what they sent was wrong.",
+        "ouroboros_streams": "TCP connections.",
         "ouroboros_registry_failures_total": "Failures of the store of devices.",
         "ouroboros_devices": "Devices with a session.",
         "ouroboros_sessions": "Sessions, those that a newer one replaces included.",
@@ -47,10 +57,15 @@ public final class ServerMetrics: Sendable {
         messages = counter("ouroboros_messages_received_total")
         messageBytes = counter("ouroboros_message_bytes_received_total")
         unknownDevices = counter("ouroboros_unknown_devices_total")
+        displacedDevices = counter("ouroboros_displaced_devices_total")
+        refusedStreams = counter("ouroboros_streams_refused_total")
+        slowStreams = counter("ouroboros_streams_slow_total")
+        brokenStreams = counter("ouroboros_streams_broken_total")
         registryFailures = counter("ouroboros_registry_failures_total")
         devices = meter("ouroboros_devices")
         sessions = meter("ouroboros_sessions")
         pendingSessions = meter("ouroboros_pending_sessions")
+        streams = meter("ouroboros_streams")
         unconfirmed = meter("ouroboros_unconfirmed_packets")
         placesUsed = meter("ouroboros_places_used")
     }
@@ -65,10 +80,15 @@ public final class ServerMetrics: Sendable {
         messages.grow(from: old.messages, to: now.messages)
         messageBytes.grow(from: old.messageBytes, to: now.messageBytes)
         unknownDevices.grow(from: old.unknownDevices, to: now.unknownDevices)
+        displacedDevices.grow(from: old.displacedDevices, to: now.displacedDevices)
+        refusedStreams.grow(from: old.refusedStreams, to: now.refusedStreams)
+        slowStreams.grow(from: old.slowStreams, to: now.slowStreams)
+        brokenStreams.grow(from: old.brokenStreams, to: now.brokenStreams)
         registryFailures.grow(from: old.registryFailures, to: now.registryFailures)
         devices.set(now.devices)
         sessions.set(now.sessions)
         pendingSessions.set(now.pendingSessions)
+        streams.set(now.streams)
         unconfirmed.set(now.unconfirmed)
         placesUsed.set(now.placesUsed)
     }
