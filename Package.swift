@@ -26,7 +26,9 @@ let package = Package(
     products: [
         .library(name: "Ouroboros", targets: ["Ouroboros"]),
         .library(name: "OuroborosNIO", targets: ["OuroborosNIO"]),
+        .library(name: "OuroborosPOSIX", targets: ["OuroborosPOSIX"]),
         .library(name: "OuroborosStore", targets: ["OuroborosStore"]),
+        .library(name: "OuroborosTesting", targets: ["OuroborosTesting"]),
         .executable(name: "ouroboros", targets: ["OuroborosCLI"]),
     ],
     traits: [
@@ -58,14 +60,27 @@ let package = Package(
                 "Ouroboros", nio("NIOCore"), nio("NIOPosix"), logging, collections, lifecycle,
             ],
             swiftSettings: strict),
+        .target(name: "OuroborosPOSIX", dependencies: ["Ouroboros"], swiftSettings: strict),
+        .target(
+            name: "OuroborosTesting",
+            dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded")],
+            swiftSettings: strict),
         .target(name: "OuroborosStore", dependencies: ["Ouroboros", grdb], swiftSettings: strict),
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
-                arguments, lifecycle, subprocess,
+                "Ouroboros", "OuroborosNIO", "OuroborosPOSIX", "OuroborosStore", nio("NIOCore"),
+                nio("NIOPosix"),
+                logging, arguments, lifecycle, subprocess,
             ],
             swiftSettings: strict),
+        .executableTarget(
+            name: "RPiSensor", dependencies: ["Ouroboros", "OuroborosPOSIX"],
+            path: "Sources/Examples/RPiSensor", swiftSettings: strict),
+        .executableTarget(
+            name: "NIOBench",
+            dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), subprocess],
+            path: "Tests/Benchmarks/NIOBench", swiftSettings: strict),
         // What C's own compiler says of the sizes that Swift's importer computes.
         .target(name: "CSizes", dependencies: ["COuroboros"], path: "Tests/CSizes"),
         .testTarget(
@@ -76,6 +91,14 @@ let package = Package(
             dependencies: [
                 "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), logging, lifecycle,
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosPOSIXTests",
+            dependencies: ["Ouroboros", "OuroborosPOSIX", "OuroborosNIO", nio("NIOCore")],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosTestingTests",
+            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore")],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests", dependencies: ["Ouroboros", "OuroborosStore", grdb],
