@@ -80,6 +80,8 @@ check: setup-check ## every test, lint and format check; what CI runs
 
 bench: setup-check $(BUILD)/bench ## measure: nothing here passes or fails
 	$(BUILD)/bench
+	swift build -c release --product NIOBench
+	.build/release/NIOBench $(ONLY)
 
 $(BUILD)/bench: Tests/Benchmarks/core_bench.c $(BUILD)/libouroboros.a
 	$(CC) $(C_FLAGS) -O2 -g -D_POSIX_C_SOURCE=199309L $^ -lmbedcrypto -o $@

@@ -57,7 +57,9 @@ let package = Package(
         .target(
             name: "OuroborosNIO",
             dependencies: [
-                "Ouroboros", nio("NIOCore"), nio("NIOPosix"), logging, collections, lifecycle,
+                "Ouroboros", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), logging,
+                collections,
+                lifecycle,
             ],
             swiftSettings: strict),
         .target(name: "OuroborosPOSIX", dependencies: ["Ouroboros"], swiftSettings: strict),

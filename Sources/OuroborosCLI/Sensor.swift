@@ -23,15 +23,25 @@ struct Sensor: AsyncParsableCommand {
     @Option(help: "A shell command whose output is the reading.")
     var command: String?
 
+    @Flag(help: "One thread and a plain UDP socket: for small machines.")
+    var lean = false
+
     func run() async throws {
         if let count, count < 1 {
             throw OuroborosError(.invalidConfiguration, "--count is at least 1, not \(count)")
         }
         let identity = try client.identity()
-        let server = try await identity.server.resolve()
         let source = command.map(SensorSource.command) ?? .automatic()
         // A source that cannot be read is told before anything is sent.
         _ = try await source.read()
+        if lean {
+            try await LeanSensor(
+                identity: identity, source: source, interval: interval.duration, count: count,
+                timeout: client.timeout?.duration
+            ).run()
+            return
+        }
+        let server = try await identity.server.resolve()
         let connection = try await OuroborosClient.connect(
             to: server, credential: identity.credential, store: identity.store,
             configuration: identity.configuration)
