@@ -148,6 +148,8 @@ secrets: setup-check $(BUILD)/secrets_test $(BUILD)/secrets_leak ## no branch an
 bench: setup-check $(BUILD)/core_bench $(BUILD)/timing_bench ## measure; not a part of any test
 	$(BUILD)/core_bench
 	$(BUILD)/timing_bench
+	swift build -c release --product NIOBench
+	.build/release/NIOBench $(ONLY)
 
 $(BUILD)/%_bench: Tests/Benchmarks/%_bench.c $(BUILD)/libouroboros.a
 	$(CC) $(C_FLAGS) -O2 -g -D_POSIX_C_SOURCE=199309L $^ -lmbedcrypto -lm -o $@

@@ -42,8 +42,10 @@ let package = Package(
     products: [
         .library(name: "Ouroboros", targets: ["Ouroboros"]),
         .library(name: "OuroborosNIO", targets: ["OuroborosNIO"]),
+        .library(name: "OuroborosPOSIX", targets: ["OuroborosPOSIX"]),
         .library(name: "OuroborosStore", targets: ["OuroborosStore"]),
         .library(name: "OuroborosMetrics", targets: ["OuroborosMetrics"]),
+        .library(name: "OuroborosTesting", targets: ["OuroborosTesting"]),
         .executable(name: "ouroboros", targets: ["OuroborosCLI"]),
     ],
     traits: [
@@ -81,12 +83,18 @@ let package = Package(
         .target(
             name: "OuroborosNIO",
             dependencies: [
-                "Ouroboros", nio("NIOCore"), nio("NIOPosix"), logging, collections, metrics, lifecycle,
+                "Ouroboros", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), logging,
+                collections, metrics, lifecycle,
             ],
             swiftSettings: strict),
         .target(
             name: "OuroborosStore",
             dependencies: ["Ouroboros", grdb, crypto("Crypto"), crypto("CryptoExtras")],
+            swiftSettings: strict),
+        .target(name: "OuroborosPOSIX", dependencies: ["Ouroboros"], swiftSettings: strict),
+        .target(
+            name: "OuroborosTesting",
+            dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded")],
             swiftSettings: strict),
         .target(name: "OuroborosMetrics", dependencies: [metrics], swiftSettings: strict),
         .target(
@@ -96,7 +104,8 @@ let package = Package(
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosMetrics", "OuroborosMetricsHTTP",
+                "Ouroboros", "OuroborosNIO", "OuroborosPOSIX", "OuroborosStore", "OuroborosMetrics",
+                "OuroborosMetricsHTTP",
                 nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, subprocess, settings,
             ],
             swiftSettings: strict),
@@ -105,9 +114,13 @@ let package = Package(
             swiftSettings: strict),
         example("SimpleServer", ["ExampleKit", "OuroborosNIO", logging, lifecycle]),
         example("SimpleClient", ["ExampleKit", "OuroborosNIO"]),
-        example("RPiSensor", ["ExampleKit", "OuroborosNIO"]),
+        example("RPiSensor", ["ExampleKit", "Ouroboros", "OuroborosPOSIX"]),
         example("AsyncClient", ["ExampleKit", "OuroborosNIO"]),
         example("SleepySensor", ["ExampleKit", "Ouroboros"]),
+        .executableTarget(
+            name: "NIOBench",
+            dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), subprocess],
+            path: "Tests/Benchmarks/NIOBench", swiftSettings: strict),
         // What C's own compiler says of the sizes that Swift's importer computes.
         .target(name: "CSizes", dependencies: ["COuroboros"], path: "Tests/CSizes"),
         .testTarget(
@@ -121,6 +134,14 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosMetricsTests", dependencies: ["OuroborosMetrics", metrics],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosPOSIXTests",
+            dependencies: ["Ouroboros", "OuroborosPOSIX", "OuroborosNIO", nio("NIOCore")],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosTestingTests",
+            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore")],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests", dependencies: ["Ouroboros", "OuroborosStore", grdb],

@@ -26,6 +26,9 @@ struct Sensor: AsyncParsableCommand {
     @Option(help: "A shell command whose output is the reading.")
     var command: String?
 
+    @Flag(help: "One thread and a plain UDP socket: for small machines.")
+    var lean = false
+
     func run() async throws {
         if let count, count < 1 {
             throw OuroborosError(.invalidConfiguration, "--count is at least 1, not \(count)")
@@ -41,6 +44,13 @@ struct Sensor: AsyncParsableCommand {
             return try await Self.run(
                 OutboxSensorService(
                     delivery: delivery, source: source, interval: interval.duration, count: count))
+        }
+        if lean {
+            try await LeanSensor(
+                identity: identity, source: source, interval: interval.duration, count: count,
+                timeout: client.timeout?.duration
+            ).run()
+            return
         }
         let server = try await identity.server.resolve()
         let connection = try await OuroborosClient.connect(

@@ -2,7 +2,6 @@ import CoreMetrics
 import Logging
 import NIOCore
 import Ouroboros
-import Synchronization
 
 /// A client's link on its event loop: packets, messages and time go through here.
 // @unchecked: what is not a `let` of a Sendable type is touched on `loop` alone.
@@ -10,7 +9,7 @@ final class ClientEngine: @unchecked Sendable {
     let loop: any EventLoop
     let inbox = Inbox<Message>()
     let states = Broadcast<ConnectionState>()
-    let facts = Mutex(ClientFacts())
+    let facts = Locked(ClientFacts())
 
     private let configuration: ClientConfiguration
     private let server: SocketAddress

@@ -1,7 +1,6 @@
 import NIOCore
 import Ouroboros
 import ServiceLifecycle
-import Synchronization
 
 /// Connections to many gateways, or of many devices, over one UDP socket (one for each address family).
 ///
@@ -38,7 +37,7 @@ public final class ConnectionPool: Sendable {
     private let configuration: Configuration
     private let network: any DatagramNetwork
     private let loop: any EventLoop
-    private let state = Mutex(State())
+    private let state = Locked(State())
     private let ended: EventLoopPromise<Void>
 
     public init(configuration: Configuration = .init()) throws {

@@ -41,11 +41,13 @@ import Testing
     @Test func anRPiSensor() async throws {
         try await prepare()
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
-            let automatic = try await example("RPiSensor", gateway.address, device, "root.key", "0.02", "2")
+            let port = gateway.address.split(separator: ":").last.map(String.init) ?? ""
+            let automatic = try await example(
+                "RPiSensor", "127.0.0.1", port, device, "root.key", "0.02", "2")
             #expect(automatic.succeeded, "\(automatic.errors)")
             try scratch.write("21437\n", to: "in_temp_input")
             let i2c = try await example(
-                "RPiSensor", gateway.address, device, "root.key", "0", "1", "in_temp_input", "0.001")
+                "RPiSensor", "127.0.0.1", port, device, "root.key", "0", "1", "in_temp_input", "0.001")
             #expect(i2c.succeeded, "\(i2c.errors)")
             #expect(gateway.texts.count == 3)
             #expect(gateway.texts.last == "{\"value\":21.437}")

@@ -6,7 +6,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct HandshakeTests {
     private var impatient: ClientConfiguration {
         var configuration = ClientConfiguration()
-        configuration.connectTimeout = .milliseconds(300)
+        configuration.connectTimeout = .milliseconds(1500)
         return configuration
     }
 

@@ -1,55 +1,49 @@
-// A sensor on a Raspberry Pi: a reading every INTERVAL seconds, COUNT times, or for ever when COUNT is 0.
+// A sensor on a Raspberry Pi Zero: a reading every INTERVAL seconds, COUNT times, or for ever when COUNT is 0. One thread
+// and a plain UDP socket, no event loop and no Foundation, to keep it small.
 
 import ExampleKit
 import Ouroboros
-import OuroborosNIO
+import OuroborosPOSIX
 
 @main
 enum RPiSensor {
-    static func main() async {
+    static func main() {
         let arguments = ExampleKit.arguments(
-            "RPiSensor HOST:PORT DEVICE KEYFILE INTERVAL COUNT [FILE [SCALE]]", atLeast: 5)
-        guard let interval = Double(arguments[3]), let count = Int(arguments[4]), interval >= 0, count >= 0
-        else { ExampleKit.fail("INTERVAL is seconds, COUNT a whole number") }
-        let scale = arguments.count > 6 ? Double(arguments[6]) : 0.001
+            "RPiSensor HOST PORT DEVICE KEYFILE INTERVAL COUNT [FILE [SCALE]]", atLeast: 6)
+        guard let port = Int(arguments[1]), let interval = Double(arguments[4]), let count = Int(arguments[5]),
+            interval >= 0, count >= 0
+        else { ExampleKit.fail("PORT and COUNT are whole numbers, INTERVAL is seconds") }
+        let scale = arguments.count > 7 ? Double(arguments[7]) : 0.001
         let source: any Source =
-            arguments.count > 5 ? FileSource(path: arguments[5], scale: scale ?? 1) : automaticSource()
+            arguments.count > 6 ? FileSource(path: arguments[6], scale: scale ?? 1) : automaticSource()
         do {
-            let server = try await HostAndPort(parsing: arguments[0]).resolve()
             let credential = Credential.fixed(
-                device: try DeviceID(hex: arguments[1]), rootKey: try ExampleKit.key(in: arguments[2]))
-            var configuration = ClientConfiguration()
-            // Behind a home router the way back is forgotten without this.
-            configuration.link.keepAlive = 25_000
-            configuration.link.places = 16
-            try await OuroborosClient.withConnection(
-                to: server, credential: credential, configuration: configuration
-            ) { connection in
-                try await report(source, every: .seconds(interval), count: count, over: connection)
-            }
+                device: try DeviceID(hex: arguments[2]), rootKey: try ExampleKit.key(in: arguments[3]))
+            let client = try BlockingClient(
+                socket: try SystemSocket(host: arguments[0], port: port), credential: credential)
+            try client.connect()
+            try report(source, every: .seconds(interval), count: count, with: client)
+            client.close()
         } catch {
             ExampleKit.fail("RPiSensor: \(error)")
         }
     }
 
     private static func report(
-        _ source: any Source, every interval: Duration, count: Int, over connection: OuroborosConnection
-    ) async throws {
+        _ source: any Source, every interval: Duration, count: Int, with client: BlockingClient
+    ) throws {
+        let clock = ContinuousClock()
         var sent = 0
         while count == 0 || sent < count {
-            let reading = try await source.read()
-            do {
-                // A reading that is older than the next is not worth sending again.
-                try await connection.send(reading, timeToLive: max(interval, .seconds(10)))
-                ExampleKit.say("delivered \(String(decoding: reading, as: UTF8.self))")
-            } catch let error as OuroborosError where error.code == .failed || error.code == .unknown {
-                // The gateway is away: the connection goes on trying, and the next reading has its chance.
-                ExampleKit.say("not delivered: \(error)")
+            let due = clock.now + (sent > 0 ? interval : .zero)
+            while clock.now < due {
+                // Commands from the gateway come in here, while it waits.
+                _ = try client.receive(timeout: due - clock.now)
             }
+            let reading = try source.read()
+            try client.send(reading)
             sent += 1
-            if count == 0 || sent < count {
-                try await Task.sleep(for: interval)
-            }
+            ExampleKit.say("delivered \(String(decoding: reading, as: UTF8.self))")
         }
     }
 }

@@ -4,7 +4,7 @@ import Ouroboros
 /// Where readings come from. For a sensor of your own write one of these: `read()` talks to the I2C bus through
 /// `/dev/i2c-1`, to a GPIO line, or to a library, and returns what is to be sent.
 protocol Source: Sendable {
-    func read() async throws -> [UInt8]
+    func read() throws -> [UInt8]
 }
 
 /// A number in a file. That is how Linux shows the sensors it has a driver for:
