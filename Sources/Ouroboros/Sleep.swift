@@ -35,9 +35,7 @@ extension Link {
 
     /// Takes the session out of the link, which sends and takes nothing until it is restored or connected.
     public func save(now: UInt64) throws -> SavedSession {
-        let reach = Int(raw.pointee.settings.pointee.reach)
-        // As OURO_SAVED_SIZE has it; Swift does not see a macro with an argument.
-        let capacity = 512 + 136 * reach
+        let capacity = ouro_saved_size(raw.pointee.settings.pointee.reach)
         return try withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { buffer in
             defer { ouro_erase(buffer.baseAddress, buffer.count) }
             var length = 0

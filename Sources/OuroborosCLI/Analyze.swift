@@ -109,6 +109,8 @@ struct AnalysisKeyOptions: ParsableArguments {
     @Option(help: "A gateway's store.")
     var store: String?
 
+    @OptionGroup var encryption: KeyEncryptionOptions
+
     @OptionGroup var root: RootKeyOptions
 
     @Option(help: "The device of the root key, 16 hexadecimal digits.")
@@ -122,7 +124,7 @@ struct AnalysisKeyOptions: ParsableArguments {
 
     func ring() throws -> KeyRing {
         var ring = KeyRing()
-        let devices = try store.map(openStore)
+        let devices = try store.map { try openStore($0, sealedUnder: encryption.key()) }
         if let fleetKeyFile {
             ring.add(FleetRegistry(fleetKey: try KeyFiles.read(fleetKeyFile), others: devices))
         } else if let devices {

@@ -16,6 +16,8 @@ struct OuroborosCommand: AsyncParsableCommand {
         subcommands: [
             Keygen.self, DeviceCommand.self, Gateway.self, Send.self, Sensor.self, Ping.self,
             Analyze.self, Decode.self, Vectors.self,
+            OutboxCommand.self,
+            SpoolCommand.self,
         ])
 }
 

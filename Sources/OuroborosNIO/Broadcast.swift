@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Changes for as many readers as there are; one that is slow misses the oldest.
 final class Broadcast<Element: Sendable>: Sendable {
     private struct State {
@@ -8,7 +6,7 @@ final class Broadcast<Element: Sendable>: Sendable {
         var isFinished = false
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     func subscribe(startingWith first: Element? = nil) -> AsyncStream<Element> {
         let (stream, reader) = AsyncStream.makeStream(of: Element.self, bufferingPolicy: .bufferingNewest(64))

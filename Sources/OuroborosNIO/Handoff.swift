@@ -1,10 +1,9 @@
 import NIOCore
-import Synchronization
 
 /// Items from any task to an event loop: many that come together cost one hop.
 final class Handoff<Item: Sendable>: Sendable {
     private let loop: any EventLoop
-    private let items = Mutex<[Item]>([])
+    private let items = Locked<[Item]>([])
 
     init(to loop: any EventLoop) {
         self.loop = loop

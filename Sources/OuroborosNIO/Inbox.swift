@@ -1,5 +1,4 @@
 import DequeModule
-import Synchronization
 
 /// A queue from the event loop to the tasks that read. The engine's room bounds it, not the queue itself.
 final class Inbox<Element: Sendable>: Sendable {
@@ -10,7 +9,7 @@ final class Inbox<Element: Sendable>: Sendable {
         var isFinished = false
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     init() {}
 

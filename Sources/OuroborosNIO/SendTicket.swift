@@ -1,5 +1,4 @@
 import Ouroboros
-import Synchronization
 
 /// One message on its way, between the task that sends it and the event loop.
 final class SendTicket: Sendable {
@@ -12,7 +11,7 @@ final class SendTicket: Sendable {
         var outcome: CheckedContinuation<Void, any Error>?
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     init(_ message: OutgoingMessage) {
         self.message = message

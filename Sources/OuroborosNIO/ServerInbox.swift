@@ -1,5 +1,3 @@
-import Synchronization
-
 /// The server's queue: a reader takes all that is there at once.
 final class ServerInbox: Sendable {
     private struct State {
@@ -8,7 +6,7 @@ final class ServerInbox: Sendable {
         var isFinished = false
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     func append(_ new: [ReceivedMessage]) {
         let waiter = state.withLock { state in

@@ -76,7 +76,7 @@ static void a_thousand_sleeps(void) {
     CHECK_EQUAL(net_count(n, GATEWAY, DELIVERED), 334);
     CHECK(n->side[DEVICE].packets < 1500);
     CHECK_EQUAL(keys_repeated, 0);
-    CHECK(most <= OURO_SAVED_SIZE(8));
+    CHECK(most <= ouro_saved_size(8));
     CHECK_EQUAL(n->trouble, 0);
     net_free(n);
 }

@@ -13,6 +13,13 @@ static const uint8_t magic[8] = {'O', 'U', 'R', 'O', 'S', 'L', 'P', '1'};
 
 enum { DIGEST = 32 };
 
+/* The fields without the slots, with room to spare; of 2 x reach slots, a head and the keys each. */
+enum { SAVED_FIELDS = 512, SAVED_SLOT = 4 + 64 };
+
+size_t ouro_saved_size(uint8_t reach) {
+    return SAVED_FIELDS + 2u * reach * (size_t)SAVED_SLOT;
+}
+
 typedef struct cursor {
     uint8_t *at, *end;
     bool saving;
@@ -104,7 +111,7 @@ static void exchange_window(cursor *c, ouro_window *window) {
         c->short_of = true;
     uint64_t lowest = window->next > reach ? window->next - reach : 0;
     for (uint64_t n = lowest; n < window->keyed && !c->short_of; n++)
-        exchange_slot(c, &window->slots[n % (2u * reach)]);
+        exchange_slot(c, &window->slots[(uint32_t)n % (2u * reach)]);
 }
 
 static void exchange(cursor *c, ouro_link *link, ouro_session *session, uint64_t *age) {

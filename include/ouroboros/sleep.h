@@ -8,8 +8,8 @@
 
 #include "ouroboros/link.h"
 
-/* Bytes that a saved session takes at most, at a reach. */
-#define OURO_SAVED_SIZE(reach) ((size_t)512 + 136 * (size_t)(reach))
+/* Bytes that a saved session takes at most, at the link's own reach. */
+size_t ouro_saved_size(uint8_t reach);
 
 /* True if the session is quiet enough to be saved. */
 bool ouro_link_is_quiet(const ouro_link *link);

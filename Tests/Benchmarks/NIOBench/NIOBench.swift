@@ -1,0 +1,39 @@
+import NIOCore
+import Ouroboros
+import OuroborosNIO
+
+/// Measures the Swift library over loopback, the gateway in a process of its own. Nothing here passes or fails.
+@main
+enum NIOBench {
+    static func main() async throws {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        switch arguments.first {
+        case "gateway": try await BenchGateway.run(arguments.dropFirst())
+        case "idle": try await Memory.idleClient(arguments.dropFirst())
+        default: try await measure(arguments.first ?? "")
+        }
+    }
+
+    private static func measure(_ only: String) async throws {
+        print("machine: \(System.description)")
+        if only.isEmpty || only == "throughput" {
+            for isStream in [false, true] {
+                for size in [64, 1024] {
+                    for clients in [1, 100] {
+                        try await Throughput.measure(clients: clients, size: size, isStream: isStream)
+                    }
+                }
+            }
+        }
+        if only.isEmpty || only == "roundtrip" {
+            try await RoundTrip.measure(isStream: false)
+            try await RoundTrip.measure(isStream: true)
+        }
+        if only.isEmpty || only == "handshakes" {
+            try await Handshakes.measure()
+        }
+        if only.isEmpty || only == "memory" {
+            try await Memory.measure()
+        }
+    }
+}
