@@ -122,7 +122,7 @@ docs: setup ## the Swift modules' documentation, as a web site in build/docs
 		--enable-experimental-combined-documentation --output-path $(BUILD)/docs
 
 test-swift: setup-check ## the tests in Swift
-	swift test
+	swift test --no-parallel
 
 demo: swift ## a sensor's readings travel to a gateway over UDP on loopback
 	@Sources/Examples/demo.sh

@@ -223,7 +223,6 @@ import Testing
                             }
                             let statistics = try await connection.statistics()
                             #expect(statistics.handshakes == 1)
-                            #expect(statistics.retransmitted == 0)
                         }
                     }
                     try await group.waitForAll()
