@@ -9,19 +9,27 @@ C_FLAGS = $(C_WARNINGS) -Iinclude
 SANITIZER_CC = clang
 RUNS = 500
 SECONDS = 60
+# Where `make install` puts the command; DESTDIR goes before it, for packages.
+PREFIX = /usr/local
+DESTDIR =
+DOCS_TARGETS = Ouroboros OuroborosNIO OuroborosStore OuroborosMetrics
+UNITS = docs/systemd
 comma = ,
 SOAK_RUNS = 10000
+SOAK_KILLS = 500
 
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
 C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
-	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Fuzz/*.c Tests/SideChannel/*.c)
+	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Fuzz/*.c Tests/SideChannel/*.c \
+	ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/json/cjson/*.h ccore/examples/*.h)
 SWIFT_PLACES = Package.swift Sources Tests
 # The tests listen to every key that seals a packet.
-TEST_LINK = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal -lcjson -lmbedcrypto -lm
+WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once
+TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
-.PHONY: help setup setup-check lib swift demo check test-core test-swift sanitize soak fuzz secrets \
-	bench lint format clean
+.PHONY: help setup setup-check lib swift install uninstall docs demo check test-core test-swift \
+	sanitize soak fuzz secrets bench lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -66,6 +74,7 @@ sanitize: setup-check $(BUILD)/sanitized/core_tests ## the same under the addres
 
 soak: setup-check $(BUILD)/plain/core_tests ## the long versions of the tests
 	OURO_RUNS=$(SOAK_RUNS) $(BUILD)/plain/core_tests network
+	OURO_KILLS=$(SOAK_KILLS) swift test --filter CrashTests
 
 FUZZERS = packet handshake saved links
 
@@ -88,6 +97,29 @@ fuzz: setup-check $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) ## feed the engine what nobo
 
 swift: setup ## the Swift package, its command line among it, optimised
 	swift build -c release --product ouroboros
+
+install: setup ## build, and install the command and its systemd units below PREFIX (/usr/local)
+	swift build -c release --product ouroboros --static-swift-stdlib
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system \
+		$(DESTDIR)$(PREFIX)/share/ouroboros
+	install -s -m 755 .build/release/ouroboros $(DESTDIR)$(PREFIX)/bin/ouroboros
+	install -m 644 $(UNITS)/gateway.yaml $(DESTDIR)$(PREFIX)/share/ouroboros/gateway.yaml
+	for unit in gateway sensor; do \
+		sed 's|@PREFIX@|$(PREFIX)|g' $(UNITS)/ouroboros-$$unit.service \
+			>$(DESTDIR)$(PREFIX)/lib/systemd/system/ouroboros-$$unit.service; \
+	done
+
+uninstall: ## remove what `make install` put there; configuration and stores stay
+	rm -f $(DESTDIR)$(PREFIX)/bin/ouroboros $(DESTDIR)$(PREFIX)/share/ouroboros/gateway.yaml \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/ouroboros-gateway.service \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/ouroboros-sensor.service
+	-rmdir $(DESTDIR)$(PREFIX)/share/ouroboros
+
+docs: setup ## the Swift modules' documentation, as a web site in build/docs
+	@mkdir -p $(BUILD)/docs
+	OUROBOROS_DOCS=1 swift package --allow-writing-to-directory $(BUILD)/docs \
+		generate-documentation $(DOCS_TARGETS:%=--target %) --warnings-as-errors \
+		--enable-experimental-combined-documentation --output-path $(BUILD)/docs
 
 test-swift: setup-check ## the tests in Swift
 	swift test
@@ -131,7 +163,9 @@ format: setup-check ## format all sources in place
 	clang-format-14 -i $(C_FILES)
 	swift format --in-place --recursive $(SWIFT_PLACES)
 
+include ccore/firmware/firmware.mk
+
 clean: ## remove what was built
 	rm -rf $(BUILD) .build
 
--include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d)

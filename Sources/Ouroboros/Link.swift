@@ -240,8 +240,15 @@ public final class Link {
     /// Messages that are queued or in flight.
     public var pending: Int { ouro_link_pending(raw) }
     public var statistics: Statistics { Statistics(raw) }
+    /// The smoothed round trip; 0 without a sample.
+    public var roundTripMilliseconds: UInt32 { ouro_link_rtt(raw) }
     /// What the link takes, its places apart.
     public var byteCount: Int { memory.byteCount + Int(OURO_SCRATCH_SIZE) }
+
+    /// A client's: a HELLO is out, or about to be.
+    public var isShakingHands: Bool {
+        memory.layout.pointee.client.map { Int($0.pointee.phase) != Int(OURO_HANDSHAKE_IDLE) } ?? false
+    }
 
     /// The ids of the sessions that the link holds, newest first.
     public var sessionIDs: [UInt32] {

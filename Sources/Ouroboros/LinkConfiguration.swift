@@ -36,6 +36,15 @@ public struct LinkConfiguration: Sendable, Hashable {
     /// A server's usual settings, for each device.
     public static let server = LinkConfiguration(reach: 32, sessions: 2, tails: 0, places: 0)
 
+    /// The same over a stream: one session, and counters that come in order.
+    public var overStream: LinkConfiguration {
+        var configuration = self
+        configuration.isStream = true
+        configuration.sessions = 1
+        configuration.tails = 0
+        return configuration
+    }
+
     init(reach: Int, sessions: Int, tails: Int, places: Int) {
         self.reach = reach
         maxBody = Int(OURO_MAX_BODY)

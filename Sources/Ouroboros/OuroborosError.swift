@@ -6,7 +6,7 @@ public struct OuroborosError: Error, Sendable, Hashable {
         private enum Kind: String {
             case invalidKey, invalidDeviceID, invalidConfiguration, invalidAddress
             case tooLarge, failed, unknown, closed, unreachable, notConnected
-            case wrongState, noPlace, engine, damaged, storage, transport
+            case wrongState, noPlace, limit, engine, damaged, storage, transport
         }
 
         private let kind: Kind
@@ -34,6 +34,8 @@ public struct OuroborosError: Error, Sendable, Hashable {
         public static let notConnected = Code(.notConnected)
         public static let wrongState = Code(.wrongState)
         public static let noPlace = Code(.noPlace)
+        /// Over a limit of one's own configuration.
+        public static let limit = Code(.limit)
         /// The engine's crypto library failed.
         public static let engine = Code(.engine)
         /// A saved session that cannot be used.

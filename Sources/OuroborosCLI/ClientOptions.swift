@@ -6,7 +6,7 @@ import OuroborosStore
 
 /// What `send`, `sensor` and `ping` have in common.
 struct ClientOptions: ParsableArguments {
-    @Option(help: "The gateway, HOST:PORT.")
+    @Option(help: "The gateway: HOST:PORT, or tcp://HOST:PORT.")
     var to: String
 
     @Option(help: "This device's id, 16 hexadecimal digits.")
@@ -24,20 +24,22 @@ struct ClientOptions: ParsableArguments {
             """)
     var state: String?
 
+    @OptionGroup var encryption: KeyEncryptionOptions
+
     @Option(help: "How long to wait for the gateway's answer; without it the protocol's 45 seconds or more.")
     var timeout: TimeArgument?
 
     @OptionGroup var log: LogOptions
 
     struct Identity {
-        let server: HostAndPort
+        let server: EndpointName
         let credential: Credential
         let store: DeviceState?
         let configuration: ClientConfiguration
     }
 
     func identity() throws -> Identity {
-        let server = try HostAndPort(parsing: to)
+        let server = try EndpointName(parsing: to)
         let id = try DeviceID(hex: device)
         var configuration = ClientConfiguration()
         configuration.connectTimeout = timeout?.duration
@@ -60,7 +62,7 @@ struct ClientOptions: ParsableArguments {
     private func open(_ path: String, _ id: DeviceID) throws -> (DeviceState, Credential) {
         // A missing key must not leave an empty state behind.
         let newKey = PrivateFile.exists(path) ? nil : try keys.rootKey()
-        let store = try DeviceState(path: path)
+        let store = try DeviceState(path: path, keyEncryptionKey: try encryption.key())
         if let credential = try store.credential() {
             guard credential.deviceID == id else {
                 throw OuroborosError(
@@ -79,8 +81,8 @@ struct ClientOptions: ParsableArguments {
             evolving ? .evolving(device: id, key: key) : .fixed(device: id, rootKey: key)
         try store.save(credential)
         Output.note(
-            "ouroboros: the credential is in “\(path)” now: this device does not need the root key any more, and "
-                + "its copy here may be deleted")
+            "ouroboros: the credential is in “\(path)” now, \(store.isSealed ? "sealed" : "not sealed"): this "
+                + "device does not need the root key any more, and its copy here may be deleted")
         return (store, credential)
     }
 }

@@ -5,21 +5,29 @@ import OuroborosStore
 struct DeviceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "device", abstract: "The devices that a gateway knows.",
-        subcommands: [Add.self, List.self, Remove.self])
+        subcommands: [
+            Add.self, List.self, Show.self, Remove.self, Rotate.self, Export.self, Import.self,
+        ])
 
     struct StoreOption: ParsableArguments {
         @Option(help: "The gateway's store, an SQLite file.")
         var store: String
     }
 
+    struct DeviceOption: ParsableArguments {
+        @Option(help: "The device's id, 16 hexadecimal digits.")
+        var device: String
+
+        func id() throws -> DeviceID { try DeviceID(hex: device) }
+    }
+
     struct Add: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Adds a device; makes the store at first.")
 
         @OptionGroup var store: StoreOption
+        @OptionGroup var device: DeviceOption
         @OptionGroup var keys: RootKeyOptions
-
-        @Option(help: "The device's id, 16 hexadecimal digits.")
-        var device: String
+        @OptionGroup var encryption: KeyEncryptionOptions
 
         @Option(help: "A name for people.")
         var name = ""
@@ -28,11 +36,11 @@ struct DeviceCommand: ParsableCommand {
         var evolving = false
 
         func run() throws {
-            let id = try DeviceID(hex: device)
+            let id = try device.id()
             let key = try keys.rootKey()
             let credential: Credential =
                 evolving ? .evolving(device: id, key: key) : .fixed(device: id, rootKey: key)
-            try GatewayStore(path: store.store).add(credential, name: name)
+            try makeStore(store.store, encryption).add(credential, name: name)
         }
     }
 
@@ -56,12 +64,10 @@ struct DeviceCommand: ParsableCommand {
             abstract: "Removes a device; a gateway that runs ends its session.")
 
         @OptionGroup var store: StoreOption
-
-        @Option(help: "The device's id, 16 hexadecimal digits.")
-        var device: String
+        @OptionGroup var device: DeviceOption
 
         func run() throws {
-            let id = try DeviceID(hex: device)
+            let id = try device.id()
             guard try openStore(store.store).remove(id) else {
                 throw OuroborosError(.storage, "there is no device \(id) in “\(store.store)”")
             }
@@ -69,8 +75,29 @@ struct DeviceCommand: ParsableCommand {
     }
 }
 
-/// A store that is there: only `device add` makes one.
+/// A store that is there: only `device add` and `device import` make one. Its keys are not asked for.
 func openStore(_ path: String) throws -> GatewayStore {
     try PrivateFile.check(path)
-    return try GatewayStore(path: path)
+    return try GatewayStore(path: path, keyEncryptionKey: nil)
+}
+
+/// A store that is there, whose keys can be read.
+func openStore(_ path: String, sealedUnder key: SecretKey?) throws -> GatewayStore {
+    try PrivateFile.check(path)
+    let store = try GatewayStore(path: path, keyEncryptionKey: key)
+    try store.requireKeys()
+    return store
+}
+
+/// A store that is there, or a new one.
+func makeStore(_ path: String, _ encryption: KeyEncryptionOptions) throws -> GatewayStore {
+    let isNew = !PrivateFile.exists(path)
+    let store = try GatewayStore(path: path, keyEncryptionKey: try encryption.key())
+    try store.requireKeys()
+    if isNew, !store.isSealed {
+        Output.note(
+            "ouroboros: the keys in “\(path)” are not sealed: who can read the file has them (see --kek-file)"
+        )
+    }
+    return store
 }

@@ -14,19 +14,35 @@ import Musl
 import Darwin
 #endif
 
-/// The gateway at work: from the server to standard output.
+/// The gateway at work: from the server to the spool, if there is one, and standard output.
 struct GatewayService: Service {
     let server: OuroborosServer
     let store: GatewayStore?
+    let spool: Spool?
     let echo: Bool
     let logger: Logger
+    private let activity: ActivityCount
+
+    init(
+        server: OuroborosServer, store: GatewayStore?, spool: Spool?, echo: Bool, logger: Logger
+    ) {
+        self.server = server
+        self.store = store
+        self.spool = spool
+        self.echo = echo
+        self.logger = logger
+        activity = ActivityCount(store)
+    }
 
     /// Echoes that are under way; more are left out, so that devices that do not take them cost no memory.
     private static let mostEchoes = 4096
 
     func run() async throws {
-        let address = server.localAddress
-        logger.info("listening on \(address.ipAddress ?? "?") port \(address.port ?? 0)")
+        for endpoint in server.endpoints {
+            let address = endpoint.address
+            let kind = if case .tcp = endpoint.transport { " (TCP)" } else { "" }
+            logger.info("listening on \(address.ipAddress ?? "?") port \(address.port ?? 0)\(kind)")
+        }
         let (server, logger) = (server, logger)
         do {
             try await withGracefulShutdownHandler {
@@ -47,6 +63,7 @@ struct GatewayService: Service {
             throw error
         }
         await server.close()
+        try activity.write()
         try store?.erasePastKeys()
         logger.info("stopped")
     }
@@ -64,11 +81,10 @@ struct GatewayService: Service {
         try await withThrowingDiscardingTaskGroup { echoes in
             let underWay = EchoCount()
             for await batch in server.batches {
-                let time = WallClock.now()
-                try Output.write(batch.messages.flatMap { Self.line(for: $0, time: time) })
+                let new = try makeSafe(batch)
                 batch.confirm()
                 guard echo else { continue }
-                for received in batch.messages {
+                for received in new {
                     guard underWay.begin(limit: Self.mostEchoes) else {
                         logger.warning("too many echoes are under way: one is left out")
                         continue
@@ -87,28 +103,25 @@ struct GatewayService: Service {
         }
     }
 
-    private static func line(for received: ReceivedMessage, time: String) -> [UInt8] {
-        var line = JSONLine()
-        line.add("time", time)
-        line.add("device", received.device.description)
-        line.add("session", received.message.sessionID)
-        line.add("counter", received.message.counter)
-        if let position = received.message.position {
-            line.add("box", position.box)
-            line.add("seq", position.sequence)
+    /// Stores and prints a batch; gives those of its messages that did not come before.
+    private func makeSafe(_ batch: ReceivedBatch) throws -> [ReceivedMessage] {
+        let now = WallClock.milliseconds()
+        var new = batch.messages
+        if let spool {
+            let isNew = try spool.store(new.map { ($0.device, $0.message) }, now: now)
+            new = zip(new, isNew).filter(\.1).map(\.0)
         }
-        if let text = String(validating: received.payload, as: UTF8.self) {
-            line.add("text", text)
-        } else {
-            line.add("base64", Base64.string(of: received.payload))
-        }
-        return line.finished() + [UInt8(ascii: "\n")]
+        try Output.write(
+            new.flatMap { MessageLine.line(for: $0.message, of: $0.device, receivedAt: now) })
+        activity.add(messages: batch.messages)
+        return new
     }
 
     private func logEvents() async {
         for await event in server.events {
             switch event {
             case .connected(let device, let session):
+                activity.add(sessionOf: device)
                 logger.info("connected", metadata: ["device": "\(device)", "session": "\(session)"])
             case .disconnected(let device):
                 logger.info("disconnected", metadata: ["device": "\(device)"])
@@ -137,6 +150,7 @@ struct GatewayService: Service {
                     try await server.dropUnknownDevices()
                 }
                 if turn % 10 == 0 {
+                    try activity.write()
                     try store.erasePastKeys()
                 }
             } catch {

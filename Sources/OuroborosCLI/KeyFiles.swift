@@ -12,8 +12,9 @@ import Darwin
 
 /// Keys come from files and the environment, never from the command line, which others can read.
 enum KeyFiles {
-    static func read(_ path: String) throws -> SecretKey {
-        let bytes = try PrivateFile.read(path, atMost: 256)
+    static func read(_ path: String, groupMayRead: Bool = false) throws -> SecretKey {
+        var bytes = try PrivateFile.read(path, atMost: 256, groupMayRead: groupMayRead)
+        defer { Erasing.erase(&bytes) }
         do {
             return try SecretKey(hex: bytes)
         } catch let error as OuroborosError {
@@ -26,10 +27,27 @@ enum KeyFiles {
             throw OuroborosError(.invalidKey, "the environment has no variable \(name)")
         }
         do {
-            return try SecretKey(hex: Array(String(cString: value).utf8))
+            let digits = UnsafeRawBufferPointer(start: value, count: strlen(value))
+            return try SecretKey(hex: digits)
         } catch let error as OuroborosError {
             throw OuroborosError(error.code, "the variable \(name): \(error.message)")
         }
+    }
+
+    /// What stands in a file of the user's own, without the end of its line.
+    static func passphrase(_ path: String) throws -> [UInt8] {
+        var bytes = try PrivateFile.read(path, atMost: 4096)
+        while let last = bytes.last, last == 0x0a || last == 0x0d {
+            bytes.removeLast()
+        }
+        return bytes
+    }
+
+    /// A line with the key, for a file of its own.
+    static func write(_ key: SecretKey, toNew path: String) throws {
+        var line = hex(key) + [UInt8(ascii: "\n")]
+        defer { Erasing.erase(&line) }
+        try PrivateFile.write(line, toNew: path)
     }
 
     static func hex(_ key: SecretKey) -> [UInt8] {
@@ -44,6 +62,8 @@ struct RootKeyOptions: ParsableArguments {
 
     @Option(help: "The environment variable that holds the root key.")
     var rootKeyEnv: String?
+
+    var isGiven: Bool { rootKeyFile != nil || rootKeyEnv != nil }
 
     func rootKey() throws -> RootKey {
         switch (rootKeyFile, rootKeyEnv) {

@@ -29,11 +29,10 @@ struct Keygen: ParsableCommand {
         default:
             throw OuroborosError(.invalidConfiguration, "--fleet-key-file and --device go together")
         }
-        let line = KeyFiles.hex(key) + [UInt8(ascii: "\n")]
         if let out {
-            try PrivateFile.write(line, toNew: out)
+            try KeyFiles.write(key, toNew: out)
         } else {
-            try Output.write(line)
+            try Output.write(KeyFiles.hex(key) + [UInt8(ascii: "\n")])
         }
     }
 }

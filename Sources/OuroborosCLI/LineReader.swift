@@ -46,6 +46,16 @@ struct LineReader {
         }
     }
 
+    /// The next line and those that are at hand after it; nil at the end.
+    mutating func nextLines() async throws -> [Line]? {
+        guard let first = try await next() else { return nil }
+        var lines = [first]
+        while chunk.contains(UInt8(ascii: "\n")), let line = try await next() {
+            lines.append(line)
+        }
+        return lines
+    }
+
     /// Reading blocks, so it has a thread of its own.
     private static func read() async throws -> [UInt8] {
         try await NIOThreadPool.singleton.runIfActive {

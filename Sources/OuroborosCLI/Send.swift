@@ -5,15 +5,28 @@ import OuroborosNIO
 struct Send: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Sends each line of standard input, or one message, reliably.",
-        discussion: "The exit status is 0 only if all were delivered; a summary is on standard error.")
+        discussion: """
+            The exit status is 0 only if all were delivered; a summary is on standard error. With --outbox each line \
+            is on disk before the next one is read: what was not delivered waits there, and goes out with the next call.
+            """)
 
     @OptionGroup var client: ClientOptions
+
+    @OptionGroup var outbox: OutboxOptions
+
+    @Flag(help: "Prints each message once the gateway acknowledged it.")
+    var receipts = false
 
     @Option(help: "The message; without it each line of standard input is one.")
     var message: String?
 
     func run() async throws {
         let identity = try client.identity()
+        if let outbox = try outbox.open(sharing: identity.store) {
+            return try await OutboxSend(
+                outbox: outbox, client: client, identity: identity, message: message, receipts: receipts
+            ).run()
+        }
         let server = try await identity.server.resolve()
         let outcome = try await OuroborosClient.withConnection(
             to: server, credential: identity.credential, store: identity.store,
@@ -68,10 +81,13 @@ struct Send: AsyncParsableCommand {
         progress.begin()
         do {
             let pending = try await connection.enqueue(payload)
-            group.addTask {
+            group.addTask { [receipts] in
                 do {
                     try await pending.delivered()
                     progress.delivered()
+                    if receipts {
+                        try Output.write(payload + [UInt8(ascii: "\n")])
+                    }
                 } catch {
                     progress.ended(error)
                 }

@@ -9,10 +9,13 @@ struct Sensor: AsyncParsableCommand {
         abstract: "Reads a real source on a timer and sends the readings.",
         discussion: """
             The source is a thermal zone of the kernel's when there is one, else load and memory; or what a command \
-            prints. SIGINT and SIGTERM end it, after what is under way was sent.
+            prints. SIGINT and SIGTERM end it, after what is under way was sent. With --outbox readings wait on disk \
+            while the gateway is away, over restarts too.
             """)
 
     @OptionGroup var client: ClientOptions
+
+    @OptionGroup var outbox: OutboxOptions
 
     @Option(help: "The time between two readings.")
     var interval = TimeArgument(.seconds(10))
@@ -28,16 +31,28 @@ struct Sensor: AsyncParsableCommand {
             throw OuroborosError(.invalidConfiguration, "--count is at least 1, not \(count)")
         }
         let identity = try client.identity()
-        let server = try await identity.server.resolve()
         let source = command.map(SensorSource.command) ?? .automatic()
         // A source that cannot be read is told before anything is sent.
         _ = try await source.read()
+        if let outbox = try outbox.open(sharing: identity.store) {
+            let delivery = OutboxDelivery(
+                outbox: outbox, client: client, identity: identity,
+                logger: client.log.logger("ouroboros.sensor"))
+            return try await Self.run(
+                OutboxSensorService(
+                    delivery: delivery, source: source, interval: interval.duration, count: count))
+        }
+        let server = try await identity.server.resolve()
         let connection = try await OuroborosClient.connect(
             to: server, credential: identity.credential, store: identity.store,
             configuration: identity.configuration)
         let service = SensorService(
             connection: connection, source: source, interval: interval.duration, count: count,
             logger: client.log.logger("ouroboros.sensor"))
+        try await Self.run(service)
+    }
+
+    private static func run(_ service: some Service) async throws {
         var quiet = Logger(label: "ouroboros.lifecycle") { StreamLogHandler.standardError(label: $0) }
         quiet.logLevel = .critical
         let group = ServiceGroup(

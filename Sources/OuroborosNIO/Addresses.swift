@@ -10,8 +10,8 @@ import Darwin
 #endif
 
 extension PeerAddress {
-    /// Family, port, address and scope, one after the other.
-    init(_ address: SocketAddress) {
+    /// Family, port, address and scope, one after the other, and which of a server's sockets it came to.
+    init(_ address: SocketAddress, socket: UInt8 = 0) {
         self = withUnsafeTemporaryAllocation(byteCount: PeerAddress.capacity, alignment: 1) { buffer in
             buffer.initializeMemory(as: UInt8.self, repeating: 0)
             switch address {
@@ -21,7 +21,8 @@ extension PeerAddress {
                 Swift.withUnsafeBytes(of: v4.address.sin_addr) {
                     UnsafeMutableRawBufferPointer(rebasing: buffer[3..<7]).copyMemory(from: $0)
                 }
-                return PeerAddress(UnsafeRawBufferPointer(rebasing: buffer[..<7]))
+                buffer[7] = socket
+                return PeerAddress(UnsafeRawBufferPointer(rebasing: buffer[..<8]))
             case .v6(let v6):
                 buffer[0] = 6
                 buffer.storeBytes(of: v6.address.sin6_port, toByteOffset: 1, as: in_port_t.self)
@@ -29,18 +30,24 @@ extension PeerAddress {
                     UnsafeMutableRawBufferPointer(rebasing: buffer[3..<19]).copyMemory(from: $0)
                 }
                 buffer.storeBytes(of: v6.address.sin6_scope_id, toByteOffset: 19, as: UInt32.self)
-                return PeerAddress(UnsafeRawBufferPointer(rebasing: buffer[..<23]))
+                buffer[23] = socket
+                return PeerAddress(UnsafeRawBufferPointer(rebasing: buffer[..<24]))
             case .unixDomainSocket:
                 return PeerAddress(UnsafeRawBufferPointer(rebasing: buffer[..<1]))
             }
         }
     }
 
-    /// The address that ``init(_:)`` took; nil for a Unix socket's.
+    /// Which of a server's sockets it came to.
+    var socket: UInt8 {
+        withUnsafeBytes { $0.last ?? 0 }
+    }
+
+    /// The address that ``init(_:socket:)`` took; nil for a Unix socket's.
     var socketAddress: SocketAddress? {
         withUnsafeBytes { bytes in
             switch (bytes.first, bytes.count) {
-            case (4, 7):
+            case (4, 8):
                 var address = sockaddr_in()
                 address.sin_family = sa_family_t(AF_INET)
                 address.sin_port = bytes.loadUnaligned(fromByteOffset: 1, as: in_port_t.self)
@@ -48,7 +55,7 @@ extension PeerAddress {
                     $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[3..<7]))
                 }
                 return SocketAddress(address)
-            case (6, 23):
+            case (6, 24):
                 var address = sockaddr_in6()
                 address.sin6_family = sa_family_t(AF_INET6)
                 address.sin6_port = bytes.loadUnaligned(fromByteOffset: 1, as: in_port_t.self)

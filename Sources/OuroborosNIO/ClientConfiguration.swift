@@ -1,3 +1,4 @@
+import CoreMetrics
 import Logging
 import NIOCore
 import NIOPosix
@@ -22,10 +23,14 @@ public struct ClientConfiguration: Sendable {
     public var connectTimeout: Duration?
     /// How long closing waits for what is still under way.
     public var closeTimeout: Duration = .seconds(10)
+    /// A connection over which no message came or went for so long is closed; nil is never.
+    public var idleTimeout: Duration?
     /// How many packets are read from the socket at once.
     public var receiveBatch = 8
     public var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     public var logger: Logger?
+    /// Where round trips are recorded; nil is what the program has set up with swift-metrics.
+    public var metrics: (any MetricsFactory)?
 
     public init() {}
 }

@@ -9,6 +9,8 @@ public enum ConnectionState: Sendable, Hashable {
     case unreachable
     /// It was heard from again.
     case reachable
+    /// The stream broke, and another is opened: what was in flight is *unknown*.
+    case interrupted
     /// The session ended; the next message begins another. `missing` messages of the server never came.
     case sessionClosed(CloseReason, byServer: Bool, missing: UInt64)
     /// The connection is over.

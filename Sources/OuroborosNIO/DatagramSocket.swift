@@ -2,22 +2,12 @@ import NIOCore
 import NIOPosix
 import Ouroboros
 
-/// What an engine is told by its socket, on the event loop.
-protocol DatagramReceiver: AnyObject, Sendable {
-    /// The packet may be changed; it is gone after the call.
-    func receive(_ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress)
-    /// What was at hand has been read.
-    func readComplete()
-    /// The system ended the socket, which is opened anew.
-    func socketLost(_ error: (any Error)?)
-}
-
 /// A UDP socket on an event loop: packets are read and written many at a time.
 ///
 /// An address that cannot be reached for a while makes the system, or NIO, end a socket. It is opened anew,
 /// once a second, until ``close()``.
 // @unchecked: all of its state is touched on `loop` alone; the handler's callbacks are, and callers are.
-final class DatagramSocket: @unchecked Sendable {
+final class DatagramSocket: DatagramPort, @unchecked Sendable {
     let loop: any EventLoop
     private let receiveBatch: Int
     private weak var receiver: (any DatagramReceiver)?
@@ -46,10 +36,10 @@ final class DatagramSocket: @unchecked Sendable {
     }
 
     /// Opens the socket; from now on `receiver` is told.
-    func open(for receiver: any DatagramReceiver) -> EventLoopFuture<Void> {
+    func open(for receiver: any DatagramReceiver) -> EventLoopFuture<SocketAddress> {
         loop.flatSubmit { [self] in
             self.receiver = receiver
-            return bind()
+            return bind().map { [self] in localAddress }
         }
     }
 

@@ -47,3 +47,47 @@ public struct HostAndPort: Sendable, Hashable, CustomStringConvertible {
         }
     }
 }
+
+/// `HOST:PORT`, `udp://HOST:PORT` or `tcp://HOST:PORT`, as users write it; without a scheme it is UDP.
+public struct EndpointName: Sendable, Hashable, CustomStringConvertible {
+    public let isStream: Bool
+    public let place: HostAndPort
+
+    public init(parsing text: String) throws {
+        guard let end = text.range(of: "://") else {
+            place = try HostAndPort(parsing: text)
+            isStream = false
+            return
+        }
+        switch text[..<end.lowerBound] {
+        case "udp": isStream = false
+        case "tcp": isStream = true
+        default:
+            throw OuroborosError(
+                .invalidAddress, "“\(text)” is no address: it begins with udp:// or tcp://, or is HOST:PORT")
+        }
+        place = try HostAndPort(parsing: String(text[end.upperBound...]))
+    }
+
+    public var description: String { isStream ? "tcp://\(place)" : "\(place)" }
+
+    /// The endpoint; a host's name is looked up, which may take a while.
+    public func resolve() async throws -> Endpoint {
+        let address = try await place.resolve()
+        return isStream ? .tcp(address) : .udp(address)
+    }
+}
+
+extension String {
+    /// The one of Foundation's that is needed here.
+    fileprivate func range(of text: String) -> Range<Index>? {
+        var start = startIndex
+        while start < endIndex {
+            if self[start...].hasPrefix(text) {
+                return start..<index(start, offsetBy: text.count)
+            }
+            start = index(after: start)
+        }
+        return nil
+    }
+}

@@ -1,13 +1,13 @@
 import NIOCore
 import Ouroboros
 
-/// Connects a device to its gateway, over UDP.
+/// Connects a device to its gateway.
 public enum OuroborosClient {
     /// Runs `body` with a connection, which is closed when `body` returns and ends when it throws.
     ///
     /// An evolving credential needs a `store`, which is called on the connection's event loop.
     public static func withConnection<Result>(
-        to server: SocketAddress, credential: Credential, store: (any CredentialStore)? = nil,
+        to server: Endpoint, credential: Credential, store: (any CredentialStore)? = nil,
         configuration: ClientConfiguration = .init(), isolation: isolated (any Actor)? = #isolation,
         _ body: (OuroborosConnection) async throws -> sending Result
     ) async throws -> sending Result {
@@ -25,25 +25,49 @@ public enum OuroborosClient {
 
     /// Connects; the connection has to be closed.
     public static func connect(
-        to server: SocketAddress, credential: Credential, store: (any CredentialStore)? = nil,
+        to server: Endpoint, credential: Credential, store: (any CredentialStore)? = nil,
         configuration: ClientConfiguration = .init()
     ) async throws -> OuroborosConnection {
         try Task.checkCancellation()
         let engine = try ClientEngine(
             server: server, credential: credential, store: store, configuration: configuration)
+        return try await connect(engine)
+    }
+
+    static func connect(_ engine: ClientEngine) async throws -> OuroborosConnection {
         try await withTaskCancellationHandler {
             do {
                 try await engine.connect().get()
+                try Task.checkCancellation()
             } catch {
+                // Nothing is left of it when this returns.
+                _ = try? await engine.close(atOnce: true).get()
                 try Task.checkCancellation()
                 throw error
             }
         } onCancel: {
             _ = engine.close(atOnce: true)
         }
-        // One that is cancelled just now ends with its last reference.
-        let connection = OuroborosConnection(engine)
-        try Task.checkCancellation()
-        return connection
+        return OuroborosConnection(engine)
+    }
+
+    /// The same, over UDP.
+    public static func withConnection<Result>(
+        to server: SocketAddress, credential: Credential, store: (any CredentialStore)? = nil,
+        configuration: ClientConfiguration = .init(), isolation: isolated (any Actor)? = #isolation,
+        _ body: (OuroborosConnection) async throws -> sending Result
+    ) async throws -> sending Result {
+        try await withConnection(
+            to: .udp(server), credential: credential, store: store, configuration: configuration,
+            isolation: isolation, body)
+    }
+
+    /// The same, over UDP.
+    public static func connect(
+        to server: SocketAddress, credential: Credential, store: (any CredentialStore)? = nil,
+        configuration: ClientConfiguration = .init()
+    ) async throws -> OuroborosConnection {
+        try await connect(
+            to: .udp(server), credential: credential, store: store, configuration: configuration)
     }
 }

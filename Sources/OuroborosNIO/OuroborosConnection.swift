@@ -13,11 +13,13 @@ public final class OuroborosConnection: Sendable {
         _ = engine.close(atOnce: true)
     }
 
+    var ended: EventLoopFuture<Void> { engine.whenOver }
+
     // MARK: Sending
 
     /// Sends a message and returns when it was delivered, or, unreliable, when it went out.
     ///
-    /// It throws an ``OuroborosError`` that tells *failed* (never sent) from *unknown* (it may have arrived).
+    /// It throws an `OuroborosError` that tells *failed* (never sent) from *unknown* (it may have arrived).
     /// A task that is cancelled takes a message back that was not sent yet.
     public func send(
         _ payload: some Sequence<UInt8>, delivery: Delivery = .reliable, timeToLive: Duration? = nil
@@ -36,8 +38,13 @@ public final class OuroborosConnection: Sendable {
     public func enqueue(
         _ payload: some Sequence<UInt8>, delivery: Delivery = .reliable, timeToLive: Duration? = nil
     ) async throws -> PendingMessage {
-        let ticket = SendTicket(
+        try await enqueue(
             OutgoingMessage(Array(payload), delivery: delivery, timeToLive: timeToLive?.engineTime))
+    }
+
+    /// The same for a message that is made already, one of an outbox for example.
+    public func enqueue(_ message: OutgoingMessage) async throws -> PendingMessage {
+        let ticket = SendTicket(message)
         engine.submit(ticket)
         try await withTaskCancellationHandler {
             try await ticket.accepted()
@@ -149,7 +156,12 @@ public final class OuroborosConnection: Sendable {
 
     /// The time of one round trip.
     public func ping(timeout: Duration = .seconds(10)) async throws -> Duration {
-        try await engine.ping(timeout: timeout).get()
+        let ticket = PingTicket()
+        return try await withTaskCancellationHandler {
+            try await engine.ping(ticket, timeout: timeout).get()
+        } onCancel: {
+            engine.cancel(ticket)
+        }
     }
 
     /// Replaces the session by a fresh one; messages under way are not disturbed.
@@ -161,9 +173,14 @@ public final class OuroborosConnection: Sendable {
         try await engine.statistics().get()
     }
 
-    /// Sends what is queued, says goodbye, and returns when the connection is over.
+    /// Sends what is queued, says goodbye, and returns when the connection is over; at once if the task is
+    /// cancelled.
     public func close() async {
-        _ = try? await engine.close(atOnce: false).get()
+        await withTaskCancellationHandler {
+            _ = try? await engine.close(atOnce: false).get()
+        } onCancel: {
+            _ = engine.close(atOnce: true)
+        }
     }
 
     /// Ends the connection now: what is queued fails, what is under way stays unknown.

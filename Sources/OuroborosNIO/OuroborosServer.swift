@@ -9,18 +9,20 @@ import Musl
 import Darwin
 #endif
 
-/// A gateway's side, over UDP: many devices on one socket.
+/// A gateway's side: many devices on a few sockets.
 ///
 /// Read ``batches`` and confirm each batch once its messages are safe: only then do the devices hear that they
 /// were delivered.
 public final class OuroborosServer: Sendable {
-    /// Where the server listens.
-    public let localAddress: SocketAddress
+    /// Where the server listens: datagrams first, then streams.
+    public let endpoints: [Endpoint]
+    /// The first of them.
+    public var localAddress: SocketAddress { endpoints[0].address }
     private let engine: ServerEngine
 
-    private init(_ engine: ServerEngine, _ localAddress: SocketAddress) {
+    private init(_ engine: ServerEngine, _ endpoints: [Endpoint]) {
         self.engine = engine
-        self.localAddress = localAddress
+        self.endpoints = endpoints
     }
 
     deinit {
@@ -29,11 +31,11 @@ public final class OuroborosServer: Sendable {
 
     /// Runs `body` with a server, which is closed afterwards.
     public static func withServer<Result>(
-        at address: SocketAddress, registry: any DeviceRegistry,
+        at endpoints: [Endpoint], registry: any DeviceRegistry,
         configuration: ServerConfiguration = .init(), isolation: isolated (any Actor)? = #isolation,
         _ body: (OuroborosServer) async throws -> sending Result
     ) async throws -> sending Result {
-        let server = try await bind(to: address, registry: registry, configuration: configuration)
+        let server = try await bind(to: endpoints, registry: registry, configuration: configuration)
         do {
             let result = try await body(server)
             await server.close()
@@ -44,23 +46,35 @@ public final class OuroborosServer: Sendable {
         }
     }
 
+    /// The same, over UDP.
+    public static func withServer<Result>(
+        at address: SocketAddress, registry: any DeviceRegistry,
+        configuration: ServerConfiguration = .init(), isolation: isolated (any Actor)? = #isolation,
+        _ body: (OuroborosServer) async throws -> sending Result
+    ) async throws -> sending Result {
+        try await withServer(
+            at: [.udp(address)], registry: registry, configuration: configuration, isolation: isolation, body)
+    }
+
     /// Listens; the server has to be closed. Port 0 lets the system choose one.
+    public static func bind(
+        to endpoints: [Endpoint], registry: any DeviceRegistry,
+        configuration: ServerConfiguration = .init()
+    ) async throws -> OuroborosServer {
+        let engine = try ServerEngine(
+            endpoints: endpoints, registry: registry, configuration: configuration)
+        return OuroborosServer(engine, try await engine.open().get())
+    }
+
+    /// The same, over UDP.
     public static func bind(
         to address: SocketAddress, registry: any DeviceRegistry,
         configuration: ServerConfiguration = .init()
     ) async throws -> OuroborosServer {
-        let engine = try ServerEngine(address: address, registry: registry, configuration: configuration)
-        do {
-            return OuroborosServer(engine, try await engine.open().get())
-        } catch let error as IOError where error.errnoCode == EADDRINUSE {
-            throw OuroborosError(
-                .transport, "cannot listen on \(address.readable): the port is in use, by another gateway?")
-        } catch let error as OuroborosError {
-            throw error
-        } catch {
-            throw OuroborosError.socket(error, "cannot listen on \(address.readable)")
-        }
+        try await bind(to: [.udp(address)], registry: registry, configuration: configuration)
     }
+
+    var ended: EventLoopFuture<Void> { engine.whenOver }
 
     /// What the devices sent, as it comes, for one reader. A slow one makes the devices wait.
     public var batches: Batches { Batches(engine: engine) }
@@ -128,13 +142,28 @@ public final class OuroborosServer: Sendable {
         try await engine.loop.submit { [engine] in engine.disconnect(device) }.get()
     }
 
-    /// Ends what there is of devices that the registry does not know any more.
+    /// Ends what there is of devices that the registry does not know any more, or has another key for.
     public func dropUnknownDevices() async throws {
         try await engine.loop.submit { [engine] in try engine.dropUnknownDevices() }.get()
     }
 
-    /// Waits for what is not confirmed, says goodbye to each device, and returns when the server is over.
+    /// Waits for what is not confirmed, says goodbye to each device, and returns when the server is over. If the
+    /// task is cancelled, devices are told and nothing is waited for.
     public func close() async {
-        _ = try? await engine.close().get()
+        await withTaskCancellationHandler {
+            _ = try? await engine.close().get()
+        } onCancel: {
+            engine.closeAtOnce()
+        }
+    }
+}
+
+extension OuroborosError {
+    static func cannotListen(on endpoint: Endpoint, _ error: any Error) -> OuroborosError {
+        if let error = error as? IOError, error.errnoCode == EADDRINUSE {
+            return OuroborosError(
+                .transport, "cannot listen on \(endpoint): the port is in use, by another gateway?")
+        }
+        return (error as? OuroborosError) ?? .socket(error, "cannot listen on \(endpoint)")
     }
 }

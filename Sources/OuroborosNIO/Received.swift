@@ -41,11 +41,22 @@ public struct ServerStatistics: Sendable, Hashable {
     public var devices = 0
     public var sessions = 0
     public var pendingSessions = 0
+    /// Messages that came, and their bytes.
+    public var messages: UInt64 = 0
+    public var messageBytes: UInt64 = 0
     /// Packets of messages that are not confirmed yet.
     public var unconfirmed = 0
     public var placesUsed = 0
     /// HELLOs of devices that are not known.
     public var unknownDevices: UInt64 = 0
+    /// Devices whose session ended to make room for another's.
+    public var displacedDevices: UInt64 = 0
+    /// TCP connections: those that are there, those refused at a limit, those ended because they were slow, and
+    /// those ended because what they sent was wrong.
+    public var streams = 0
+    public var refusedStreams: UInt64 = 0
+    public var slowStreams: UInt64 = 0
+    public var brokenStreams: UInt64 = 0
     /// Packets that belong to no link, by reason.
     public var drops: [DropReason: UInt64] = [:]
     /// The registry's failures.

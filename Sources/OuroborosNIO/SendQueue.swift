@@ -39,6 +39,10 @@ struct SendQueue {
         engaged.removeValue(forKey: id)?.finish(result)
     }
 
+    func holds(_ ticket: SendTicket) -> Bool {
+        waiting.contains { $0 === ticket } || engaged.values.contains { $0 === ticket }
+    }
+
     /// The task does not wait any more: what was not sent is taken back, the rest goes on.
     mutating func cancel(_ ticket: SendTicket, link: Link?) {
         if let (id, _) = engaged.first(where: { $0.value === ticket }) {

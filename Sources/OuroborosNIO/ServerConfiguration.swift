@@ -1,3 +1,4 @@
+import CoreMetrics
 import Logging
 import NIOCore
 import NIOPosix
@@ -22,12 +23,22 @@ public struct ServerConfiguration: Sendable {
     public var pendingSessions = 256
     /// Devices whose epochs far ahead are kept at hand for a minute, 32 KiB each.
     public var devicesAhead = 16
+    /// TCP connections, in all and from one address; more are refused. A device has one, and for a minute the
+    /// one before.
+    public var maximumStreams = 4096
+    public var streamsPerAddress = 256
+    /// How long a connection may take to its first authentic packet, and how long a packet may stay half sent or
+    /// a full connection untaken.
+    public var streamHandshakeTimeout: Duration = .seconds(10)
+    public var streamStallTimeout: Duration = .seconds(30)
     /// How long closing waits for what is still under way.
     public var closeTimeout: Duration = .seconds(5)
     /// How many packets are read from the socket at once.
     public var receiveBatch = 32
     public var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     public var logger: Logger?
+    /// Where round trips are recorded; nil is what the program has set up with swift-metrics.
+    public var metrics: (any MetricsFactory)?
 
     public init() {}
 
@@ -35,6 +46,7 @@ public struct ServerConfiguration: Sendable {
         for (value, name) in [
             (places, "places"), (queuePerDevice, "queuePerDevice"), (queueCapacity, "queueCapacity"),
             (maximumDevices, "maximumDevices"), (pendingSessions, "pendingSessions"),
+            (maximumStreams, "maximumStreams"), (streamsPerAddress, "streamsPerAddress"),
         ] where value < 1 {
             throw OuroborosError(.invalidConfiguration, "\(name) is at least 1, not \(value)")
         }
@@ -44,11 +56,11 @@ public struct ServerConfiguration: Sendable {
         }
     }
 
-    var acceptor: Acceptor.Configuration {
+    func acceptor(forStreams isStream: Bool) -> Acceptor.Configuration {
         var acceptor = Acceptor.Configuration()
         acceptor.reach = link.reach
         acceptor.maxBody = link.maxBody
-        acceptor.isStream = link.isStream
+        acceptor.isStream = isStream
         acceptor.pendingSessions = pendingSessions
         acceptor.devicesAhead = devicesAhead
         return acceptor

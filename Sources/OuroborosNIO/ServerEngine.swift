@@ -1,8 +1,9 @@
+import CoreMetrics
 import Logging
 import NIOCore
 import Ouroboros
 
-/// A server's links on its event loop: one socket, many devices, told apart by session id.
+/// A server's links on its event loop: a few sockets, many devices, told apart by session id or by connection.
 // @unchecked: what is not a `let` of a Sendable type is touched on `loop` alone.
 final class ServerEngine: @unchecked Sendable {
     let loop: any EventLoop
@@ -12,7 +13,8 @@ final class ServerEngine: @unchecked Sendable {
     let configuration: ServerConfiguration
     let registry: any DeviceRegistry
     let logger: Logger?
-    let socket: DatagramSocket
+    private(set) var ports: [ServerPort] = []
+    let streams: ServerStreams
     private let confirmations: Handoff<ReceivedMessage>
     private let submitted: Handoff<(DeviceID, SendTicket)>
 
@@ -20,8 +22,10 @@ final class ServerEngine: @unchecked Sendable {
     let acceptor: Acceptor
     var peers: [DeviceID: ServerPeer] = [:]
     var sessions: [UInt32: ServerPeer] = [:]
-    var linkCount = 0
+    /// Every link there is, by its number.
+    var linked: [UInt64: ServerPeer] = [:]
     var statistics = ServerStatistics()
+    private let roundTrip: Timer
     private var timers = TimerHeap<ServerPeer>()
     private var timer: LoopTimer?
     private var pendingDue: UInt64?
@@ -41,31 +45,48 @@ final class ServerEngine: @unchecked Sendable {
     private static let sweepPeriod: UInt64 = 60_000
 
     init(
-        address: SocketAddress, registry: any DeviceRegistry, configuration: ServerConfiguration
+        endpoints: [Endpoint], registry: any DeviceRegistry, configuration: ServerConfiguration
     ) throws {
         try configuration.check()
+        guard !endpoints.isEmpty, endpoints.count <= 64 else {
+            throw OuroborosError(.invalidConfiguration, "a server listens on 1 to 64 addresses")
+        }
         self.registry = registry
         self.configuration = configuration
         logger = configuration.logger
         loop = configuration.eventLoopGroup.next()
-        socket = DatagramSocket(
-            on: loop, localAddress: address, receiveBatch: configuration.receiveBatch)
         confirmations = Handoff(to: loop)
         submitted = Handoff(to: loop)
+        roundTrip = .roundTrip(configuration.metrics)
         pool = try PlacePool(places: configuration.places)
-        acceptor = try Acceptor(configuration: configuration.acceptor, now: loop.now.milliseconds)
+        let now = loop.now.milliseconds
+        acceptor = try Acceptor(configuration: configuration.acceptor(forStreams: false), now: now)
+        // What was made for one transport means nothing on the other.
+        streams = ServerStreams(
+            acceptor: try Acceptor(configuration: configuration.acceptor(forStreams: true), now: now))
         ended = loop.makePromise()
         timer = LoopTimer(on: loop) { [weak self] in self?.timerFired() }
+        for endpoint in endpoints {
+            if let network = endpoint.transport.datagramNetwork {
+                let port = network.makePort(
+                    on: loop, at: endpoint.address, receiveBatch: configuration.receiveBatch)
+                ports.append(ServerPort(port, endpoint, index: UInt8(ports.count), engine: self))
+            } else {
+                streams.endpoints.append(endpoint)
+            }
+        }
     }
 
     var now: UInt64 { loop.now.milliseconds }
 
     // MARK: Life
 
-    func open() -> EventLoopFuture<SocketAddress> {
-        socket.open(for: self).map { [self] in
+    /// Opens everything, and gives the addresses: those of datagrams first.
+    func open() -> EventLoopFuture<[Endpoint]> {
+        let opened = ports.map { $0.open() } + streams.endpoints.map(listen)
+        return EventLoopFuture.whenAllSucceed(opened, on: loop).map { [self] endpoints in
             sweepDue = now + Self.sweepPeriod
-            return socket.localAddress
+            return endpoints
         }.flatMapErrorThrowing { [self] error in
             end()
             throw error
@@ -77,21 +98,34 @@ final class ServerEngine: @unchecked Sendable {
         loop.flatSubmit { [self] in
             guard !isClosing, !isEnded else { return ended.futureResult }
             isClosing = true
-            for peer in peers.values where peer.link != nil {
+            stopListening()
+            for peer in Array(linked.values) {
                 beginClose(peer)
             }
-            let timeout = loop.scheduleTask(in: TimeAmount(configuration.closeTimeout)) { [self] in
-                for peer in Array(peers.values) {
-                    try? peer.link?.close(reason: .shutdown, atOnce: true, now: now)
-                    pump(peer)
-                }
-                socket.flush()
-                end()
+            let timeout = loop.scheduleTask(in: TimeAmount(configuration.closeTimeout)) { [self] in cutShort()
             }
             ended.futureResult.whenComplete { _ in timeout.cancel() }
             finishTurn()
             return ended.futureResult
         }
+    }
+
+    var whenOver: EventLoopFuture<Void> { ended.futureResult }
+
+    /// One CLOSE to each device, and nobody waits for the answers.
+    func closeAtOnce() {
+        _ = close()
+        loop.execute { [self] in cutShort() }
+    }
+
+    private func cutShort() {
+        guard !isEnded else { return }
+        for peer in Array(linked.values) {
+            try? peer.link?.close(reason: .shutdown, atOnce: true, now: now)
+            pump(peer)
+        }
+        flush()
+        end()
     }
 
     func beginClose(_ peer: ServerPeer) {
@@ -121,7 +155,7 @@ final class ServerEngine: @unchecked Sendable {
         isEnded = true
         isClosing = true
         takeHandoffs()
-        for peer in Array(peers.values) {
+        for peer in Array(linked.values) {
             dropLink(of: peer)
         }
         peers.removeAll()
@@ -129,7 +163,8 @@ final class ServerEngine: @unchecked Sendable {
         timer = nil
         inbox.finish()
         events.finish()
-        socket.close().whenComplete { [ended] _ in ended.succeed() }
+        let closed = ports.map { $0.port.close() } + endStreams()
+        EventLoopFuture.whenAllComplete(closed, on: loop).whenComplete { [ended] _ in ended.succeed() }
     }
 
     // MARK: From tasks
@@ -145,7 +180,8 @@ final class ServerEngine: @unchecked Sendable {
     func cancel(_ ticket: SendTicket, to device: DeviceID) {
         loop.execute { [self] in
             takeHandoffs()
-            guard let peer = peers[device] else { return }
+            guard let peer = linked.values.first(where: { $0.device == device && $0.sends.holds(ticket) })
+            else { return }
             peer.sends.cancel(ticket, link: peer.link)
             touch(peer)
             finishTurn()
@@ -155,7 +191,7 @@ final class ServerEngine: @unchecked Sendable {
     private func takeHandoffs() {
         for received in confirmations.take() where received.message.isLastOfPacket {
             unconfirmed -= 1
-            guard let peer = peers[received.device], peer.linkNumber == received.link else { continue }
+            guard let peer = linked[received.link] else { continue }
             peer.unconfirmed -= 1
             peer.link?.done(sessionID: received.message.sessionID, counter: received.message.counter)
             updateRoom(peer)
@@ -163,7 +199,7 @@ final class ServerEngine: @unchecked Sendable {
             touch(peer)
         }
         for (device, ticket) in submitted.take() {
-            guard let peer = peers[device], peer.link != nil, !peer.isClosing else {
+            guard let peer = reachable(device) else {
                 ticket.finish(.failure(.notConnected(device)))
                 continue
             }
@@ -172,10 +208,17 @@ final class ServerEngine: @unchecked Sendable {
         }
     }
 
+    /// The device's link that was heard last, over whichever transport.
+    private func reachable(_ device: DeviceID) -> ServerPeer? {
+        [peers[device], streams.devices[device]?.newest].compactMap { $0 }
+            .filter { $0.link != nil && !$0.isClosing }
+            .max { $0.lastHeard < $1.lastHeard }
+    }
+
     // MARK: Turns
 
     /// After packets, messages or timers: everything that was touched sends what it has.
-    private func finishTurn() {
+    func finishTurn() {
         takeHandoffs()
         guard !isEnded else { return }
         handOnArrivals()
@@ -189,9 +232,9 @@ final class ServerEngine: @unchecked Sendable {
             offerPlaces()
         }
         handOnArrivals()
-        socket.flush()
+        flush()
         feedStarved()
-        if isClosing, linkCount == 0 {
+        if isClosing, linked.isEmpty {
             end()
         } else {
             arm()
@@ -221,8 +264,8 @@ final class ServerEngine: @unchecked Sendable {
     }
 
     private func arm() {
-        let sweep = peers.isEmpty ? nil : sweepDue
-        let due = [timers.first?.deadline, pendingDue, sweep].compactMap { $0 }.min()
+        let sweep = peers.isEmpty && streams.devices.isEmpty ? nil : sweepDue
+        let due = [timers.first?.deadline, pendingDue, sweep, streams.due].compactMap { $0 }.min()
         timer?.arm(at: due, now: now)
     }
 
@@ -232,8 +275,13 @@ final class ServerEngine: @unchecked Sendable {
         while let peer = timers.first, peer.deadline <= now {
             timers.remove(peer)
             peer.link?.tick(now: now)
-            touch(peer)
+            if let stream = peer.stream, peer.link?.isStreamBroken == true {
+                breakStream(stream)
+            } else {
+                touch(peer)
+            }
         }
+        tendStreams(now)
         if let pendingDue, pendingDue <= now {
             tickAcceptor(now)
         }
@@ -244,7 +292,7 @@ final class ServerEngine: @unchecked Sendable {
     }
 
     func tickAcceptor(_ now: UInt64) {
-        pendingDue = acceptor.tick(now: now)
+        pendingDue = [acceptor.tick(now: now), streams.acceptor.tick(now: now)].compactMap { $0 }.min()
     }
 
     private func sweep(_ now: UInt64) {
@@ -254,6 +302,12 @@ final class ServerEngine: @unchecked Sendable {
             && now - peer.lastHeard >= Self.sweepPeriod
         {
             peers[peer.device] = nil
+        }
+        for device in Array(streams.devices.values)
+        where device.peers.isEmpty && !device.accepted.hasPendingSessions
+            && now - device.lastHeard >= Self.sweepPeriod
+        {
+            streams.devices[device.id] = nil
         }
     }
 
@@ -267,7 +321,7 @@ final class ServerEngine: @unchecked Sendable {
             var isBusy = true
             while isBusy {
                 isBusy = false
-                while try link.transmit(now: now, { write($0, $1, peer) }) {
+                while peer.stream?.isWritable ?? true, try link.transmit(now: now, { write($0, $1, peer) }) {
                     isBusy = true
                 }
                 isBusy = try drain(peer, link) || isBusy
@@ -281,6 +335,7 @@ final class ServerEngine: @unchecked Sendable {
         if peer.sends.hasWaiting, pool.used == pool.count {
             withoutPlace.append(peer)
         }
+        peer.stream?.flush()
         noteSessions(of: peer, link)
         if peer.sessions.isEmpty {
             dropLink(of: peer)
@@ -290,11 +345,25 @@ final class ServerEngine: @unchecked Sendable {
     }
 
     private func write(_ packet: UnsafeRawBufferPointer, _ address: PeerAddress?, _ peer: ServerPeer) {
-        guard let address = address.flatMap(peer.socketAddress(of:)) else { return }
-        socket.write(packet, to: address)
+        if let stream = peer.stream {
+            stream.write(packet)
+            return
+        }
+        guard let address, let destination = peer.socketAddress(of: address) else { return }
+        let index = Int(address.socket)
+        if ports.indices.contains(index) {
+            ports[index].port.write(packet, to: destination)
+        }
+    }
+
+    func flush() {
+        for port in ports {
+            port.port.flush()
+        }
     }
 
     func transmitPong(_ peer: ServerPeer, _ link: Link) throws {
+        guard peer.stream?.isWritable ?? true else { return }
         _ = try link.transmitPong(now: now) { write($0, $1, peer) }
     }
 
@@ -302,11 +371,14 @@ final class ServerEngine: @unchecked Sendable {
     func noteSessions(of peer: ServerPeer, _ link: Link) {
         let held = link.sessionIDs
         guard held != peer.sessions else { return }
-        for id in peer.sessions where !held.contains(id) {
-            sessions[id] = nil
-        }
-        for id in held {
-            sessions[id] = peer
+        // A stream's packets are its own: no datagram finds its session here.
+        if peer.stream == nil {
+            for id in peer.sessions where !held.contains(id) {
+                sessions[id] = nil
+            }
+            for id in held {
+                sessions[id] = peer
+            }
         }
         peer.sessions = held
     }
@@ -315,17 +387,18 @@ final class ServerEngine: @unchecked Sendable {
         if let link = peer.link {
             return link
         }
-        if linkCount >= configuration.maximumDevices,
-            let longestSilent = peers.values.filter({ $0.link != nil })
-                .min(by: { $0.lastHeard < $1.lastHeard })
+        if linked.count >= configuration.maximumDevices,
+            let longestSilent = linked.values.min(by: { $0.lastHeard < $1.lastHeard })
         {
+            statistics.displacedDevices += 1
             dropLink(of: longestSilent)
         }
-        let link = try Link(serverWith: pool, configuration: configuration.link)
+        let settings = peer.stream == nil ? configuration.link : configuration.link.overStream
+        let link = try Link(serverWith: pool, configuration: settings)
         nextLink += 1
-        linkCount += 1
         peer.link = link
         peer.linkNumber = nextLink
+        linked[nextLink] = peer
         peer.isClosing = false
         peer.room = -1
         updateRoom(peer)
@@ -336,16 +409,24 @@ final class ServerEngine: @unchecked Sendable {
         guard let link = peer.link else { return }
         statistics.links.add(link.statistics)
         peer.link = nil
-        linkCount -= 1
-        for id in peer.sessions {
-            sessions[id] = nil
+        linked[peer.linkNumber] = nil
+        if peer.stream == nil {
+            for id in peer.sessions {
+                sessions[id] = nil
+            }
         }
         peer.sessions = []
         // What the application holds of it is confirmed later, and counts for the whole server alone.
         peer.unconfirmed = 0
         peer.sends.finishAll()
         timers.remove(peer)
-        events.send(.disconnected(peer.device))
+        if let stream = peer.stream {
+            forget(stream)
+        }
+        let device = peer.device
+        if peers[device]?.link == nil, streams.devices[device]?.peers.isEmpty ?? true {
+            events.send(.disconnected(device))
+        }
     }
 
     // MARK: Events and room
@@ -363,13 +444,18 @@ final class ServerEngine: @unchecked Sendable {
         let device = peer.device
         switch event {
         case .message(let message):
+            statistics.messages += 1
+            statistics.messageBytes += UInt64(message.payload.count)
             if message.isLastOfPacket {
                 peer.unconfirmed += 1
                 unconfirmed += 1
                 updateRoom(peer)
             }
             arrivals.append(ReceivedMessage(device: device, message: message, link: peer.linkNumber))
-        case .delivered(let id), .sent(let id): peer.sends.finish(id, .success(()))
+        case .delivered(let id):
+            roundTrip.recordMilliseconds(link.roundTripMilliseconds)
+            peer.sends.finish(id, .success(()))
+        case .sent(let id): peer.sends.finish(id, .success(()))
         case .unknown(let id): peer.sends.finish(id, .failure(.unknownOutcome))
         case .failed(let id): peer.sends.finish(id, .failure(.neverSent))
         case .established(let session): events.send(.connected(device, sessionID: session))
@@ -384,6 +470,10 @@ final class ServerEngine: @unchecked Sendable {
     func updateRoom(_ peer: ServerPeer) {
         let all = configuration.queueCapacity - unconfirmed
         let own = configuration.queuePerDevice - peer.unconfirmed
+        if let stream = peer.stream {
+            // What the device may have in flight still fits: only more than that stops reading.
+            stream.pause(own < 0 || (all <= 0 && peer.unconfirmed > 0))
+        }
         let room = peer.isClosing ? 0 : max(0, min(all, own))
         if room == 0, own > 0, !peer.isClosing, !peer.isStarved {
             peer.isStarved = true
@@ -405,17 +495,18 @@ final class ServerEngine: @unchecked Sendable {
             updateRoom(peer)
             pump(peer)
         }
-        socket.flush()
+        flush()
     }
 
     var currentStatistics: ServerStatistics {
         var result = statistics
-        for link in peers.values.compactMap(\.link) {
+        for link in linked.values.compactMap(\.link) {
             result.links.add(link.statistics)
         }
-        result.devices = linkCount
-        result.sessions = sessions.count
-        result.pendingSessions = acceptor.pendingCount
+        result.devices = Set(linked.values.map(\.device)).count
+        result.sessions = linked.values.reduce(0) { $0 + $1.sessions.count }
+        result.streams = streams.connections.count
+        result.pendingSessions = acceptor.pendingCount + streams.acceptor.pendingCount
         result.unconfirmed = unconfirmed
         result.placesUsed = pool.used
         return result
@@ -428,24 +519,27 @@ extension OuroborosError {
     }
 }
 
-extension ServerEngine: DatagramReceiver {
-    func receive(_ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress) {
+extension ServerEngine {
+    func receive(
+        _ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress, over port: ServerPort
+    ) {
         let now = now
         let id = Packet.sessionID(of: UnsafeRawBufferPointer(packet))
         if id == 0 {
-            receiveHello(UnsafeRawBufferPointer(packet), from: address, now: now)
+            receiveHello(UnsafeRawBufferPointer(packet), from: address, over: port, now: now)
         } else if let peer = sessions[id], let link = peer.link {
-            receive(packet, from: address, peer, link, now)
+            receive(packet, from: PeerAddress(address, socket: port.index), peer, link, now)
         } else {
-            receiveFirst(packet, sessionID: id, from: address, now: now)
+            receiveFirst(
+                packet, sessionID: id, from: PeerAddress(address, socket: port.index), now: now)
         }
     }
 
     private func receive(
-        _ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress, _ peer: ServerPeer,
+        _ packet: UnsafeMutableRawBufferPointer, from address: PeerAddress, _ peer: ServerPeer,
         _ link: Link, _ now: UInt64
     ) {
-        switch link.receive(packet, from: PeerAddress(address), now: now) {
+        switch link.receive(packet, from: address, now: now) {
         case .taken: peer.lastHeard = now
         // The link counts its drops itself.
         case .dropped: break
@@ -466,11 +560,39 @@ extension ServerEngine: DatagramReceiver {
         }
     }
 
+}
+
+/// One of a server's sockets for datagrams.
+// @unchecked: its state is touched on the server's event loop alone, and set before it is open.
+final class ServerPort: DatagramReceiver, @unchecked Sendable {
+    let port: any DatagramPort
+    let index: UInt8
+    private let endpoint: Endpoint
+    private weak var engine: ServerEngine?
+
+    init(_ port: any DatagramPort, _ endpoint: Endpoint, index: UInt8, engine: ServerEngine) {
+        self.port = port
+        self.endpoint = endpoint
+        self.index = index
+        self.engine = engine
+    }
+
+    func open() -> EventLoopFuture<Endpoint> {
+        let endpoint = endpoint
+        return port.open(for: self).map { Endpoint(endpoint.transport, $0) }
+            .flatMapErrorThrowing { throw OuroborosError.cannotListen(on: endpoint, $0) }
+    }
+
+    func receive(_ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress) {
+        engine?.receive(packet, from: address, over: self)
+    }
+
     func readComplete() {
-        finishTurn()
+        engine?.finishTurn()
     }
 
     func socketLost(_ error: (any Error)?) {
-        logger?.warning("the socket was lost and is opened anew: \(error.map { "\($0)" } ?? "no reason")")
+        engine?.logger?.warning(
+            "the socket was lost and is opened anew: \(error.map { "\($0)" } ?? "no reason")")
     }
 }

@@ -3,7 +3,9 @@ import Ouroboros
 
 /// HELLO, and the first packet of a session.
 extension ServerEngine {
-    func receiveHello(_ packet: UnsafeRawBufferPointer, from address: SocketAddress, now: UInt64) {
+    func receiveHello(
+        _ packet: UnsafeRawBufferPointer, from address: SocketAddress, over port: ServerPort, now: UInt64
+    ) {
         guard !isClosing else { return }
         guard let device = Packet.claimedDevice(ofHello: packet) else {
             count(.malformed)
@@ -26,7 +28,7 @@ extension ServerEngine {
             case .welcome(let welcome, let moved):
                 peer.lastHeard = now
                 guard saved(moved, of: peer) else { return }
-                welcome.withUnsafeBytes { socket.write($0, to: address) }
+                welcome.withUnsafeBytes { port.port.write($0, to: address) }
             }
             tickAcceptor(now)
         } catch {
@@ -62,34 +64,59 @@ extension ServerEngine {
 
     /// The device is not known any more.
     func forget(_ device: DeviceID) {
-        guard let peer = peers[device] else { return }
-        dropLink(of: peer)
+        for peer in links(of: device) {
+            dropLink(of: peer)
+        }
         peers[device] = nil
+        streams.devices[device] = nil
+    }
+
+    private func links(of device: DeviceID) -> [ServerPeer] {
+        [peers[device]].compactMap { $0 } + (streams.devices[device]?.peers ?? [])
     }
 
     func disconnect(_ device: DeviceID) {
-        guard let peer = peers[device], peer.link != nil else { return }
-        beginClose(peer)
-        readComplete()
+        for peer in links(of: device) where peer.link != nil {
+            beginClose(peer)
+        }
+        finishTurn()
     }
 
     func dropUnknownDevices() throws {
-        for device in Array(peers.keys) where try registry.credential(of: device) == nil {
-            forget(device)
+        for device in Set(peers.keys).union(streams.devices.keys) {
+            guard let credential = try registry.credential(of: device) else {
+                forget(device)
+                continue
+            }
+            // A new root key ends what the old one began. A later epoch is another gateway's doing.
+            guard let known = peers[device]?.accepted.credential, credential != known else { continue }
+            if credential.kind != known.kind || credential.epoch <= known.epoch {
+                forget(device)
+            }
         }
-        readComplete()
+        finishTurn()
+    }
+
+    /// A session of an epoch that the device has left, over the other transport or another gateway, is none.
+    func isCurrent(_ accepted: AcceptedDevice, _ device: DeviceID) throws -> Bool {
+        let known = accepted.credential
+        return try known.kind == .fixed || registry.credential(of: device) == known
     }
 
     func receiveFirst(
-        _ packet: UnsafeMutableRawBufferPointer, sessionID: UInt32, from address: SocketAddress, now: UInt64
+        _ packet: UnsafeMutableRawBufferPointer, sessionID: UInt32, from address: PeerAddress, now: UInt64
     ) {
         guard let device = acceptor.device(ofPending: sessionID), let peer = peers[device], !isClosing else {
             count(.unknownSession)
             return
         }
         do {
+            guard try isCurrent(peer.accepted, device) else {
+                count(.epoch)
+                return
+            }
             let confirmation = try acceptor.confirm(
-                sessionID: sessionID, packet: packet, from: PeerAddress(address), device: peer.accepted,
+                sessionID: sessionID, packet: packet, from: address, device: peer.accepted,
                 now: now, link: { try makeLink(for: peer) })
             switch confirmation {
             case .dropped(let reason):
@@ -103,13 +130,24 @@ extension ServerEngine {
                 settle(peer, link)
             }
         } catch {
-            logger?.error("confirming a session: \(error)", metadata: ["device": "\(device)"])
+            logger?.error(
+                "confirming a session: \(error)",
+                metadata: ["device": "\(device)", "session": "\(sessionID)"])
             dropLink(of: peer)
         }
     }
 
     /// Makes a moved credential durable. Without that the device starts from what the registry has.
     private func saved(_ moved: Credential?, of peer: ServerPeer) -> Bool {
+        if saved(moved, of: peer.device) {
+            return true
+        }
+        dropLink(of: peer)
+        peers[peer.device] = nil
+        return false
+    }
+
+    func saved(_ moved: Credential?, of device: DeviceID) -> Bool {
         guard let moved else { return true }
         do {
             try registry.advance(to: moved)
@@ -118,14 +156,12 @@ extension ServerEngine {
             statistics.registryFailures += 1
             logger?.error(
                 "an epoch could not be saved, so the device is not served: \(error)",
-                metadata: ["device": "\(peer.device)"])
-            dropLink(of: peer)
-            peers[peer.device] = nil
+                metadata: ["device": "\(device)"])
             return false
         }
     }
 
-    private func count(_ reason: DropReason) {
+    func count(_ reason: DropReason) {
         statistics.drops[reason, default: 0] += 1
     }
 }

@@ -1,11 +1,14 @@
 import NIOCore
 import Ouroboros
 
-/// A device as the server has it, on the server's event loop: its credential, and its link while it has one.
+/// A device as the server has it, on the server's event loop: its credential, and its link while it has one. Over
+/// datagrams there is one, over TCP one a connection.
 final class ServerPeer: TimerNode {
     let device: DeviceID
     var accepted: AcceptedDevice
     var link: Link?
+    /// The connection it came over, if it is one.
+    let stream: ServerStream?
     /// Which link of the device's it is: what is confirmed late does not count for the next.
     var linkNumber: UInt64 = 0
     var sessions: [UInt32] = []
@@ -21,8 +24,9 @@ final class ServerPeer: TimerNode {
     var heapIndex = -1
     private var lastAddress: (peer: PeerAddress, socket: SocketAddress)?
 
-    init(_ accepted: AcceptedDevice, device: DeviceID, now: UInt64) {
+    init(_ accepted: AcceptedDevice, device: DeviceID, now: UInt64, stream: ServerStream? = nil) {
         self.accepted = accepted
+        self.stream = stream
         self.device = device
         lastHeard = now
     }

@@ -2,26 +2,21 @@ import Foundation
 import GRDB
 import Ouroboros
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
-
-/// A device's own durable state, in an SQLite file that one process at a time may use: its credential.
+/// A device's own durable state, in an SQLite file that one process at a time may use: its credential, a
+/// session that sleeps, and, if it keeps one, its outbox.
 public final class DeviceState: Sendable {
-    private let database: KeyDatabase
+    let database: StoreDatabase
     private let lock: FileLock
-    private let path: String
+    public let path: String
 
-    /// Opens the file, or makes an empty one.
-    public init(path: String) throws {
+    /// Opens the file, or makes an empty one. With a key-encryption key what it holds of keys is sealed; a file
+    /// whose keys were stored without one is refused then.
+    public init(path: String, keyEncryptionKey: SecretKey? = nil) throws {
         self.path = path
         try PrivateFile.prepare(path)
         lock = try FileLock(path)
-        database = try KeyDatabase(path: path, purpose: .device, isExclusive: true)
+        database = try StoreDatabase(
+            path: path, purpose: .device, isExclusive: true, keyEncryptionKey: keyEncryptionKey)
     }
 
     deinit {
@@ -29,18 +24,24 @@ public final class DeviceState: Sendable {
         try? database.queue.close()
     }
 
+    public var isSealed: Bool { database.vault.isSealed }
+
     /// The credential; nil before the first ``save(_:)``.
     public func credential() throws -> Credential? {
-        try database.read { database in
-            try Row.fetchOne(database, sql: "SELECT device, kind, epoch, key_form, key FROM credential")
-                .map { try StoredKey.credential($0, device: DeviceID($0["device"] as Data)) }
-        }
+        try database.read(storedCredential)
+    }
+
+    private func storedCredential(_ database: Database) throws -> Credential? {
+        try Row.fetchOne(database, sql: "SELECT device, kind, epoch, key_form, key FROM credential")
+            .map { try self.database.credential($0, device: DeviceID($0["device"] as Data)) }
     }
 }
 
 extension DeviceState: CredentialStore {
+    /// A session that was saved under an earlier credential is void with this.
     public func save(_ credential: Credential) throws {
-        let epoch = try StoredKey.epoch(of: credential)
+        let epoch = try StoreDatabase.epoch(of: credential)
+        let key = try database.closed(credential)
         try database.write { database in
             let old = try Row.fetchOne(database, sql: "SELECT device, epoch FROM credential")
             if let old {
@@ -56,33 +57,11 @@ extension DeviceState: CredentialStore {
                     VALUES (1, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
-                    Data(credential.deviceID.bytes), credential.kind.name, epoch, StoredKey.plain,
-                    Data(StoredKey.bytes(of: credential.key)),
+                    Data(credential.deviceID.bytes), credential.kind.name, epoch, key.form, key.bytes,
                 ])
+            try database.execute(sql: "DELETE FROM saved_session")
         }
         // The key that was left lies in the log until it is cut.
         try database.truncateLog()
-    }
-}
-
-/// An advisory lock on a file, held while it lives.
-private final class FileLock: Sendable {
-    private let file: Int32
-
-    init(_ path: String) throws {
-        file = open(path, O_RDWR | O_CLOEXEC)
-        guard file >= 0 else { throw PrivateFile.failure("cannot open “\(path)”") }
-        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
-            let error =
-                errno == EWOULDBLOCK
-                ? OuroborosError(.storage, "“\(path)” is in use by another process")
-                : PrivateFile.failure("cannot lock “\(path)”")
-            close(file)
-            throw error
-        }
-    }
-
-    deinit {
-        close(file)
     }
 }

@@ -11,63 +11,81 @@ import Musl
 import Darwin
 #endif
 
-/// A device as a gateway's store lists it, without its key.
-public struct DeviceRecord: Sendable, Hashable {
-    public let id: DeviceID
-    public let name: String
-    public let kind: Credential.Kind
-    public let epoch: UInt64
-    /// Seconds since 1970.
-    public let addedAt: Int64
-}
-
 /// A gateway's devices in an SQLite file. Several processes may use it at once.
 public final class GatewayStore: Sendable {
-    private let database: KeyDatabase
+    let database: StoreDatabase
     /// True while keys that were left may lie in the write-ahead log.
     private let hasOldKeys = Mutex(false)
 
-    public init(path: String) throws {
-        database = try KeyDatabase(path: path, purpose: .gateway, isExclusive: false)
+    /// Opens the file, or makes an empty one. With a key-encryption key the devices' keys are sealed; a file
+    /// whose keys were stored without one is refused then. A sealed file without its key lists devices still.
+    public init(path: String, keyEncryptionKey: SecretKey? = nil) throws {
+        database = try StoreDatabase(
+            path: path, purpose: .gateway, isExclusive: false, keyEncryptionKey: keyEncryptionKey)
     }
 
     deinit {
         try? erasePastKeys()
     }
 
+    public var isSealed: Bool { database.vault.isSealed }
+
+    /// Throws when the store is sealed and was opened without its key.
+    public func requireKeys() throws {
+        try database.requireKeys()
+    }
+
     public func add(_ credential: Credential, name: String) throws {
-        let epoch = try StoredKey.epoch(of: credential)
+        try add([StoredDevice(credential: credential, name: name, addedAt: Int64(time(nil)))])
+    }
+
+    /// All of them or, when one is there already, none.
+    public func add(_ devices: [StoredDevice]) throws {
+        let rows = try devices.map { device in
+            (device, try StoreDatabase.epoch(of: device.credential), try database.closed(device.credential))
+        }
         try database.write { database in
-            let id = Data(credential.deviceID.bytes)
-            let exists = try Row.fetchOne(database, sql: "SELECT 1 FROM device WHERE id = ?", arguments: [id])
-            guard exists == nil else {
-                throw OuroborosError(
-                    .storage, "device \(credential.deviceID) is in the store already: remove it first")
+            for (device, epoch, key) in rows {
+                let id = Data(device.credential.deviceID.bytes)
+                let exists = try Row.fetchOne(
+                    database, sql: "SELECT 1 FROM device WHERE id = ?", arguments: [id])
+                guard exists == nil else {
+                    throw OuroborosError(
+                        .storage,
+                        "device \(device.credential.deviceID) is in the store already: remove it first")
+                }
+                try database.execute(
+                    sql: """
+                        INSERT INTO device (id, name, kind, epoch, key_form, key, added_at)
+                        VALUES (?, ?, ?, ?, ?, ?, ?)
+                        """,
+                    arguments: [
+                        id, device.name, device.credential.kind.name, epoch, key.form, key.bytes,
+                        device.addedAt,
+                    ])
             }
-            try database.execute(
-                sql: """
-                    INSERT INTO device (id, name, kind, epoch, key_form, key, added_at)
-                    VALUES (?, ?, ?, ?, ?, ?, ?)
-                    """,
-                arguments: [
-                    id, name, credential.kind.name, epoch, StoredKey.plain,
-                    Data(StoredKey.bytes(of: credential.key)), Int64(time(nil)),
-                ])
         }
     }
 
-    public func list() throws -> [DeviceRecord] {
-        try database.read { database in
-            try Row.fetchAll(database, sql: "SELECT id, name, kind, epoch, added_at FROM device ORDER BY id")
-                .map { row in
-                    let kind: String = row["kind"]
-                    let epoch: Int64 = row["epoch"]
-                    return DeviceRecord(
-                        id: try DeviceID(row["id"] as Data), name: row["name"],
-                        kind: kind == "fixed" ? .fixed : .evolving, epoch: UInt64(epoch),
-                        addedAt: row["added_at"])
-                }
+    /// Gives a device a new root key, at epoch 0.
+    public func rotate(_ device: DeviceID, to rootKey: RootKey) throws {
+        let kind: String? = try database.read { database in
+            try String.fetchOne(
+                database, sql: "SELECT kind FROM device WHERE id = ?", arguments: [Data(device.bytes)])
         }
+        let credential: Credential =
+            kind == "fixed"
+            ? .fixed(device: device, rootKey: rootKey) : .evolving(device: device, key: rootKey)
+        let key = try database.closed(credential)
+        let changed = try database.write { database in
+            try database.execute(
+                sql: "UPDATE device SET epoch = 0, key_form = ?, key = ? WHERE id = ? AND kind = ?",
+                arguments: [key.form, key.bytes, Data(device.bytes), kind])
+            return database.changesCount > 0
+        }
+        guard changed else { throw OuroborosError(.storage, "there is no device \(device) in the store") }
+        hasOldKeys.withLock { $0 = true }
+        try erasePastKeys()
     }
 
     /// False when there is no such device.
@@ -103,22 +121,20 @@ extension GatewayStore: DeviceRegistry {
             let statement = try database.cachedStatement(
                 sql: "SELECT kind, epoch, key_form, key FROM device WHERE id = ?")
             return try Row.fetchOne(statement, arguments: [Data(device.bytes)])
-                .map { try StoredKey.credential($0, device: device) }
+                .map { try self.database.credential($0, device: device) }
         }
     }
 
     public func advance(to credential: Credential) throws {
-        let epoch = try StoredKey.epoch(of: credential)
+        let epoch = try StoreDatabase.epoch(of: credential)
+        let key = try database.closed(credential)
         let isMoved = try database.write { database in
             try database.execute(
                 sql: """
                     UPDATE device SET epoch = ?, key_form = ?, key = ?
                     WHERE id = ? AND kind = 'evolving' AND epoch <= ?
                     """,
-                arguments: [
-                    epoch, StoredKey.plain, Data(StoredKey.bytes(of: credential.key)),
-                    Data(credential.deviceID.bytes), epoch,
-                ])
+                arguments: [epoch, key.form, key.bytes, Data(credential.deviceID.bytes), epoch])
             return database.changesCount > 0
         }
         guard isMoved else {

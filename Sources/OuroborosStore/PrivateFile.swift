@@ -15,6 +15,7 @@ public enum PrivateFile {
         let file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         if file >= 0 {
             close(file)
+            try syncDirectory(of: path)
             return
         }
         guard errno == EEXIST else { throw failure("cannot make “\(path)”") }
@@ -26,6 +27,13 @@ public enum PrivateFile {
         return stat(path, &status) == 0
     }
 
+    /// True for two names of one file.
+    public static func isSame(_ path: String, _ other: String) -> Bool {
+        var (first, second) = (stat(), stat())
+        return stat(path, &first) == 0 && stat(other, &second) == 0
+            && first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    }
+
     /// Refuses a file that is not there or that others may use.
     public static func check(_ path: String) throws {
         var status = stat()
@@ -34,14 +42,18 @@ public enum PrivateFile {
         try check(status, path)
     }
 
-    /// The bytes of a small file of keys.
-    public static func read(_ path: String, atMost limit: Int) throws -> [UInt8] {
+    /// The bytes of a small file of keys. `groupMayRead` is for systemd's credentials, whose access list shows as
+    /// a group's right.
+    public static func read(
+        _ path: String, atMost limit: Int, groupMayRead: Bool = false
+    ) throws -> [UInt8] {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw failure("cannot read “\(path)”") }
         defer { close(file) }
         var status = stat()
         guard fstat(file, &status) == 0 else { throw failure("cannot read “\(path)”") }
-        try check(status, path)
+        try check(status, path, forbidden: groupMayRead ? 0o037 : 0o077)
+        let limit = min(limit, Int(status.st_size) + 1)
         var bytes = [UInt8](repeating: 0, count: limit)
         var count = 0
         while count < limit {
@@ -53,7 +65,9 @@ public enum PrivateFile {
             if got == 0 { break }
             count += got
         }
-        return Array(bytes.prefix(count))
+        // In place: a copy would leave the bytes behind.
+        bytes.removeLast(limit - count)
+        return bytes
     }
 
     /// Writes a new file, readable by its owner alone, and makes it durable; never overwrites.
@@ -80,13 +94,24 @@ public enum PrivateFile {
             offset += put
         }
         guard fsync(file) == 0 else { throw failure("cannot write “\(path)”") }
+        try syncDirectory(of: path)
     }
 
-    private static func check(_ status: stat, _ path: String) throws {
+    /// A new file's name is durable only with its directory.
+    private static func syncDirectory(of path: String) throws {
+        let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let directory = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else { throw failure("cannot open “\(parent)”") }
+        defer { close(directory) }
+        // A file system that cannot do that says so with EINVAL.
+        guard fsync(directory) == 0 || errno == EINVAL else { throw failure("cannot write “\(parent)”") }
+    }
+
+    private static func check(_ status: stat, _ path: String, forbidden: mode_t = 0o077) throws {
         guard status.st_mode & S_IFMT == S_IFREG else {
             throw OuroborosError(.storage, "“\(path)” is no regular file")
         }
-        guard status.st_mode & 0o077 == 0 else {
+        guard status.st_mode & forbidden == 0 else {
             let mode = String(status.st_mode & 0o777, radix: 8)
             throw OuroborosError(
                 .storage,

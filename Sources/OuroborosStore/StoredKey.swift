@@ -2,29 +2,28 @@ import Foundation
 import GRDB
 import Ouroboros
 
-/// A key as a row holds it. `key_form` says how: a form that this version does not know is an error, so that
-/// keys sealed by a later one are never taken for plain ones.
-enum StoredKey {
-    static let plain = "plain"
-
-    static func bytes(of key: SecretKey) -> [UInt8] {
-        key.withUnsafeBytes { Array($0) }
+/// A credential's key as a row holds it.
+extension StoreDatabase {
+    func closed(_ credential: Credential) throws -> (form: String, bytes: Data) {
+        try credential.key.withUnsafeBytes {
+            try vault.close($0, context: Self.keyContext(credential), path: path)
+        }
     }
 
-    static func credential(_ row: Row, device: DeviceID) throws -> Credential {
-        let form: String = row["key_form"]
-        guard form == plain else {
-            throw OuroborosError(
-                .storage, "the key of device \(device) is stored in a form that this version does not know")
+    func credential(_ row: Row, device: DeviceID) throws -> Credential {
+        let kind: Credential.Kind = (row["kind"] as String) == "fixed" ? .fixed : .evolving
+        let epoch = UInt64(row["epoch"] as Int64)
+        let context = Vault.context("key", device: device, kind: kind, epoch: epoch)
+        let key = try vault.open(row["key"] as Data, form: row["key_form"], context: context, path: path) {
+            try SecretKey($0)
         }
-        let bytes: [UInt8] = Array(row["key"] as Data)
-        let key = try SecretKey(bytes)
-        let epoch: Int64 = row["epoch"]
-        let kind: String = row["kind"]
-        if kind == "fixed" {
-            return .fixed(device: device, rootKey: key)
-        }
-        return .evolving(device: device, epoch: UInt64(epoch), key: key)
+        return kind == .fixed
+            ? .fixed(device: device, rootKey: key) : .evolving(device: device, epoch: epoch, key: key)
+    }
+
+    private static func keyContext(_ credential: Credential) -> Data {
+        Vault.context(
+            "key", device: credential.deviceID, kind: credential.kind, epoch: credential.epoch)
     }
 
     /// SQLite's integers are signed.

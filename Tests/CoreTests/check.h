@@ -20,6 +20,9 @@ bool check_bytes(const uint8_t *a, const uint8_t *b, size_t len, const char *tex
 void run_test(const char *name, void (*test)(void));
 #define RUN(test) run_test(#test, test)
 
+/* Prints the sum; true when something passed and nothing failed. */
+bool report_sum(void);
+
 /* The tests of one file, each a list of RUN. */
 void crypto_tests(void);
 void vector_tests(void);

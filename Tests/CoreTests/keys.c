@@ -38,6 +38,13 @@ ouro_status __real_ouro_aead_seal(ouro_aead *aead, const uint8_t nonce[12], cons
 ouro_status __wrap_ouro_aead_seal(ouro_aead *aead, const uint8_t nonce[12], const uint8_t *aad,
                                   size_t aad_len, uint8_t *data, size_t len, uint8_t tag[16]);
 
+ouro_status __real_ouro_aead_seal_once(const uint8_t key[32], const uint8_t nonce[12],
+                                       const uint8_t *aad, size_t aad_len, uint8_t *data,
+                                       size_t len, uint8_t tag[16]);
+ouro_status __wrap_ouro_aead_seal_once(const uint8_t key[32], const uint8_t nonce[12],
+                                       const uint8_t *aad, size_t aad_len, uint8_t *data,
+                                       size_t len, uint8_t tag[16]);
+
 ouro_status __wrap_ouro_aead_init(ouro_aead *aead, const uint8_t key[32]) {
     unsigned at = next_context++ % CONTEXTS;
     for (unsigned i = 0; i < CONTEXTS; i++)
@@ -48,12 +55,7 @@ ouro_status __wrap_ouro_aead_init(ouro_aead *aead, const uint8_t key[32]) {
     return __real_ouro_aead_init(aead, key);
 }
 
-ouro_status __wrap_ouro_aead_seal(ouro_aead *aead, const uint8_t nonce[12], const uint8_t *aad,
-                                  size_t aad_len, uint8_t *data, size_t len, uint8_t tag[16]) {
-    uint64_t key = 0;
-    for (unsigned i = 0; i < CONTEXTS; i++)
-        if (contexts[i].aead == aead)
-            key = contexts[i].key;
+static void note(uint64_t key, const uint8_t nonce[12]) {
     uint64_t mark = fingerprint(key, nonce, 12) | 1;
     size_t at = (size_t)(mark >> 20) % SET;
     while (set[at] != 0 && set[at] != mark)
@@ -62,5 +64,21 @@ ouro_status __wrap_ouro_aead_seal(ouro_aead *aead, const uint8_t nonce[12], cons
         keys_repeated++;
     if (set[at] == 0 && ++keys_recorded < SET / 2)
         set[at] = mark;
+}
+
+ouro_status __wrap_ouro_aead_seal(ouro_aead *aead, const uint8_t nonce[12], const uint8_t *aad,
+                                  size_t aad_len, uint8_t *data, size_t len, uint8_t tag[16]) {
+    uint64_t key = 0;
+    for (unsigned i = 0; i < CONTEXTS; i++)
+        if (contexts[i].aead == aead)
+            key = contexts[i].key;
+    note(key, nonce);
     return __real_ouro_aead_seal(aead, nonce, aad, aad_len, data, len, tag);
+}
+
+ouro_status __wrap_ouro_aead_seal_once(const uint8_t key[32], const uint8_t nonce[12],
+                                       const uint8_t *aad, size_t aad_len, uint8_t *data,
+                                       size_t len, uint8_t tag[16]) {
+    note(fingerprint(0, key, 32), nonce);
+    return __real_ouro_aead_seal_once(key, nonce, aad, aad_len, data, len, tag);
 }

@@ -1,13 +1,12 @@
 #include "net.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static void trouble(net *n, const char *what) {
     if (n->trouble++ < 5)
-        printf("  at %" PRIu64 " ms: %s\n", n->now_ms, what);
+        printf("  at %llu ms: %s\n", (unsigned long long)n->now_ms, what);
 }
 
 uint32_t net_random(net *n) {

@@ -2,27 +2,12 @@
 #include "check.h"
 
 #include "ouroboros/ouroboros.h"
-#include <cjson/cJSON.h>
+#include "vectors.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef VECTORS
-#define VECTORS "Tests/Vectors/ouroboros-v1.json"
-#endif
-
-static cJSON *document;
-
-static cJSON *load(void) {
-    FILE *file = fopen(VECTORS, "rb");
-    if (!CHECK(file != NULL))
-        return NULL;
-    static char text[1 << 18];
-    size_t len = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[len] = 0;
-    return cJSON_Parse(text);
-}
+static const cJSON *document;
 
 static const cJSON *list(const char *name) {
     const cJSON *found = cJSON_GetObjectItemCaseSensitive(document, name);
@@ -258,12 +243,12 @@ static void reject(void) {
 }
 
 void vector_tests(void) {
-    document = load();
+    document = load_vectors();
+    CHECK(document != NULL);
     RUN(fleet);
     RUN(epoch);
     RUN(scramble);
     RUN(chain);
     RUN(sessions);
     RUN(reject);
-    cJSON_Delete(document);
 }

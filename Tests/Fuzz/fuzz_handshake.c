@@ -46,12 +46,13 @@ static void at_server(uint8_t *packet, size_t size, bool right) {
 static void at_client(uint8_t *packet, size_t size, bool right) {
     static const ouro_settings settings = {.role = OURO_CLIENT, .reach = 4, .max_body = 64};
     static ouro_session sessions[1];
+    static ouro_tail tails[2];
     static ouro_slot slots[8];
     static uint64_t places[64];
     static const uint8_t nonce[16];
     ouro_client client;
     ouro_pool pool;
-    ouro_memory memory = {sessions, slots, NULL, NULL, &client, NULL, &pool, 1, 0};
+    ouro_memory memory = {sessions, slots, tails, NULL, &client, NULL, &pool, 1, 2};
     ouro_link link;
     uint8_t scratch[OURO_SCRATCH_SIZE];
     ouro_datagram out;

@@ -15,10 +15,12 @@ enum Tool {
     }
 
     /// It lies beside the tests.
-    static let path: String = {
+    static let path = built("ouroboros")
+
+    static func built(_ name: String) -> String {
         let tests = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
-        return (tests as NSString).deletingLastPathComponent + "/ouroboros"
-    }()
+        return (tests as NSString).deletingLastPathComponent + "/" + name
+    }
 
     static func run(
         _ arguments: [String], in scratch: Scratch, input: String = "",
@@ -61,10 +63,18 @@ struct RunningGateway: Sendable {
         _ arguments: [String], in scratch: Scratch, signal: Signal = .terminate,
         _ body: @Sendable (RunningGateway) async throws -> Void
     ) async throws -> TerminationStatus {
+        try await with(
+            Tool.path, ["gateway", "--bind", "127.0.0.1:0"] + arguments, in: scratch, signal: signal, body)
+    }
+
+    /// The same for another server, which says on standard output or error where it listens.
+    static func with(
+        _ executable: String, _ arguments: [String], in scratch: Scratch, signal: Signal = .terminate,
+        _ body: @Sendable (RunningGateway) async throws -> Void
+    ) async throws -> TerminationStatus {
         let (output, errors) = (Lines(), Lines())
         let result = try await Subprocess.run(
-            .path(.init(Tool.path)),
-            arguments: .init(["gateway", "--bind", "127.0.0.1:0"] + arguments),
+            .path(.init(executable)), arguments: .init(arguments),
             workingDirectory: .init(scratch.path), input: .none, output: .sequence, error: .sequence
         ) { execution in
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -77,7 +87,8 @@ struct RunningGateway: Sendable {
                     errors.end()
                 }
                 defer { try? execution.send(signal: signal) }
-                guard let listening = try await errors.first(containing: "listening on"),
+                let log = executable == Tool.path ? errors : output
+                guard let listening = try await log.first(containing: "listening on"),
                     let port = listening.split(separator: " ").last
                 else { throw NotListening() }
                 try await body(
@@ -97,6 +108,8 @@ final class Lines: Sendable {
     private let state = Mutex<(lines: [String], isEnded: Bool)>(([], false))
 
     var all: [String] { state.withLock(\.lines) }
+    var count: Int { state.withLock(\.lines.count) }
+    var isEnded: Bool { state.withLock(\.isEnded) }
 
     func add(_ line: String) {
         state.withLock { $0.lines.append(line.trimmingCharacters(in: .newlines)) }

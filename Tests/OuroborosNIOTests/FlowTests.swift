@@ -6,14 +6,14 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct FlowTests {
     let credential = Credential.fixed(device: device, rootKey: .random())
 
-    @Test func manyClientsShareOneSocket() async throws {
+    @Test(arguments: Way.allCases) func manyClientsShareOneSocket(way: Way) async throws {
         let credentials = (1...50).map { Credential.fixed(device: DeviceID(number: $0), rootKey: .random()) }
-        try await withEchoServer(MemoryRegistry(credentials)) { server, collector in
+        try await withEchoServer(over: way, MemoryRegistry(credentials)) { server, collector in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for credential in credentials {
                     group.addTask {
                         try await OuroborosClient.withConnection(
-                            to: server.localAddress, credential: credential
+                            to: server.endpoints[0], credential: credential
                         ) { connection in
                             var messages = connection.messages.makeAsyncIterator()
                             for round in UInt8(0)..<5 {
@@ -36,10 +36,11 @@ import Testing
         }
     }
 
-    @Test func whatIsNotConfirmedIsNotDelivered() async throws {
+    @Test(arguments: Way.allCases) func whatIsNotConfirmedIsNotDelivered(way: Way) async throws {
         let credential = credential
-        try await OuroborosServer.withServer(at: loopback, registry: MemoryRegistry(credential)) { server in
-            let address = server.localAddress
+        try await OuroborosServer.withServer(at: [way.endpoint], registry: MemoryRegistry(credential)) {
+            server in
+            let address = server.endpoints[0]
             let isConfirmed = Flag()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
@@ -123,14 +124,15 @@ import Testing
         }
     }
 
-    @Test func messagesCanBeConfirmedByHand() async throws {
+    @Test(arguments: Way.allCases) func messagesCanBeConfirmedByHand(way: Way) async throws {
         let credential = credential
         var configuration = ClientConfiguration()
         configuration.acknowledgement = .whenConfirmed
         let careful = configuration
-        try await OuroborosServer.withServer(at: loopback, registry: MemoryRegistry(credential)) { server in
+        try await OuroborosServer.withServer(at: [way.endpoint], registry: MemoryRegistry(credential)) {
+            server in
             try await OuroborosClient.withConnection(
-                to: server.localAddress, credential: credential, configuration: careful
+                to: server.endpoints[0], credential: credential, configuration: careful
             ) { connection in
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     let isConfirmed = Flag()
@@ -148,12 +150,13 @@ import Testing
         }
     }
 
-    @Test func aCancelledSendThatWasNotSentFails() async throws {
+    @Test(arguments: Way.allCases) func aCancelledSendThatWasNotSentFails(way: Way) async throws {
         let credential = credential
         // Nobody confirms: the first messages stay in flight, and the last waits behind the window.
-        try await OuroborosServer.withServer(at: loopback, registry: MemoryRegistry(credential)) { server in
+        try await OuroborosServer.withServer(at: [way.endpoint], registry: MemoryRegistry(credential)) {
+            server in
             let connection = try await OuroborosClient.connect(
-                to: server.localAddress, credential: credential)
+                to: server.endpoints[0], credential: credential)
             for _ in 0..<64 {
                 _ = try await connection.enqueue([1])
             }
@@ -165,11 +168,12 @@ import Testing
         }
     }
 
-    @Test func aCancelledSendThatWasSentIsUnknown() async throws {
+    @Test(arguments: Way.allCases) func aCancelledSendThatWasSentIsUnknown(way: Way) async throws {
         let credential = credential
-        try await OuroborosServer.withServer(at: loopback, registry: MemoryRegistry(credential)) { server in
+        try await OuroborosServer.withServer(at: [way.endpoint], registry: MemoryRegistry(credential)) {
+            server in
             let connection = try await OuroborosClient.connect(
-                to: server.localAddress, credential: credential)
+                to: server.endpoints[0], credential: credential)
             let task = Task { try await connection.send([1]) }
             var batches = server.batches.makeAsyncIterator()
             let batch = try #require(await batches.next())
@@ -183,11 +187,12 @@ import Testing
         }
     }
 
-    @Test func whatIsUnderWayWhenTheConnectionEndsIsTold() async throws {
+    @Test(arguments: Way.allCases) func whatIsUnderWayWhenTheConnectionEndsIsTold(way: Way) async throws {
         let credential = credential
-        try await OuroborosServer.withServer(at: loopback, registry: MemoryRegistry(credential)) { server in
+        try await OuroborosServer.withServer(at: [way.endpoint], registry: MemoryRegistry(credential)) {
+            server in
             let connection = try await OuroborosClient.connect(
-                to: server.localAddress, credential: credential)
+                to: server.endpoints[0], credential: credential)
             let sent = Task { try await connection.send([1]) }
             var batches = server.batches.makeAsyncIterator()
             _ = await batches.next()
@@ -197,18 +202,18 @@ import Testing
         }
     }
 
-    @Test func aDeviceThatIsNotConnectedGetsNothing() async throws {
+    @Test(arguments: Way.allCases) func aDeviceThatIsNotConnectedGetsNothing(way: Way) async throws {
         let credential = credential
-        try await withEchoServer(MemoryRegistry(credential)) { server, _ in
+        try await withEchoServer(over: way, MemoryRegistry(credential)) { server, _ in
             let error = await #expect(throws: OuroborosError.self) { try await server.send([1], to: device) }
             #expect(error?.code == .notConnected)
         }
     }
 
-    @Test func closingWaitsForWhatIsNotConfirmed() async throws {
+    @Test(arguments: Way.allCases) func closingWaitsForWhatIsNotConfirmed(way: Way) async throws {
         let credential = credential
-        let server = try await OuroborosServer.bind(to: loopback, registry: MemoryRegistry(credential))
-        let connection = try await OuroborosClient.connect(to: server.localAddress, credential: credential)
+        let server = try await OuroborosServer.bind(to: [way.endpoint], registry: MemoryRegistry(credential))
+        let connection = try await OuroborosClient.connect(to: server.endpoints[0], credential: credential)
         async let sent: Void = connection.send([1])
         var batches = server.batches.makeAsyncIterator()
         let batch = try #require(await batches.next())
@@ -220,12 +225,12 @@ import Testing
         await connection.closeAtOnce()
     }
 
-    @Test func aDeviceThatConnectsAgainReplacesItsSession() async throws {
+    @Test(arguments: Way.allCases) func aDeviceThatConnectsAgainReplacesItsSession(way: Way) async throws {
         let credential = credential
-        try await withEchoServer(MemoryRegistry(credential), echoes: false) { server, collector in
-            let first = try await OuroborosClient.connect(to: server.localAddress, credential: credential)
+        try await withEchoServer(over: way, MemoryRegistry(credential), echoes: false) { server, collector in
+            let first = try await OuroborosClient.connect(to: server.endpoints[0], credential: credential)
             try await first.send([1])
-            let second = try await OuroborosClient.connect(to: server.localAddress, credential: credential)
+            let second = try await OuroborosClient.connect(to: server.endpoints[0], credential: credential)
             try await second.send([2])
             #expect(collector.payloads == [[1], [2]])
             let statistics = try await server.statistics()
@@ -236,7 +241,7 @@ import Testing
         }
     }
 
-    @Test func aPlaceThatOneDeviceGivesBackIsAnothers() async throws {
+    @Test(arguments: Way.allCases) func aPlaceThatOneDeviceGivesBackIsAnothers(way: Way) async throws {
         let credentials = (1...2).map { Credential.fixed(device: DeviceID(number: $0), rootKey: .random()) }
         var configuration = ServerConfiguration()
         configuration.places = 2
@@ -244,12 +249,12 @@ import Testing
         careful.acknowledgement = .whenConfirmed
         let (small, never) = (configuration, careful)
         try await withEchoServer(
-            MemoryRegistry(credentials), configuration: small, echoes: false
+            over: way, MemoryRegistry(credentials), configuration: small, echoes: false
         ) { server, _ in
             let greedy = try await OuroborosClient.connect(
-                to: server.localAddress, credential: credentials[0], configuration: never)
+                to: server.endpoints[0], credential: credentials[0], configuration: never)
             let modest = try await OuroborosClient.connect(
-                to: server.localAddress, credential: credentials[1])
+                to: server.endpoints[0], credential: credentials[1])
             try await greedy.send([0])
             try await modest.send([0])
             for _ in 0..<2 {
@@ -265,16 +270,16 @@ import Testing
         }
     }
 
-    @Test func theLongestSilentDeviceMakesRoom() async throws {
+    @Test(arguments: Way.allCases) func theLongestSilentDeviceMakesRoom(way: Way) async throws {
         let credentials = (1...3).map { Credential.fixed(device: DeviceID(number: $0), rootKey: .random()) }
         var configuration = ServerConfiguration()
         configuration.maximumDevices = 2
         let small = configuration
-        try await withEchoServer(MemoryRegistry(credentials), configuration: small) { server, _ in
+        try await withEchoServer(over: way, MemoryRegistry(credentials), configuration: small) { server, _ in
             var connections: [OuroborosConnection] = []
             for credential in credentials {
                 let connection = try await OuroborosClient.connect(
-                    to: server.localAddress, credential: credential)
+                    to: server.endpoints[0], credential: credential)
                 try await connection.send([1])
                 connections.append(connection)
             }

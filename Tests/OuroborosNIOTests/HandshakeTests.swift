@@ -10,12 +10,12 @@ import Testing
         return configuration
     }
 
-    @Test func anotherKeyMeetsSilence() async throws {
+    @Test(arguments: Way.allCases) func anotherKeyMeetsSilence(way: Way) async throws {
         let registry = MemoryRegistry(.fixed(device: device, rootKey: .random()))
-        try await withEchoServer(registry) { server, _ in
+        try await withEchoServer(over: way, registry) { server, _ in
             let error = await #expect(throws: OuroborosError.self) {
                 try await OuroborosClient.connect(
-                    to: server.localAddress, credential: .fixed(device: device, rootKey: .random()),
+                    to: server.endpoints[0], credential: .fixed(device: device, rootKey: .random()),
                     configuration: impatient)
             }
             #expect(error?.code == .unreachable)
@@ -25,11 +25,11 @@ import Testing
         }
     }
 
-    @Test func anUnknownDeviceMeetsSilence() async throws {
-        try await withEchoServer(MemoryRegistry([])) { server, _ in
+    @Test(arguments: Way.allCases) func anUnknownDeviceMeetsSilence(way: Way) async throws {
+        try await withEchoServer(over: way, MemoryRegistry([])) { server, _ in
             let error = await #expect(throws: OuroborosError.self) {
                 try await OuroborosClient.connect(
-                    to: server.localAddress, credential: .fixed(device: device, rootKey: .random()),
+                    to: server.endpoints[0], credential: .fixed(device: device, rootKey: .random()),
                     configuration: impatient)
             }
             #expect(error?.code == .unreachable)
@@ -37,20 +37,20 @@ import Testing
         }
     }
 
-    @Test func nobodyThereIsUnreachable() async throws {
+    @Test(arguments: Way.allCases) func nobodyThereIsUnreachable(way: Way) async throws {
         let error = await #expect(throws: OuroborosError.self) {
             try await OuroborosClient.connect(
-                to: .loopback(port: 9), credential: .fixed(device: device, rootKey: .random()),
+                to: way.at(.loopback(port: 9)), credential: .fixed(device: device, rootKey: .random()),
                 configuration: impatient)
         }
         #expect(error?.code == .unreachable)
         #expect(error?.message.contains("127.0.0.1:9") == true)
     }
 
-    @Test func connectingCanBeCancelled() async throws {
+    @Test(arguments: Way.allCases) func connectingCanBeCancelled(way: Way) async throws {
         let task = Task {
             try await OuroborosClient.connect(
-                to: .loopback(port: 9), credential: .fixed(device: device, rootKey: .random()))
+                to: way.at(.loopback(port: 9)), credential: .fixed(device: device, rootKey: .random()))
         }
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
@@ -64,15 +64,15 @@ import Testing
         #expect(error?.code == .invalidConfiguration)
     }
 
-    @Test func anEvolvingCredentialGoesOnAcrossRestarts() async throws {
+    @Test(arguments: Way.allCases) func anEvolvingCredentialGoesOnAcrossRestarts(way: Way) async throws {
         let root = Credential.evolving(device: device, key: .random())
         let registry = MemoryRegistry(root)
         let store = MemoryStore()
         for round in UInt64(1)...3 {
             // The server starts anew each time, as the client does.
-            try await withEchoServer(registry) { server, collector in
+            try await withEchoServer(over: way, registry) { server, collector in
                 try await OuroborosClient.withConnection(
-                    to: server.localAddress, credential: store.last ?? root, store: store
+                    to: server.endpoints[0], credential: store.last ?? root, store: store
                 ) { connection in
                     try await connection.send([UInt8(round)])
                     #expect(collector.payloads == [[UInt8(round)]])
@@ -83,13 +83,13 @@ import Testing
         }
     }
 
-    @Test func aStoreThatFailsEndsTheConnection() async throws {
+    @Test(arguments: Way.allCases) func aStoreThatFailsEndsTheConnection(way: Way) async throws {
         let root = Credential.evolving(device: device, key: .random())
         let registry = MemoryRegistry(root)
-        try await withEchoServer(registry) { server, collector in
+        try await withEchoServer(over: way, registry) { server, collector in
             let error = await #expect(throws: OuroborosError.self) {
                 try await OuroborosClient.connect(
-                    to: server.localAddress, credential: root, store: MemoryStore(refuses: true))
+                    to: server.endpoints[0], credential: root, store: MemoryStore(refuses: true))
             }
             #expect(error?.code == .storage)
             #expect(collector.count == 0)
@@ -97,7 +97,7 @@ import Testing
         #expect(try registry.credential(of: device) == root)
     }
 
-    @Test func aRegistryThatFailsServesNobodyUntilItWorks() async throws {
+    @Test(arguments: Way.allCases) func aRegistryThatFailsServesNobodyUntilItWorks(way: Way) async throws {
         let root = Credential.evolving(device: device, key: .random())
         let registry = MemoryRegistry(root)
         registry.refuse(true)
@@ -105,11 +105,11 @@ import Testing
         var configuration = ClientConfiguration()
         configuration.link.firstTimeout = 100
         let impatient = configuration
-        try await withEchoServer(registry) { server, collector in
+        try await withEchoServer(over: way, registry) { server, collector in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
                     try await OuroborosClient.withConnection(
-                        to: server.localAddress, credential: root, store: store, configuration: impatient
+                        to: server.endpoints[0], credential: root, store: store, configuration: impatient
                     ) { connection in
                         try await connection.send([1])
                     }
@@ -123,11 +123,11 @@ import Testing
         }
     }
 
-    @Test func aRemovedDeviceIsCutOff() async throws {
+    @Test(arguments: Way.allCases) func aRemovedDeviceIsCutOff(way: Way) async throws {
         let credential = Credential.fixed(device: device, rootKey: .random())
         let registry = MemoryRegistry(credential)
-        try await withEchoServer(registry) { server, _ in
-            try await OuroborosClient.withConnection(to: server.localAddress, credential: credential) {
+        try await withEchoServer(over: way, registry) { server, _ in
+            try await OuroborosClient.withConnection(to: server.endpoints[0], credential: credential) {
                 connection in
                 try await connection.send([1])
                 registry.remove(device)
@@ -139,10 +139,10 @@ import Testing
         }
     }
 
-    @Test func aPortInUseIsTold() async throws {
-        try await withEchoServer(MemoryRegistry([])) { server, _ in
+    @Test(arguments: Way.allCases) func aPortInUseIsTold(way: Way) async throws {
+        try await withEchoServer(over: way, MemoryRegistry([])) { server, _ in
             let error = await #expect(throws: OuroborosError.self) {
-                try await OuroborosServer.bind(to: server.localAddress, registry: MemoryRegistry([]))
+                try await OuroborosServer.bind(to: server.endpoints, registry: MemoryRegistry([]))
             }
             #expect(error?.code == .transport)
             #expect(error?.message.contains("in use") == true)

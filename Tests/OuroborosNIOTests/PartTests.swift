@@ -66,7 +66,7 @@ import Testing
         let socket = DatagramSocket(
             on: MultiThreadedEventLoopGroup.singleton.next(), localAddress: loopback, receiveBatch: 4)
         let receiver = Receiver()
-        try await socket.open(for: receiver).get()
+        _ = try await socket.open(for: receiver).get()
         let port = try await socket.loop.submit { socket.localAddress.port }.get()
         let first = try #require(try await socket.loop.submit { socket.channel }.get())
         try await first.close()

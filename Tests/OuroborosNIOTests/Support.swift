@@ -69,13 +69,25 @@ extension SocketAddress {
     }
 }
 
+/// The transports that the same tests run over.
+enum Way: CaseIterable, Sendable {
+    case udp, tcp
+
+    func at(_ address: SocketAddress) -> Endpoint {
+        Endpoint(self == .udp ? .udp : .tcp, address)
+    }
+
+    var endpoint: Endpoint { at(loopback) }
+}
+
 /// Runs `body` beside a server that confirms each batch after `handle`.
 func withEchoServer<Result: Sendable>(
-    _ registry: any DeviceRegistry, configuration: ServerConfiguration = .init(), echoes: Bool = true,
+    over way: Way = .udp, _ registry: any DeviceRegistry, configuration: ServerConfiguration = .init(),
+    echoes: Bool = true,
     _ body: @Sendable @escaping (OuroborosServer, Collector) async throws -> Result
 ) async throws -> Result {
     try await OuroborosServer.withServer(
-        at: loopback, registry: registry, configuration: configuration
+        at: [way.endpoint], registry: registry, configuration: configuration
     ) { server in
         let collector = Collector()
         return try await withThrowingTaskGroup(of: Void.self) { group in

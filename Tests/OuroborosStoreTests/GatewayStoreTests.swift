@@ -56,7 +56,7 @@ import Testing
 
     @Test func whatIsWrittenIsDurable() throws {
         let store = try store()
-        let database = try KeyDatabase(
+        let database = try StoreDatabase(
             path: scratch.file("gw.sqlite"), purpose: .gateway, isExclusive: false)
         let (synchronous, journal, secure) = try database.queue.writeWithoutTransaction { database in
             (
@@ -95,7 +95,7 @@ import Testing
     @Test func aNewerSchemaIsRefused() throws {
         _ = try store()
         let queue = try DatabaseQueue(path: scratch.file("gw.sqlite"))
-        try queue.write { try $0.execute(sql: "PRAGMA user_version = 2") }
+        try queue.write { try $0.execute(sql: "PRAGMA user_version = 3") }
         try queue.close()
         let error = #expect(throws: OuroborosError.self) { try store() }
         #expect(error?.message.contains("newer version") == true)
@@ -116,7 +116,7 @@ import Testing
         let store = try store()
         try store.add(.fixed(device: device, rootKey: .random()), name: "")
         let queue = try DatabaseQueue(path: scratch.file("gw.sqlite"))
-        try queue.write { try $0.execute(sql: "UPDATE device SET key_form = 'sealed-1'") }
+        try queue.write { try $0.execute(sql: "UPDATE device SET key_form = 'sealed-9'") }
         #expect(throws: OuroborosError.self) { try store.credential(of: device) }
     }
 

@@ -94,7 +94,8 @@ bool ouro_client_transmit(ouro_link *link, uint64_t now, ouro_datagram *out) {
         return false;
     client->phase = OURO_HANDSHAKE_WAIT;
     client->sent_ms = now;
-    client->next_ms = now + client->timeout_ms;
+    client->next_ms = link->settings->stream ? client->begun_ms + OURO_STREAM_HANDSHAKE_MS
+                                             : now + client->timeout_ms;
     out->data = client->hello;
     out->len = client->hello_len;
     link->sent_ms = now;
@@ -152,8 +153,10 @@ static ouro_status establish(ouro_link *link, uint64_t now, const uint8_t *packe
         return status;
     if (client->credential.evolving) {
         status = ouro_epoch_advance(client->credential.key, client->credential.epoch, 1);
-        if (status != OURO_OK)
+        if (status != OURO_OK) {
+            ouro_session_erase(session);
             return status;
+        }
         client->credential.epoch++;
         link->flags |= LINK_HOLD;
         link->events |= TELL_EPOCH;

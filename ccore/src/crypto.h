@@ -19,9 +19,9 @@ typedef struct ouro_span {
     size_t len;
 } ouro_span;
 
-/* An HMAC key with both of its pads absorbed: each MAC then costs no padding. */
+/* An HMAC key with both of its pads absorbed, as SHA-256 states: each MAC then costs no padding. */
 typedef struct ouro_hmac {
-    uint64_t opaque[28];
+    uint32_t inner[8], outer[8];
 } ouro_hmac;
 
 /* The AES-256 key schedule of a keystream. */
@@ -46,6 +46,13 @@ OURO_CHECKED ouro_status ouro_aead_open(ouro_aead *aead, const uint8_t nonce[12]
                                         const uint8_t *aad, size_t aad_len, uint8_t *data,
                                         size_t len, const uint8_t tag[16]);
 void ouro_aead_clear(ouro_aead *aead);
+/* The same with a key that is used once: its schedule stands on the stack meanwhile. */
+OURO_CHECKED ouro_status ouro_aead_seal_once(const uint8_t key[32], const uint8_t nonce[12],
+                                             const uint8_t *aad, size_t aad_len, uint8_t *data,
+                                             size_t len, uint8_t tag[16]);
+OURO_CHECKED ouro_status ouro_aead_open_once(const uint8_t key[32], const uint8_t nonce[12],
+                                             const uint8_t *aad, size_t aad_len, uint8_t *data,
+                                             size_t len, const uint8_t tag[16]);
 
 OURO_CHECKED ouro_status ouro_keystream_init(ouro_keystream *stream, const uint8_t key[32]);
 /* `len` bytes of AES-256-CTR keystream from byte `offset` on, the first counter block zero. */

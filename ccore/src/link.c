@@ -15,6 +15,9 @@ static bool settings_fit(const ouro_settings *s, const ouro_memory *m) {
         return false;
     if (s->stream != (m->slots == NULL))
         return false;
+    /* A client holds two older sessions, whole or as tails (section 6). */
+    if (client && !s->stream && m->session_count + m->tail_count < OURO_MAX_SESSIONS)
+        return false;
     return client ? m->client != NULL : m->client == NULL && m->session_count >= 2 - s->stream;
 }
 
@@ -98,9 +101,10 @@ void ouro_link_set_room(ouro_link *link, size_t free, size_t capacity) {
         link->flags |= LINK_FULL;
     else
         link->flags &= (uint16_t)~LINK_FULL;
-    for (size_t i = 0; free * 2 >= capacity && i < OURO_MAX_SESSIONS; i++) {
+    for (size_t i = 0; free > 0 && i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++) {
         ouro_tail *tail = link->live[i];
-        if (tail == NULL || !(tail->state & TAIL_BUSY_SENT))
+        tail->state &= (uint16_t)~TAIL_BUSY_DUE;
+        if (free * 2 < capacity || !(tail->state & TAIL_BUSY_SENT))
             continue;
         tail->state = (uint16_t)((tail->state & ~TAIL_BUSY_SENT) | TAIL_OPEN_DUE);
     }
@@ -215,7 +219,7 @@ ouro_status ouro_link_close(ouro_link *link, uint64_t now, ouro_reason reason, b
         link->closed_reason = (uint8_t)reason;
     }
     if (link->live[0] != NULL)
-        ouro_link_begin_close(link, link->live[0], now, (uint8_t)reason);
+        ouro_link_begin_close(link->live[0], now, (uint8_t)reason);
     /* Without a session there is nobody to tell; a handshake that carries messages goes on. */
     bool hopeless = link->live[0] == NULL && (link->queue == NULL || !ouro_client_busy(link));
     if (at_once || hopeless)

@@ -54,7 +54,9 @@ uint32_t ouro_link_timeout(const ouro_link *link) {
 uint32_t ouro_backed_off(const ouro_link *link, const ouro_tail *tail, unsigned timeouts) {
     uint32_t timeout = ouro_link_timeout(link);
     /* In an older session whose successor works, section 6. */
-    if ((tail->state & TAIL_RETIRING) && timeout > OLD_TIMEOUT_MAX_MS)
+    bool replaced = (tail->state & TAIL_RETIRING) && !(tail->state & TAIL_REKEYED) &&
+                    link->settings->role == OURO_CLIENT;
+    if (replaced && timeout > OLD_TIMEOUT_MAX_MS)
         timeout = OLD_TIMEOUT_MAX_MS;
     while (timeouts-- > 0 && timeout < TIMEOUT_MAX_MS)
         timeout *= 2;

@@ -67,6 +67,7 @@ enum {
     TAIL_REKEYED = 256, /* older: replaced by a rekeying, closed with reason 2 once drained */
     TAIL_RETIRING = 512,
     TAIL_NO_NEW = 1024, /* no new message begins here */
+    TAIL_OLDER = 4096,  /* another session came after it */
     TAIL_ENDING = 2048  /* ends once its answer is sent */
 };
 
@@ -83,9 +84,10 @@ enum {
     LINK_PONG_DUE = 64,
     LINK_DEAD = 128,
     LINK_SUSPECT = 256,
-    LINK_BROKEN = 512,     /* stream: a rule was broken */
-    LINK_RECONNECT = 1024, /* a handshake follows the end of the session */
-    LINK_ASLEEP = 2048     /* saved: nothing is sent or taken until it is restored or connected */
+    LINK_BROKEN = 512,        /* stream: a rule was broken */
+    LINK_RECONNECT = 1024,    /* a handshake follows the end of the session */
+    LINK_SAID_GOODBYE = 4096, /* the last session ended by CLOSE on both sides */
+    LINK_ASLEEP = 2048 /* saved: nothing is sent or taken until it is restored or connected */
 };
 
 /* ouro_link.events: what ouro_link_next_event still has to tell */
@@ -130,10 +132,15 @@ void ouro_link_end(ouro_link *link, ouro_tail *tail, uint64_t now);
 void ouro_link_confirmed(ouro_link *link, uint64_t now);
 /* Ends older sessions that have nothing left to do, moves closing on. */
 void ouro_link_settle(ouro_link *link, uint64_t now);
-void ouro_link_begin_close(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t reason);
+void ouro_link_begin_close(ouro_tail *tail, uint64_t now, uint8_t reason);
 /* A session at a limit: a client replaces it, a server asks for that. */
 void ouro_link_renew(ouro_link *link, uint64_t now);
+/* The newest session is one that may be replaced now. */
+bool ouro_link_may_renew(const ouro_link *link);
 uint64_t ouro_link_rekey_age(const ouro_link *link);
+/* CLOSE goes out whatever waits: what is in flight is unknown, what is queued waits for a session.
+ */
+void ouro_link_goodbye(ouro_link *link, ouro_tail *tail, uint8_t reason);
 
 /* link_flight.c */
 uint32_t ouro_link_timeout(const ouro_link *link);

@@ -100,7 +100,7 @@ static void heard(ouro_link *link, ouro_tail *tail, uint64_t now) {
     if (link->memory->client != NULL && ouro_client_busy(link) &&
         link->memory->client->cause == CAUSE_DEAD_PATH)
         ouro_client_cancel(link);
-    if (tail == link->live[0] && (tail->state & TAIL_UNCONFIRMED))
+    if (tail == link->live[0] && !(tail->state & TAIL_OLDER) && (tail->state & TAIL_UNCONFIRMED))
         ouro_link_confirmed(link, now);
     if (link->flags & LINK_DEAD) {
         link->flags &= (uint16_t)~LINK_DEAD;
@@ -214,11 +214,18 @@ static void take_close(ouro_link *link, ouro_tail *tail, const ouro_addr *from,
         uint64_t came = session != NULL ? session->window.received : body->sent;
         uint64_t missing = body->sent > came ? body->sent - came : 0;
         link->closed_missing = (uint32_t)OURO_MIN(missing, UINT32_MAX);
+        if (!(link->flags & LINK_CLOSING))
+            link->closed_reason = reason;
     }
     bool client = link->settings->role == OURO_CLIENT;
     if (tail->close_phase == CLOSE_SENT && !(tail->state & TAIL_CLOSE_DUE)) {
-        if (client && tail->close_reason == OURO_REASON_REKEY && tail == link->live[0])
+        /* A server that shuts down is given time to come back, whatever this side closed for. */
+        if (reason == OURO_REASON_SHUTDOWN) {
+            tail->close_reason = reason;
+            link->flags &= (uint16_t)~LINK_RECONNECT;
+        } else if (client && tail->close_reason == OURO_REASON_REKEY && tail == link->live[0]) {
             link->flags |= LINK_RECONNECT;
+        }
         ouro_link_end(link, tail, now);
         return;
     }

@@ -57,25 +57,25 @@ static void finish_closing(ouro_link *link, uint64_t now) {
 }
 
 void ouro_link_end(ouro_link *link, ouro_tail *tail, uint64_t now) {
-    bool newest = tail == link->live[0];
+    bool newest = tail == link->live[0] && !(tail->state & TAIL_OLDER);
     if (newest)
         tell_closed(link, tail);
+    if (newest && tail->close_phase >= CLOSE_SENT)
+        link->flags |= LINK_SAID_GOODBYE;
     ouro_flight_end(link, tail);
     if (link->pong_session == tail->id)
         link->flags &= (uint16_t)~LINK_PONG_DUE;
     erase(tail);
     forget(link, tail);
+    bool closing = (link->flags & LINK_CLOSING) && !(link->flags & LINK_CLOSED);
+    if (closing && (newest || link->live[0] == NULL))
+        finish_closing(link, now);
     if (!newest)
         return;
-    /* An older one that goes on draining does not become the newest: nothing new begins in it. */
     link->flags &= (uint16_t) ~(LINK_PING_OUT | LINK_PING_DUE | LINK_SUSPECT);
     link->wait_until_ms = 0;
-    if (link->live[0] != NULL)
-        link->live[0]->state |= TAIL_NO_NEW;
-    if ((link->flags & LINK_CLOSING) && !(link->flags & LINK_CLOSED))
-        finish_closing(link, now);
-    else if (!(link->flags & LINK_CLOSED) && link->settings->role == OURO_CLIENT &&
-             ((link->flags & LINK_RECONNECT) || link->queue != NULL))
+    if (!(link->flags & LINK_CLOSED) && link->settings->role == OURO_CLIENT &&
+        ((link->flags & LINK_RECONNECT) || link->queue != NULL))
         ouro_client_wanted(link, now);
 }
 
@@ -160,10 +160,13 @@ void ouro_link_enter(ouro_link *link, ouro_session *session, uint64_t now) {
     link->open_counter = 0;
     link->flags &= (uint16_t) ~(LINK_PING_OUT | LINK_PING_DUE | LINK_SUSPECT | LINK_RECONNECT);
     for (size_t i = 1; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
-        link->live[i]->state |= TAIL_NO_NEW;
+        link->live[i]->state |= TAIL_NO_NEW | TAIL_OLDER;
     ouro_link_fresh_path(link);
+    link->flags &= (uint16_t)~LINK_SAID_GOODBYE;
     if (link->flags & LINK_CLOSING)
-        ouro_link_begin_close(link, &session->tail, now, link->closed_reason);
+        ouro_link_begin_close(&session->tail, now, link->closed_reason);
+    else
+        link->closed_reason = OURO_REASON_NORMAL;
 }
 
 void ouro_link_confirmed(ouro_link *link, uint64_t now) {
@@ -183,8 +186,7 @@ void ouro_link_confirmed(ouro_link *link, uint64_t now) {
     }
 }
 
-void ouro_link_begin_close(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t reason) {
-    (void)link;
+void ouro_link_begin_close(ouro_tail *tail, uint64_t now, uint8_t reason) {
     if (tail->close_phase != CLOSE_NONE)
         return;
     tail->close_phase = CLOSE_DRAINING;
@@ -192,6 +194,14 @@ void ouro_link_begin_close(ouro_link *link, ouro_tail *tail, uint64_t now, uint8
     tail->close_ms = (uint32_t)now;
     if (reason == OURO_REASON_REKEY)
         tail->state |= TAIL_NO_NEW;
+}
+
+void ouro_link_goodbye(ouro_link *link, ouro_tail *tail, uint8_t reason) {
+    ouro_flight_end(link, tail);
+    tail->close_phase = CLOSE_SENT;
+    tail->close_reason = reason;
+    tail->close_count = 0;
+    tail->state |= TAIL_CLOSE_DUE | TAIL_NO_NEW;
 }
 
 static bool is_idle(const ouro_link *link, const ouro_tail *tail) {
@@ -222,12 +232,17 @@ static uint64_t most_packets(const ouro_session *session) {
     return OURO_MAX(tx, rx);
 }
 
-static bool needs_renewal(const ouro_link *link, uint64_t now) {
+bool ouro_link_may_renew(const ouro_link *link) {
     const ouro_session *session = ouro_newest(link);
-    if (session == NULL || (session->tail.state & (TAIL_NO_NEW | TAIL_UNCONFIRMED)) ||
-        session->tail.close_phase != CLOSE_NONE || (link->flags & LINK_CLOSING) ||
-        ouro_client_busy(link))
+    return session != NULL && !(session->tail.state & (TAIL_NO_NEW | TAIL_UNCONFIRMED)) &&
+           session->tail.close_phase == CLOSE_NONE && !(link->flags & LINK_CLOSING) &&
+           !ouro_client_busy(link);
+}
+
+static bool needs_renewal(const ouro_link *link, uint64_t now) {
+    if (!ouro_link_may_renew(link))
         return false;
+    const ouro_session *session = ouro_newest(link);
     uint64_t packets = link->settings->rekey_packets;
     if (most_packets(session) >= (packets != 0 ? packets : DEFAULT_REKEY_PACKETS))
         return true;
@@ -240,7 +255,7 @@ void ouro_link_renew(ouro_link *link, uint64_t now) {
     if (server || link->settings->stream || link->memory->session_count < 2) {
         if (!server)
             link->flags |= LINK_RECONNECT;
-        ouro_link_begin_close(link, link->live[0], now, OURO_REASON_REKEY);
+        ouro_link_begin_close(link->live[0], now, OURO_REASON_REKEY);
     } else {
         ouro_client_begin(link, CAUSE_REKEY, now);
     }
@@ -260,7 +275,7 @@ void ouro_link_settle(ouro_link *link, uint64_t now) {
             ouro_link_end(link, tail, now);
         } else {
             if (client && drained && (tail->state & TAIL_REKEYED))
-                ouro_link_begin_close(link, tail, now, OURO_REASON_REKEY);
+                ouro_link_begin_close(tail, now, OURO_REASON_REKEY);
             settle_close(link, tail);
         }
     }

@@ -19,22 +19,22 @@ static void expire_queue(ouro_link *link, uint64_t now) {
     }
 }
 
-static bool has_timer(const ouro_place *place) {
-    return !(place->flags & (PLACE_LOST | PLACE_RESEND));
+/* To a silent device nothing is sent again; what is unreliable is forgotten all the same. */
+static bool has_timer(const ouro_link *link, const ouro_place *place) {
+    bool stopped = timers_stopped(link) && (place->flags & PLACE_RELIABLE);
+    return !stopped && !(place->flags & (PLACE_LOST | PLACE_RESEND));
 }
 
 static void time_out_flight(ouro_link *link, uint64_t now) {
     for (ouro_place *p = link->flight, *next; p != NULL; p = next) {
         next = p->next;
         ouro_tail *tail = ouro_link_find(link, p->session_id);
-        if (!has_timer(p) || now < ouro_place_due(link, tail, p, now))
+        if (!has_timer(link, p) || now < ouro_place_due(link, tail, p, now))
             continue;
         if (p->flags & PLACE_RELIABLE)
             ouro_flight_timeout(link, tail, p, now);
         else
             ouro_place_finish(link, &link->flight, p, PLACE_SENT);
-        if (timers_stopped(link))
-            return;
     }
 }
 
@@ -83,18 +83,30 @@ static bool keeps_alive(const ouro_link *link) {
 /* CLOSE is sent up to three times; with reason 2 until it is answered or its 60 s are over. */
 static uint64_t close_due(const ouro_link *link, const ouro_tail *tail, uint64_t now) {
     bool rekey = tail->close_reason == OURO_REASON_REKEY;
-    return ouro_then(now, tail->close_ms) +
-           ouro_backed_off(link, tail, rekey ? tail->close_count - 1u : 0);
+    uint64_t since = ouro_then(now, tail->close_ms);
+    /* A stream loses nothing: CLOSE goes once, and the closer waits for the answer or the end. */
+    if (tail->close_phase == CLOSE_DRAINING || link->settings->stream)
+        return since + GIVE_UP_MS;
+    return since + ouro_backed_off(link, tail, rekey ? tail->close_count - 1u : 0);
+}
+
+/* Closing a session to replace it waits as long for its flight as closing a link does. */
+static bool closes_by_time(const ouro_tail *tail) {
+    if (tail->close_phase == CLOSE_DRAINING)
+        return tail->close_reason == OURO_REASON_REKEY;
+    return tail->close_phase == CLOSE_SENT && !(tail->state & TAIL_CLOSE_DUE);
 }
 
 static void time_out_close(ouro_link *link, ouro_tail *tail, uint64_t now) {
-    if (tail->close_phase != CLOSE_SENT || (tail->state & TAIL_CLOSE_DUE) ||
-        now < close_due(link, tail, now))
+    if (!closes_by_time(tail) || now < close_due(link, tail, now))
         return;
-    if (tail->close_reason == OURO_REASON_REKEY || tail->close_count < CLOSE_COPIES)
+    bool again = tail->close_reason == OURO_REASON_REKEY || tail->close_count < CLOSE_COPIES;
+    if (tail->close_phase == CLOSE_DRAINING || (again && !link->settings->stream)) {
+        tail->close_phase = CLOSE_SENT;
         tail->state |= TAIL_CLOSE_DUE;
-    else
+    } else {
         ouro_link_end(link, tail, now);
+    }
 }
 
 void ouro_link_cut_short(ouro_link *link) {
@@ -115,7 +127,7 @@ void ouro_link_cut_short(ouro_link *link) {
 
 static bool is_idle_server(const ouro_link *link) {
     return link->settings->role == OURO_SERVER && link->live[0] != NULL &&
-           link->live[0]->close_phase == CLOSE_NONE;
+           link->live[0]->close_phase != CLOSE_SENT;
 }
 
 static uint64_t idle_due(const ouro_link *link) {
@@ -125,9 +137,11 @@ static uint64_t idle_due(const ouro_link *link) {
 
 void ouro_link_tick(ouro_link *link, uint64_t now) {
     expire_queue(link, now);
+    if (!waits(link, now))
+        link->wait_until_ms = 0;
     if (link->settings->stream) {
         ouro_stream_tick(link, now);
-    } else if (!timers_stopped(link)) {
+    } else {
         if (!waits(link, now))
             time_out_flight(link, now);
         if (link->live[0] != NULL && !timers_stopped(link))
@@ -147,10 +161,8 @@ void ouro_link_tick(ouro_link *link, uint64_t now) {
     if ((link->flags & LINK_CLOSING) && !(link->flags & LINK_CLOSED) &&
         now >= link->closing_ms + GIVE_UP_MS)
         ouro_link_cut_short(link);
-    if (is_idle_server(link) && now >= idle_due(link)) {
-        ouro_link_begin_close(link, link->live[0], now, OURO_REASON_IDLE);
-        ouro_flight_end(link, link->live[0]);
-    }
+    if (is_idle_server(link) && now >= idle_due(link))
+        ouro_link_goodbye(link, link->live[0], OURO_REASON_IDLE);
     ouro_link_settle(link, now);
 }
 
@@ -162,7 +174,7 @@ static void earlier(uint64_t *deadline, uint64_t time) {
 static uint64_t flight_deadline(const ouro_link *link, uint64_t now) {
     uint64_t deadline = OURO_NEVER;
     for (const ouro_place *p = link->flight; p != NULL; p = p->next)
-        if (has_timer(p))
+        if (has_timer(link, p))
             earlier(&deadline, ouro_place_due(link, ouro_link_find(link, p->session_id), p, now));
     return deadline;
 }
@@ -171,9 +183,9 @@ static uint64_t session_deadline(const ouro_link *link, const ouro_tail *tail, u
     uint64_t deadline = OURO_NEVER;
     if (tail->state & TAIL_RETIRING)
         earlier(&deadline, tail->retire_ms);
-    if (tail->close_phase == CLOSE_SENT && !(tail->state & TAIL_CLOSE_DUE))
+    if (closes_by_time(tail))
         earlier(&deadline, close_due(link, tail, now));
-    if (tail->state & TAIL_OWES_AGAIN)
+    if ((tail->state & TAIL_OWES_AGAIN) && !(link->flags & LINK_HOLD))
         earlier(&deadline, link->duplicate_ms + DUPLICATE_PERIOD_MS);
     return deadline;
 }
@@ -197,12 +209,13 @@ uint64_t ouro_link_deadline(const ouro_link *link, uint64_t now) {
             earlier(&deadline, ouro_then(now, p->sent_ms) + p->counter);
     if (waits(link, now)) {
         earlier(&deadline, link->wait_until_ms);
-    } else if (!timers_stopped(link)) {
+    } else if (!link->settings->stream) {
         earlier(&deadline, flight_deadline(link, now));
     }
     if (link->settings->stream)
         earlier(&deadline, ouro_stream_deadline(link, now));
-    else if (!timers_stopped(link) && (link->flags & LINK_PING_OUT) && link->live[0] != NULL)
+    else if (!timers_stopped(link) && (link->flags & LINK_PING_OUT) &&
+             !(link->flags & LINK_PING_DUE) && link->live[0] != NULL)
         earlier(&deadline, ping_due(link));
     if (keeps_alive(link))
         earlier(&deadline, keep_alive_due(link));
@@ -212,9 +225,7 @@ uint64_t ouro_link_deadline(const ouro_link *link, uint64_t now) {
         earlier(&deadline, link->closing_ms + GIVE_UP_MS);
     if (is_idle_server(link))
         earlier(&deadline, idle_due(link));
-    const ouro_session *newest = ouro_newest(link);
-    if (link->settings->role == OURO_CLIENT && newest != NULL && !ouro_client_busy(link) &&
-        newest->tail.close_phase == CLOSE_NONE && !(newest->tail.state & TAIL_NO_NEW))
-        earlier(&deadline, newest->renew_ms);
+    if (link->settings->role == OURO_CLIENT && ouro_link_may_renew(link))
+        earlier(&deadline, ouro_newest(link)->renew_ms);
     return deadline;
 }

@@ -31,14 +31,14 @@ static void write_block(uint8_t *body, const ouro_ack_block *block) {
 static void paid(ouro_link *link, ouro_tail *tail, uint64_t now) {
     if (tail->state & TAIL_OWES_AGAIN)
         link->duplicate_ms = now;
-    tail->state &= (uint16_t) ~(TAIL_OWES | TAIL_OWES_AGAIN | TAIL_GAP | TAIL_OPEN_DUE);
+    tail->state &= (uint16_t) ~(TAIL_OWES | TAIL_OWES_AGAIN | TAIL_GAP);
     ouro_path *path = path_of(tail);
     if (path != NULL)
         path->reply_set = false;
 }
 
 static bool owes(const ouro_link *link, const ouro_tail *tail, uint64_t now) {
-    if (tail->state & (TAIL_OWES | TAIL_OPEN_DUE))
+    if (tail->state & TAIL_OWES)
         return true;
     return (tail->state & TAIL_OWES_AGAIN) &&
            (link->duplicate_ms == 0 || now - link->duplicate_ms >= DUPLICATE_PERIOD_MS);
@@ -114,7 +114,7 @@ static ouro_status main_ping(ouro_link *link, ouro_tail *tail, uint64_t now, uin
     }
     bool acks = owes(link, tail, now) && goes_along(tail);
     ouro_status status = ping(link, tail, now, known(tail), acks, scratch, out);
-    if (acks)
+    if (acks && out->len > 0)
         paid(link, tail, now);
     return status;
 }
@@ -139,8 +139,14 @@ static ouro_status acknowledge(ouro_link *link, ouro_tail *tail, uint64_t now, u
         tail->state &= (uint16_t) ~(TAIL_OPEN_DUE | TAIL_OWES_AGAIN);
         return OURO_OK;
     }
-    ouro_status status = hole ? control(link, tail, now, OURO_NACK, true, &gap, 1, to, scratch, out)
-                              : control(link, tail, now, OURO_ACK, true, NULL, 0, to, scratch, out);
+    ouro_status status = OURO_OK;
+    if (hole)
+        status = control(link, tail, now, OURO_NACK, true, &gap, 1, to, scratch, out);
+    /* An ACK is also what a GAP becomes near the end of the counters, and what ends a BUSY. */
+    if (status == OURO_OK && out->len == 0) {
+        tail->state &= (uint16_t)~TAIL_OPEN_DUE;
+        status = control(link, tail, now, OURO_ACK, true, NULL, 0, to, scratch, out);
+    }
     paid(link, tail, now);
     return status;
 }
@@ -320,7 +326,7 @@ static ouro_status for_session(ouro_link *link, ouro_tail *tail, uint64_t now, u
         return probe(link, tail, path, now, scratch, out);
     if (tail->state & TAIL_BUSY_DUE)
         return busy(link, tail, now, scratch, out);
-    if (owes(link, tail, now)) {
+    if (owes(link, tail, now) || (tail->state & TAIL_OPEN_DUE)) {
         ouro_status status = acknowledge(link, tail, now, scratch, out);
         if (status != OURO_OK || out->len > 0)
             return status;

@@ -11,7 +11,7 @@
 /* Bytes of keystream that a body of `len` bytes takes. */
 size_t ouro_scramble_stream_size(size_t len);
 
-/* Scrambles with `stream`, which holds ouro_scramble_stream_size(len) bytes and one more. */
+/* Scrambles with `stream`, which holds ouro_scramble_stream_size(len) bytes and the spare ones. */
 void ouro_scramble_with(const uint8_t *stream, uint8_t *body, size_t len);
 
 #endif

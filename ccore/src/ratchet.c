@@ -58,9 +58,15 @@ ouro_status ouro_fleet_root_key(const uint8_t fleet_key[32], const uint8_t devic
 }
 
 ouro_status ouro_epoch_advance(uint8_t epoch_key[32], uint64_t epoch, uint64_t steps) {
+    /* A hash that fails must not leave a key of zeros behind: what is replaced stays until then. */
+    uint8_t next[OURO_KEY_SIZE];
     ouro_status status = OURO_OK;
-    for (uint64_t i = 1; i <= steps && status == OURO_OK; i++)
-        status = expand_numbered(epoch_key, "OUROBOROS_EPO_V1", epoch + i, epoch_key);
+    for (uint64_t i = 1; i <= steps && status == OURO_OK; i++) {
+        status = expand_numbered(epoch_key, "OUROBOROS_EPO_V1", epoch + i, next);
+        if (status == OURO_OK)
+            memcpy(epoch_key, next, sizeof next);
+    }
+    ouro_erase(next, sizeof next);
     return status;
 }
 
@@ -107,12 +113,16 @@ ouro_status ouro_control_key(const uint8_t direction_key[32], uint8_t control_ke
 static ouro_status step(uint8_t chain[32], const char *chain_label, const char *message_label,
                         const uint8_t number[8], uint8_t message[32]) {
     ouro_hmac hmac;
+    uint8_t next[OURO_KEY_SIZE];
     ouro_status status = ouro_hmac_init(&hmac, chain);
     if (status == OURO_OK)
         status = expand(&hmac, message_label, number, 8, message);
     if (status == OURO_OK)
-        status = expand(&hmac, chain_label, number, 8, chain);
+        status = expand(&hmac, chain_label, number, 8, next);
+    if (status == OURO_OK)
+        memcpy(chain, next, sizeof next);
     ouro_hmac_clear(&hmac);
+    ouro_erase(next, sizeof next);
     return status;
 }
 

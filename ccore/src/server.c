@@ -14,6 +14,12 @@ enum {
     AHEAD_DERIVATIONS = 2 * (OURO_EPOCHS_AHEAD - 1)
 };
 
+/* Derivations a second; at least what one table takes. */
+static uint64_t budget_of(const ouro_server_settings *settings) {
+    uint64_t second = settings->derivations_second;
+    return second == 0 ? DERIVATIONS_SECOND : OURO_MAX(second, AHEAD_DERIVATIONS);
+}
+
 ouro_status ouro_server_init(ouro_server *server, const ouro_server_settings *settings,
                              ouro_pending *pending, size_t pending_count, ouro_ahead *ahead,
                              size_t ahead_count, const uint8_t challenge_key[32], uint64_t now) {
@@ -36,8 +42,7 @@ ouro_status ouro_server_init(ouro_server *server, const ouro_server_settings *se
         server->free = &pending[i];
     }
     server->budget_ms = now;
-    server->budget =
-        settings->derivations_second != 0 ? settings->derivations_second : DERIVATIONS_SECOND;
+    server->budget = budget_of(settings);
     return OURO_OK;
 }
 
@@ -99,13 +104,12 @@ static bool challenge_holds(const ouro_server *server, uint64_t now, const ouro_
 }
 
 static void refill_budget(ouro_server *server, uint64_t now) {
+    uint64_t most = budget_of(server->settings);
     uint64_t second = server->settings->derivations_second;
-    if (second == 0)
-        second = DERIVATIONS_SECOND;
-    uint64_t more = (now - server->budget_ms) * second / 1000;
+    uint64_t more = (now - server->budget_ms) * (second != 0 ? second : most) / 1000;
     if (more == 0)
         return;
-    server->budget = OURO_MIN(server->budget + more, second);
+    server->budget = OURO_MIN(server->budget + more, most);
     server->budget_ms = now;
 }
 
@@ -273,11 +277,12 @@ static ouro_status answer(ouro_server *server, uint64_t now, ouro_device *device
     }
     if (session_id == 0 || ouro_server_pending(server, session_id) != NULL)
         return OURO_ERR_ARGUMENT;
+    /* Each move is a durable write: no holder of a key wears out a registry (section 3). */
+    bool ahead = hello->epoch > device->credential.epoch;
+    if (ahead && !allows(server, &device->moves, now))
+        return OURO_DROP_LIMIT;
     ouro_status status = fresh ? make_room(server, device) : OURO_OK;
-    if (status == OURO_OK && hello->epoch > device->credential.epoch) {
-        /* Each move is a durable write: no holder of a key wears out a registry (section 3). */
-        if (!allows(server, &device->moves, now))
-            return OURO_DROP_LIMIT;
+    if (status == OURO_OK && ahead) {
         device->moves.left--;
         status = move_to(server, device, hello->epoch);
         *moved = status == OURO_OK;
@@ -390,8 +395,12 @@ ouro_status ouro_server_adopt(ouro_server *server, uint64_t now, ouro_pending *p
     *moved = false;
     if (link->settings->role != OURO_SERVER || link->inbox_full || !pending->derived ||
         (link->flags & (LINK_CLOSING | LINK_CLOSED)) ||
-        link->settings->reach != server->settings->reach)
+        link->settings->reach != server->settings->reach ||
+        link->settings->stream != server->settings->stream) {
+        /* Its first message is spent and not handed on: only a new session can bring it again. */
+        release(server, pending);
         return OURO_ERR_STATE;
+    }
     ouro_slot *slots;
     ouro_session *session = ouro_link_new_session(link, now, &slots);
     *session = pending->session;
@@ -417,6 +426,8 @@ ouro_status ouro_server_adopt(ouro_server *server, uint64_t now, ouro_pending *p
     }
     ouro_link_confirmed(link, now);
     ouro_link_take(link, now, &session->tail, from, &opened->header, &opened->body, opened->status);
+    if (link->settings->stream && opened->status != OURO_OK)
+        link->flags |= LINK_BROKEN;
     return status;
 }
 

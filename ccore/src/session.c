@@ -4,6 +4,7 @@
 #include "crypto.h"
 #include "ouroboros/scramble.h"
 #include "prepared.h"
+#include <stddef.h>
 #include <string.h>
 
 enum { CONTROL_WINDOW = 64 };
@@ -44,36 +45,21 @@ static void make_nonce(uint32_t id, uint64_t counter, uint8_t nonce[12]) {
 static ouro_status seal(const uint8_t key[32], ouro_aead *ready, uint8_t *packet,
                         const ouro_header *header) {
     uint8_t nonce[12];
-    ouro_aead fresh, *aead = ready;
-    ouro_status status = OURO_OK;
+    uint8_t *body = packet + OURO_HEADER_SIZE, *tag = body + header->length;
     ouro_packet_encode(header, packet);
     make_nonce(header->session_id, header->counter, nonce);
-    if (ready == NULL) {
-        aead = &fresh;
-        status = ouro_aead_init(aead, key);
-    }
-    uint8_t *body = packet + OURO_HEADER_SIZE;
-    if (status == OURO_OK)
-        status = ouro_aead_seal(aead, nonce, packet, OURO_HEADER_SIZE, body, header->length,
-                                body + header->length);
-    else
-        ouro_erase(body, header->length);
-    if (ready == NULL)
-        ouro_aead_clear(&fresh);
-    return status;
+    return ready != NULL
+               ? ouro_aead_seal(ready, nonce, packet, OURO_HEADER_SIZE, body, header->length, tag)
+               : ouro_aead_seal_once(key, nonce, packet, OURO_HEADER_SIZE, body, header->length,
+                                     tag);
 }
 
 static ouro_status unseal(const uint8_t key[32], uint8_t *packet, const ouro_header *header) {
     uint8_t nonce[12];
-    ouro_aead aead;
-    make_nonce(header->session_id, header->counter, nonce);
-    ouro_status status = ouro_aead_init(&aead, key);
     uint8_t *body = packet + OURO_HEADER_SIZE;
-    if (status == OURO_OK)
-        status = ouro_aead_open(&aead, nonce, packet, OURO_HEADER_SIZE, body, header->length,
-                                body + header->length);
-    ouro_aead_clear(&aead);
-    return status;
+    make_nonce(header->session_id, header->counter, nonce);
+    return ouro_aead_open_once(key, nonce, packet, OURO_HEADER_SIZE, body, header->length,
+                               body + header->length);
 }
 
 ouro_status ouro_tail_protect(ouro_tail *tail, uint8_t type, uint8_t flags, uint8_t *packet,
@@ -157,6 +143,8 @@ ouro_status ouro_session_prepare(ouro_session *session, size_t body_len) {
         ouro_keystream_clear(&stream);
         prepared->body_len = (uint16_t)body_len;
     }
+    if (status != OURO_OK)
+        ouro_aead_clear(&prepared->aead);
     prepared->ready = status == OURO_OK;
     return status;
 }
@@ -280,7 +268,7 @@ bool ouro_tail_ack_block(const ouro_tail *tail, ouro_ack_block *block) {
 void ouro_prepared_erase(ouro_prepared *prepared) {
     if (prepared->ready)
         ouro_aead_clear(&prepared->aead);
-    ouro_erase(prepared, sizeof *prepared);
+    ouro_erase(prepared->secret, sizeof *prepared - offsetof(ouro_prepared, secret));
 }
 
 void ouro_tail_erase(ouro_tail *tail) {

@@ -104,7 +104,7 @@ static void exchange_window(cursor *c, ouro_window *window) {
         c->short_of = true;
     uint64_t lowest = window->next > reach ? window->next - reach : 0;
     for (uint64_t n = lowest; n < window->keyed && !c->short_of; n++)
-        exchange_slot(c, &window->slots[n % (2u * reach)]);
+        exchange_slot(c, &window->slots[(uint32_t)n % (2u * reach)]);
 }
 
 static void exchange(cursor *c, ouro_link *link, ouro_session *session, uint64_t *age) {

@@ -25,7 +25,7 @@ static uint64_t ping_due(const ouro_link *link, uint64_t now) {
 }
 
 uint64_t ouro_stream_deadline(const ouro_link *link, uint64_t now) {
-    if (link->live[0] == NULL || (link->flags & LINK_BROKEN))
+    if (link->live[0] == NULL || (link->flags & (LINK_BROKEN | LINK_PING_DUE)))
         return OURO_NEVER;
     if (link->flags & LINK_PING_OUT)
         return link->ping_sent_ms + STREAM_DEAD_MS;
@@ -33,7 +33,7 @@ uint64_t ouro_stream_deadline(const ouro_link *link, uint64_t now) {
 }
 
 void ouro_stream_tick(ouro_link *link, uint64_t now) {
-    if (now < ouro_stream_deadline(link, now) || (link->flags & LINK_PING_DUE))
+    if (now < ouro_stream_deadline(link, now))
         return;
     if (link->flags & LINK_PING_OUT) {
         ouro_link_dead(link, now);
@@ -49,7 +49,8 @@ bool ouro_stream_is_broken(const ouro_link *link) {
 
 bool ouro_stream_ended(ouro_link *link) {
     ouro_tail *tail = link->live[0];
-    bool closed = tail == NULL && !(link->flags & LINK_BROKEN) && link->closed_missing == 0;
+    bool closed = (link->flags & LINK_SAID_GOODBYE) && !(link->flags & LINK_BROKEN) &&
+                  tail == NULL && link->closed_missing == 0;
     if (tail != NULL)
         ouro_link_end(link, tail, link->heard_ms);
     if (link->memory->client != NULL)

@@ -4,8 +4,9 @@
 #include "ouroboros/ratchet.h"
 #include <string.h>
 
+/* Message counters are below 2^32: a division of 64 bits would be a library's on a 32-bit core. */
 static ouro_slot *slot_of(const ouro_window *window, uint64_t counter) {
-    return &window->slots[counter % (2u * window->reach)];
+    return &window->slots[(uint32_t)counter % (2u * window->reach)];
 }
 
 /* The lowest counter that is still accepted: highest + 1 - reach, as `next` is highest + 1. */

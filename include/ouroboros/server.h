@@ -127,7 +127,8 @@ OURO_CHECKED ouro_status ouro_server_open(ouro_server *server, uint64_t now_ms,
 /*
  * Confirms the session: the link takes it as its newest, and the packet as its first; an older
  * session drains for 60 s. The pending entry is gone after this. With `*moved` the link sends and
- * hands on nothing until ouro_link_epoch_saved.
+ * hands on nothing until ouro_link_epoch_saved. ERR_STATE when the link closes, or still has a
+ * message to hand on: the pending session is gone then too, and the device makes another.
  */
 OURO_CHECKED ouro_status ouro_server_adopt(ouro_server *server, uint64_t now_ms,
                                            ouro_pending *pending, ouro_link *link,

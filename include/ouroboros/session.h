@@ -20,6 +20,7 @@ typedef struct ouro_aead {
 } ouro_aead;
 
 #define OURO_PREPARED_STREAM 160
+#define OURO_STREAM_SPARE 3 /* bytes past a keystream, which are read and not used */
 
 /*
  * The keys, the schedule and the scramble's keystream of the next message, made while idle. Sending
@@ -27,11 +28,11 @@ typedef struct ouro_aead {
  */
 typedef struct ouro_prepared {
     ouro_aead aead;
-    uint8_t secret[64];                       /* message_enc || message_scr */
-    uint8_t stream[OURO_PREPARED_STREAM + 1]; /* one spare byte, which is read and not used */
-    uint16_t body_len;                        /* `stream` is for bodies of this length exactly */
-    bool keyed;                               /* the secret is there */
-    bool ready;                               /* the schedule and the keystream are there too */
+    uint8_t secret[64]; /* message_enc || message_scr */
+    uint8_t stream[OURO_PREPARED_STREAM + OURO_STREAM_SPARE];
+    uint16_t body_len; /* `stream` is for bodies of this length exactly */
+    bool keyed;        /* the secret is there */
+    bool ready;        /* the schedule and the keystream are there too */
 } ouro_prepared;
 
 /* ouro_tail.state: it is the head of an ouro_session. */

@@ -1,0 +1,56 @@
+import Ouroboros
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// What the examples' command lines have in common.
+public enum ExampleKit {
+    /// The arguments; without enough of them, a line on how to call the program, and the end.
+    public static func arguments(_ usage: String, atLeast count: Int) -> [String] {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        guard arguments.count >= count else { fail("usage: \(usage)") }
+        return arguments
+    }
+
+    /// A key from a file of 64 hexadecimal digits, as `ouroboros keygen --out` writes it.
+    public static func key(in path: String) throws -> SecretKey {
+        guard let bytes = file(path) else {
+            throw OuroborosError(.invalidKey, "cannot read “\(path)”")
+        }
+        return try SecretKey(hex: bytes)
+    }
+
+    /// The first bytes of a file, or nil.
+    public static func file(_ path: String, atMost limit: Int = 65_536) -> [UInt8]? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: limit)
+        var count = 0
+        while count < limit {
+            let room = limit - count
+            let got = bytes.withUnsafeMutableBytes { read(file, $0.baseAddress.map { $0 + count }, room) }
+            guard got >= 0 else { return nil }
+            if got == 0 { break }
+            count += got
+        }
+        return Array(bytes.prefix(count))
+    }
+
+    /// A line on standard output that is out when this returns.
+    public static func say(_ line: String) {
+        let bytes = Array((line + "\n").utf8)
+        _ = write(STDOUT_FILENO, bytes, bytes.count)
+    }
+
+    public static func fail(_ message: String) -> Never {
+        let bytes = Array((message + "\n").utf8)
+        _ = write(STDERR_FILENO, bytes, bytes.count)
+        exit(1)
+    }
+}

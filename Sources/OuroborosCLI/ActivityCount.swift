@@ -1,0 +1,38 @@
+import Ouroboros
+import OuroborosNIO
+import OuroborosStore
+import Synchronization
+
+/// What the devices did since it was last written to the store.
+final class ActivityCount: Sendable {
+    private let store: GatewayStore?
+    private let counts = Mutex<[DeviceID: DeviceActivity]>([:])
+
+    /// Without a store nothing is counted.
+    init(_ store: GatewayStore?) {
+        self.store = store
+    }
+
+    func add(messages: [ReceivedMessage]) {
+        guard store != nil else { return }
+        counts.withLock { counts in
+            for received in messages {
+                counts[received.device, default: DeviceActivity()].messages += 1
+                counts[received.device, default: DeviceActivity()].bytes += Int64(received.payload.count)
+            }
+        }
+    }
+
+    func add(sessionOf device: DeviceID) {
+        guard store != nil else { return }
+        counts.withLock { $0[device, default: DeviceActivity()].sessions += 1 }
+    }
+
+    func write() throws {
+        let new = counts.withLock { counts in
+            defer { counts = [:] }
+            return counts
+        }
+        try store?.count(new, at: WallClock.milliseconds() / 1000)
+    }
+}

@@ -1,0 +1,87 @@
+import ArgumentParser
+import Ouroboros
+import OuroborosStore
+
+extension DeviceCommand {
+    struct PassphraseOption: ParsableArguments {
+        @Option(
+            help: """
+                A file with the passphrase of the export, readable by its owner alone; without it the export's key is \
+                the key-encryption key.
+                """)
+        var passphraseFile: String?
+
+        func secret(_ encryption: KeyEncryptionOptions) throws -> DeviceExport.Secret {
+            if let passphraseFile {
+                return .passphrase(try KeyFiles.passphrase(passphraseFile))
+            }
+            guard let key = try encryption.key() else {
+                throw OuroborosError(
+                    .invalidConfiguration,
+                    "an export is always sealed: give --passphrase-file, or a key-encryption key (--kek-file)"
+                )
+            }
+            return .keyEncryptionKey(key)
+        }
+    }
+
+    struct Export: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Writes devices with their keys to a file, sealed.",
+            discussion: "The file is readable by its owner alone and is never overwritten.")
+
+        @OptionGroup var store: StoreOption
+        @OptionGroup var passphrase: PassphraseOption
+        @OptionGroup var encryption: KeyEncryptionOptions
+
+        @Option(help: "A device's id; may be repeated. Without it all are exported.")
+        var device: [String] = []
+
+        @Option(help: "The file to write.")
+        var out: String
+
+        func run() throws {
+            let secret = try passphrase.secret(encryption)
+            let wanted = device.isEmpty ? nil : try device.map { try DeviceID(hex: $0) }
+            try PrivateFile.check(store.store)
+            let store = try Self.open(store.store, encryption, passphrase)
+            try PrivateFile.write(DeviceExport.seal(try store.devices(wanted), under: secret), toNew: out)
+        }
+
+        /// A store that is not sealed may be exported under a key-encryption key: that is how it becomes sealed.
+        private static func open(
+            _ path: String, _ encryption: KeyEncryptionOptions, _ passphrase: PassphraseOption
+        ) throws -> GatewayStore {
+            let plain = try GatewayStore(path: path)
+            return plain.isSealed ? try openStore(path, sealedUnder: encryption.key()) : plain
+        }
+    }
+
+    struct Import: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Adds the devices of an export; makes the store at first.",
+            discussion: """
+                It adds all of them or, when one is in the store already, none. Do not let two gateways' stores go \
+                their own ways with the same evolving device.
+                """)
+
+        @OptionGroup var store: StoreOption
+        @OptionGroup var passphrase: PassphraseOption
+        @OptionGroup var encryption: KeyEncryptionOptions
+
+        @Option(name: .customLong("in"), help: "The file to read.")
+        var input: String
+
+        func run() throws {
+            let bytes = try PrivateFile.read(input, atMost: DeviceExport.mostBytes)
+            let devices: [StoredDevice]
+            do {
+                devices = try DeviceExport.open(bytes, under: try passphrase.secret(encryption))
+            } catch let error as OuroborosError {
+                throw OuroborosError(error.code, "“\(input)”: \(error.message)")
+            }
+            try makeStore(store.store, encryption).add(devices)
+            Output.note("ouroboros: \(devices.count) \(devices.count == 1 ? "device" : "devices") imported")
+        }
+    }
+}

@@ -1,0 +1,143 @@
+import Logging
+import Ouroboros
+import OuroborosNIO
+import OuroborosStore
+import Synchronization
+
+/// Brings what is in an outbox to the gateway, and connects as often as that takes.
+struct OutboxDelivery: Sendable {
+    let sender: OutboxSender
+    private let client: ClientOptions
+    private let identity: ClientOptions.Identity
+    let logger: Logger
+    private let progress = Progress()
+
+    /// The pause between two tries to connect, which doubles; each is drawn out by up to a half.
+    private static let pauses = (first: Duration.seconds(1), longest: Duration.seconds(60))
+
+    init(
+        outbox: Outbox, client: ClientOptions, identity: ClientOptions.Identity, logger: Logger,
+        onDelivered: @escaping @Sendable ([Outbox.Entry]) -> Void = { _ in }
+    ) {
+        self.client = client
+        self.identity = identity
+        self.logger = logger
+        sender = OutboxSender(outbox) { [progress] entries in
+            progress.advance(by: entries.count)
+            onDelivered(entries)
+        }
+    }
+
+    var outbox: Outbox { sender.outbox }
+    var delivered: Int { progress.delivered }
+
+    /// Returns once ``OutboxSender/finish()`` was called and all is delivered. After that call it throws when the
+    /// gateway does not answer; before, it tries again.
+    func run() async throws {
+        var pause = Self.pauses.first
+        while true {
+            let before = progress.delivered
+            do {
+                return try await attempt()
+            } catch let error as OuroborosError {
+                try Task.checkCancellation()
+                guard !sender.isFinishing, error.code != .storage, error.code != .invalidConfiguration else {
+                    throw error
+                }
+                logger.warning("\(error.message); messages wait in the outbox")
+            }
+            pause = progress.delivered > before ? Self.pauses.first : pause
+            try await sleep(pause * Double.random(in: 1...1.5))
+            pause = min(pause * 2, Self.pauses.longest)
+        }
+    }
+
+    private func sleep(_ pause: Duration) async throws {
+        let end = ContinuousClock.now + pause
+        while ContinuousClock.now < end, !sender.isFinishing {
+            try await Task.sleep(for: .milliseconds(100))
+        }
+    }
+
+    private func attempt() async throws {
+        let server = try await identity.server.resolve()
+        // An evolving credential may have moved since the last try.
+        let credential = try identity.store?.credential() ?? identity.credential
+        try await OuroborosClient.withConnection(
+            to: server, credential: credential, store: identity.store, configuration: identity.configuration
+        ) { connection in
+            progress.touch()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    for await _ in connection.messages {}
+                    // The sender notices the end of the connection by itself.
+                    try await Task.sleep(for: .seconds(1_000_000_000))
+                }
+                group.addTask { try await watch(connection) }
+                let sending = Task {
+                    try await sender.run { message in
+                        let pending = try await connection.enqueue(message)
+                        return { try await pending.delivered() }
+                    }
+                }
+                group.addTask {
+                    try await withTaskCancellationHandler {
+                        try await sending.value
+                    } onCancel: {
+                        sending.cancel()
+                    }
+                    throw Done()
+                }
+                do {
+                    for try await _ in group {}
+                } catch is Done {
+                    group.cancelAll()
+                }
+            }
+        }
+    }
+
+    private struct Done: Error {}
+
+    /// Gives the gateway up when nothing more comes and it does not answer.
+    private func watch(_ connection: OuroborosConnection) async throws {
+        while true {
+            try await Task.sleep(for: .milliseconds(250))
+            if connection.state == .closed {
+                throw OuroborosError(.closed, "the connection is closed")
+            }
+            guard sender.isFinishing, !outbox.isEmpty else {
+                progress.touch()
+                continue
+            }
+            if let timeout = client.timeout?.duration, progress.isStalled(for: timeout) {
+                throw unreachable("\(timeout)")
+            }
+            if connection.state == .unreachable {
+                throw unreachable("45 seconds or more")
+            }
+        }
+    }
+
+    private func unreachable(_ time: String) -> OuroborosError {
+        OuroborosError(.unreachable, "\(client.to) has stopped answering: nothing came within \(time)")
+    }
+
+    private final class Progress: Sendable {
+        private let state = Mutex((delivered: 0, last: ContinuousClock.now))
+
+        var delivered: Int { state.withLock(\.delivered) }
+
+        func advance(by count: Int) {
+            state.withLock { $0 = ($0.delivered + count, .now) }
+        }
+
+        func touch() {
+            state.withLock { $0.last = .now }
+        }
+
+        func isStalled(for time: Duration) -> Bool {
+            state.withLock { .now - $0.last > time }
+        }
+    }
+}

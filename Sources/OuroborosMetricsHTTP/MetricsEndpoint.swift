@@ -1,0 +1,74 @@
+import Hummingbird
+import Logging
+import NIOCore
+import OuroborosMetrics
+
+/// `/metrics` in Prometheus text, and `/healthz`, over HTTP.
+///
+/// It is for the gateway's own machine or a private network: there is neither TLS nor a password.
+public struct MetricsEndpoint: Sendable {
+    private let host: String
+    private let port: Int
+    private let registry: PrometheusRegistry
+    private let logger: Logger
+    private let refresh: @Sendable () async throws -> Void
+
+    /// `refresh` brings the registry up to date; while it fails the program is not healthy.
+    public init(
+        host: String, port: Int, registry: PrometheusRegistry, logger: Logger,
+        refresh: @escaping @Sendable () async throws -> Void
+    ) {
+        self.host = host
+        self.port = port
+        self.registry = registry
+        self.logger = logger
+        self.refresh = refresh
+    }
+
+    /// Serves until the task is cancelled or the program shuts down.
+    public func run() async throws {
+        // What Hummingbird has to tell is not the gateway's log.
+        var quiet = logger
+        quiet.logLevel = .critical
+        let (logger, host) = (logger, host)
+        let application = Application(
+            router: router(),
+            // A scraper that stalls, or many of them, must not take what devices need.
+            server: .http1(configuration: .init(idleTimeout: .seconds(30))),
+            configuration: .init(
+                address: .hostname(host, port: port),
+                availableConnectionsDelegate: .maximum(64, logger: quiet)),
+            onServerRunning: { channel in
+                logger.info("metrics on \(host) port \(channel.localAddress?.port ?? 0)")
+            },
+            logger: quiet)
+        try await application.run()
+    }
+
+    private func router() -> Router<BasicRequestContext> {
+        let router = Router()
+        let (registry, refresh) = (registry, refresh)
+        router.get("metrics") { _, _ in
+            // Values that are a moment old are better than none.
+            try? await refresh()
+            return Response(
+                status: .ok, headers: [.contentType: PrometheusRegistry.contentType],
+                body: .init(byteBuffer: ByteBuffer(string: registry.render())))
+        }
+        router.get("healthz") { _, _ in
+            do {
+                try await refresh()
+                return Self.text("ok\n", .ok)
+            } catch {
+                return Self.text("not serving\n", .serviceUnavailable)
+            }
+        }
+        return router
+    }
+
+    private static func text(_ text: String, _ status: HTTPResponse.Status) -> Response {
+        Response(
+            status: status, headers: [.contentType: "text/plain; charset=utf-8"],
+            body: .init(byteBuffer: ByteBuffer(string: text)))
+    }
+}

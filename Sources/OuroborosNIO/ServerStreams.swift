@@ -1,0 +1,373 @@
+import NIOCore
+import NIOPosix
+import Ouroboros
+
+/// A server's TCP connections, on its event loop.
+final class ServerStreams {
+    let acceptor: Acceptor
+    var endpoints: [Endpoint] = []
+    var listeners: [any Channel] = []
+    var connections: [ObjectIdentifier: ServerStream] = [:]
+    var addresses: [String: Int] = [:]
+    var devices: [DeviceID: StreamDevice] = [:]
+    /// Connections that are forgotten and not closed yet; the end of the server waits for them.
+    var ending = 0
+    var allEnded: EventLoopPromise<Void>?
+    /// When the connections are looked through next.
+    var due: UInt64?
+
+    init(acceptor: Acceptor) {
+        self.acceptor = acceptor
+    }
+}
+
+/// What a server keeps of a device that comes over TCP.
+final class StreamDevice {
+    let id: DeviceID
+    var accepted: AcceptedDevice
+    /// Those with a session, newest first.
+    var peers: [ServerPeer] = []
+    var lastHeard: UInt64
+
+    init(_ accepted: AcceptedDevice, id: DeviceID, now: UInt64) {
+        self.accepted = accepted
+        self.id = id
+        lastHeard = now
+    }
+
+    var newest: ServerPeer? { peers.first }
+}
+
+/// One connection, with its one session.
+// @unchecked: its state is touched on the server's event loop alone.
+final class ServerStream: PacketStreamReceiver, @unchecked Sendable {
+    let host: String
+    let accepted: UInt64
+    /// The session that its WELCOME named: the only one whose packets it may bring.
+    var pendingSession: UInt32?
+    var device: StreamDevice?
+    var peer: ServerPeer?
+    /// Replaced by a newer connection of the device: when it ends at the latest.
+    var retires: UInt64?
+    private(set) var packets: PacketStream?
+    private weak var engine: ServerEngine?
+
+    init(_ channel: any Channel, host: String, engine: ServerEngine) {
+        self.host = host
+        self.engine = engine
+        accepted = engine.now
+        packets = PacketStream(channel, for: self)
+    }
+
+    var isWritable: Bool { packets?.isWritable ?? false }
+    func write(_ packet: UnsafeRawBufferPointer) { packets?.write(packet) }
+    func flush() { packets?.flush() }
+    func pause(_ pauses: Bool) { packets?.pause(pauses) }
+    func close() -> EventLoopFuture<Void>? { packets?.close() }
+
+    func isStalled(at now: NIODeadline, after limit: TimeAmount) -> Bool {
+        [packets?.partialSince, packets?.stalledSince].contains { $0.map { now - $0 > limit } ?? false }
+    }
+
+    func receive(_ packet: UnsafeMutableRawBufferPointer, on stream: PacketStream) {
+        engine?.receive(packet, over: self)
+    }
+
+    func readComplete(on stream: PacketStream) {
+        engine?.finishTurn()
+    }
+
+    func becameWritable(_ stream: PacketStream) {
+        guard let peer, let engine else { return }
+        engine.touch(peer)
+        engine.finishTurn()
+    }
+
+    func ended(_ stream: PacketStream, _ error: (any Error)?) {
+        engine?.streamEnded(self, isBroken: error is OuroborosError)
+    }
+}
+
+extension ServerEngine {
+    // MARK: Connections
+
+    func listen(_ endpoint: Endpoint) -> EventLoopFuture<Endpoint> {
+        ServerBootstrap(group: loop)
+            .serverChannelOption(.backlog, value: 256)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(minimum: 256, initial: 1024, maximum: 32_768)
+            )
+            .childChannelInitializer { [self] channel in
+                PacketStream.options(of: channel).flatMapThrowing { [self] in try accept(channel) }
+            }
+            .bind(to: endpoint.address)
+            .flatMapThrowing { [self] channel in
+                streams.listeners.append(channel)
+                return Endpoint(.tcp, channel.localAddress ?? endpoint.address)
+            }
+            .flatMapErrorThrowing { throw OuroborosError.cannotListen(on: endpoint, $0) }
+    }
+
+    private func accept(_ channel: any Channel) throws {
+        let host = channel.remoteAddress?.ipAddress ?? ""
+        guard !isClosing, streams.connections.count < configuration.maximumStreams,
+            streams.addresses[host, default: 0] < configuration.streamsPerAddress
+        else {
+            statistics.refusedStreams += 1
+            channel.close(promise: nil)
+            return
+        }
+        let stream = ServerStream(channel, host: host, engine: self)
+        streams.connections[ObjectIdentifier(stream)] = stream
+        streams.addresses[host, default: 0] += 1
+        tendStreams(now)
+        try stream.packets?.start()
+        finishTurn()
+    }
+
+    func stopListening() {
+        for listener in streams.listeners {
+            listener.close(promise: nil)
+        }
+        for stream in Array(streams.connections.values) where stream.peer == nil {
+            forget(stream)
+        }
+    }
+
+    func endStreams() -> [EventLoopFuture<Void>] {
+        for stream in Array(streams.connections.values) {
+            forget(stream)
+        }
+        let ended = loop.makePromise(of: Void.self)
+        streams.allEnded = ended
+        if streams.ending == 0 {
+            ended.succeed()
+        }
+        let listeners = streams.listeners.map { listener -> EventLoopFuture<Void> in
+            listener.close(promise: nil)
+            return listener.closeFuture
+        }
+        streams.devices.removeAll()
+        return listeners + [ended.futureResult]
+    }
+
+    /// Takes it out of the tables, and ends it once what was written has gone.
+    func forget(_ stream: ServerStream) {
+        guard streams.connections.removeValue(forKey: ObjectIdentifier(stream)) != nil else { return }
+        let left = streams.addresses[stream.host, default: 1] - 1
+        streams.addresses[stream.host] = left > 0 ? left : nil
+        if let peer = stream.peer {
+            stream.device?.peers.removeAll { $0 === peer }
+        }
+        guard let closed = stream.close() else { return }
+        streams.ending += 1
+        closed.whenComplete { [self] _ in
+            streams.ending -= 1
+            if streams.ending == 0 {
+                streams.allEnded?.succeed()
+            }
+        }
+    }
+
+    /// The other side ended the stream.
+    func streamEnded(_ stream: ServerStream, isBroken: Bool) {
+        statistics.brokenStreams += isBroken ? 1 : 0
+        endSession(of: stream)
+        forget(stream)
+        finishTurn()
+    }
+
+    /// A rule was broken, or nothing came in time.
+    func breakStream(_ stream: ServerStream) {
+        guard streams.connections[ObjectIdentifier(stream)] != nil else { return }
+        statistics.brokenStreams += 1
+        endSession(of: stream)
+        forget(stream)
+    }
+
+    private func endSession(of stream: ServerStream) {
+        guard let peer = stream.peer, let link = peer.link else { return }
+        link.streamEnded()
+        do {
+            _ = try drain(peer, link)
+        } catch {
+            logger?.error("a link ends: \(error)", metadata: ["device": "\(peer.device)"])
+        }
+        dropLink(of: peer)
+    }
+
+    /// Ends connections that are slow or were replaced.
+    func tendStreams(_ now: UInt64) {
+        guard !streams.connections.isEmpty else {
+            streams.due = nil
+            return
+        }
+        guard streams.due.map({ $0 <= now }) ?? true else { return }
+        streams.due = now + 1000
+        let handshake = UInt64(TimeAmount(configuration.streamHandshakeTimeout).nanoseconds / 1_000_000)
+        let stall = TimeAmount(configuration.streamStallTimeout)
+        for stream in Array(streams.connections.values) {
+            let isLate = stream.peer == nil && now - stream.accepted >= handshake
+            if isLate || stream.isStalled(at: loop.now, after: stall) {
+                statistics.slowStreams += 1
+                endSession(of: stream)
+                forget(stream)
+            } else if let retires = stream.retires, retires <= now {
+                endSession(of: stream)
+                forget(stream)
+            }
+        }
+    }
+
+    // MARK: Packets
+
+    func receive(_ packet: UnsafeMutableRawBufferPointer, over stream: ServerStream) {
+        let now = now
+        guard let peer = stream.peer else {
+            receiveFirst(packet, over: stream, now)
+            return
+        }
+        guard let link = peer.link else { return }
+        switch link.receive(packet, now: now) {
+        case .taken:
+            peer.lastHeard = now
+            stream.device?.lastHeard = now
+            settle(peer, link)
+        // What came after this side's CLOSE.
+        case .dropped: break
+        case .ended(let error):
+            logger?.debug("a stream ends: \(error)", metadata: ["device": "\(peer.device)"])
+            breakStream(stream)
+        }
+    }
+
+    /// A connection without a session brings HELLO, then the first packet of the session that it made.
+    private func receiveFirst(
+        _ packet: UnsafeMutableRawBufferPointer, over stream: ServerStream, _ now: UInt64
+    ) {
+        do {
+            let id = Packet.sessionID(of: UnsafeRawBufferPointer(packet))
+            let isGood =
+                if let pending = stream.pendingSession {
+                    try id == pending && confirm(packet, over: stream, id, now)
+                } else {
+                    try id == 0 && answerHello(UnsafeRawBufferPointer(packet), over: stream, now)
+                }
+            if !isGood {
+                breakStream(stream)
+            }
+        } catch {
+            statistics.registryFailures += 1
+            logger?.error("a handshake over a stream: \(error)")
+            breakStream(stream)
+        }
+    }
+
+    private func answerHello(
+        _ packet: UnsafeRawBufferPointer, over stream: ServerStream, _ now: UInt64
+    ) throws -> Bool {
+        guard !isClosing, let id = Packet.claimedDevice(ofHello: packet) else {
+            count(.malformed)
+            return false
+        }
+        let isNew = streams.devices[id] == nil
+        guard let device = try streamDevice(id, now) else { return false }
+        let answer = try streams.acceptor.answer(
+            hello: packet, of: device.accepted, link: device.newest?.link, now: now,
+            isTaken: { number in linked.values.contains { $0.sessions.contains(number) } })
+        switch answer {
+        case .dropped(let reason):
+            count(reason)
+            if isNew, device.accepted.credential.kind == .fixed {
+                streams.devices[id] = nil
+            }
+            return false
+        case .welcome(let welcome, let moved):
+            device.lastHeard = now
+            guard saved(moved, of: id) else {
+                forget(id)
+                return false
+            }
+            stream.device = device
+            let session = welcome.withUnsafeBytes { Packet.sessionID(of: $0) }
+            // A challenge names no session, and another HELLO follows.
+            stream.pendingSession = session == 0 ? nil : session
+            welcome.withUnsafeBytes { stream.write($0) }
+            stream.flush()
+            tickAcceptor(now)
+            return true
+        }
+    }
+
+    /// The device as the registry has it now; nil for one that it does not know.
+    private func streamDevice(_ id: DeviceID, _ now: UInt64) throws -> StreamDevice? {
+        guard let credential = try registry.credential(of: id) else {
+            statistics.unknownDevices += 1
+            logger?.debug("HELLO of an unknown device", metadata: ["device": "\(id)"])
+            forget(id)
+            return nil
+        }
+        guard let device = streams.devices[id] else {
+            let device = StreamDevice(
+                AcceptedDevice(credential, acceptor: streams.acceptor), id: id, now: now)
+            streams.devices[id] = device
+            return device
+        }
+        let known = device.accepted.credential
+        if known != credential {
+            if known.kind != credential.kind || known.epoch >= credential.epoch {
+                for peer in device.peers {
+                    dropLink(of: peer)
+                }
+            }
+            device.accepted = AcceptedDevice(credential, acceptor: streams.acceptor)
+        }
+        return device
+    }
+
+    private func confirm(
+        _ packet: UnsafeMutableRawBufferPointer, over stream: ServerStream, _ id: UInt32, _ now: UInt64
+    ) throws -> Bool {
+        guard !isClosing, let device = stream.device, streams.acceptor.device(ofPending: id) == device.id,
+            try isCurrent(device.accepted, device.id)
+        else {
+            count(.unknownSession)
+            return false
+        }
+        let peer = ServerPeer(device.accepted, device: device.id, now: now, stream: stream)
+        let confirmation = try streams.acceptor.confirm(
+            sessionID: id, packet: packet, from: PeerAddress(UnsafeRawBufferPointer(start: nil, count: 0)),
+            device: device.accepted, now: now, link: { try makeLink(for: peer) })
+        switch confirmation {
+        case .dropped(let reason):
+            count(reason)
+            return false
+        case .confirmed(let moved):
+            guard let link = peer.link else { return false }
+            stream.peer = peer
+            replace(device, with: peer, now)
+            guard saved(moved, of: device.id) else {
+                forget(device.id)
+                return false
+            }
+            link.epochSaved()
+            noteSessions(of: peer, link)
+            settle(peer, link)
+            return true
+        }
+    }
+
+    /// The connection before drains for a minute; the one before that is over.
+    private func replace(_ device: StreamDevice, with peer: ServerPeer, _ now: UInt64) {
+        for old in device.peers.dropFirst() {
+            if let stream = old.stream {
+                endSession(of: stream)
+            }
+        }
+        device.newest?.stream?.retires = now + 60_000
+        device.peers.insert(peer, at: 0)
+    }
+}

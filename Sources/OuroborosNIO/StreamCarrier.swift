@@ -1,0 +1,163 @@
+import NIOCore
+import NIOPosix
+import Ouroboros
+
+/// A client's streams to one server, one after the other.
+// @unchecked: its state is touched on `loop` alone.
+final class StreamCarrier: ClientCarrier, PacketStreamReceiver, @unchecked Sendable {
+    private let loop: any EventLoop
+    private let server: SocketAddress
+    private weak var delegate: (any ClientCarrierDelegate)?
+    private var stream: PacketStream?
+    private var attempt: EventLoopFuture<any Channel>?
+    private var connecting: (any Channel)?
+    private var ending: EventLoopFuture<Void>?
+    private var wait: Scheduled<Void>?
+    private var isPaused = false
+    private var isClosed = false
+    private var backoff: Backoff
+    private(set) var lastError: (any Error)?
+
+    init(on loop: any EventLoop, server: SocketAddress, firstTimeout: UInt32) {
+        self.loop = loop
+        self.server = server
+        backoff = Backoff(first: UInt64(firstTimeout))
+    }
+
+    func open(for delegate: any ClientCarrierDelegate) -> EventLoopFuture<Void> {
+        loop.submit { [self] in
+            self.delegate = delegate
+            connect()
+        }
+    }
+
+    /// Nothing is open, begun or waited for.
+    var isIdle: Bool { stream == nil && attempt == nil && wait == nil }
+
+    /// Opens a stream after a pause: each is longer than the last, until ``succeeded()``.
+    func connectLater() {
+        guard isIdle, !isClosed else { return }
+        wait = loop.scheduleTask(in: .milliseconds(Int64(backoff.next(now: loop.now)))) { [weak self] in
+            self?.wait = nil
+            self?.connect()
+        }
+    }
+
+    func connect() {
+        guard isIdle, !isClosed else { return }
+        let attempt = ClientBootstrap(group: loop)
+            .connectTimeout(.seconds(10))
+            .channelOption(.autoRead, value: false)
+            .channelInitializer { [weak self] channel in
+                self?.connecting = channel
+                return PacketStream.options(of: channel)
+            }
+            .connect(to: server)
+        self.attempt = attempt
+        attempt.whenComplete { [weak self] result in
+            self?.connecting = nil
+            guard let self, !self.isClosed else {
+                if case .success(let channel) = result { channel.close(promise: nil) }
+                return
+            }
+            self.attempt = nil
+            do {
+                let stream = PacketStream(try result.get(), for: self)
+                self.stream = stream
+                stream.pause(isPaused)
+                try stream.start()
+                delegate?.streamOpened()
+            } catch {
+                lastError = error
+                connectLater()
+            }
+        }
+    }
+
+    /// A session is there: the next pause is short again.
+    func succeeded() {
+        backoff.reset()
+    }
+
+    /// Ends the stream that is there; another can be opened then.
+    func endStream() {
+        ending = stream?.close() ?? ending
+        stream = nil
+    }
+
+    func close() -> EventLoopFuture<Void> {
+        isClosed = true
+        wait?.cancel()
+        wait = nil
+        endStream()
+        let closed = ending ?? loop.makeSucceededVoidFuture()
+        guard let attempt else { return closed.recover() }
+        connecting?.close(promise: nil)
+        return closed.recover().and(attempt.flatMap { $0.closeFuture }.recover()).map { _ in }
+    }
+
+    var isWritable: Bool { stream?.isWritable ?? false }
+    func write(_ packet: UnsafeRawBufferPointer) { stream?.write(packet) }
+    func flush() { stream?.flush() }
+
+    func pause(_ pauses: Bool) {
+        isPaused = pauses
+        stream?.pause(pauses)
+    }
+
+    func receive(_ packet: UnsafeMutableRawBufferPointer, on stream: PacketStream) {
+        guard stream === self.stream else { return }
+        delegate?.receive(packet)
+    }
+
+    func readComplete(on stream: PacketStream) {
+        guard stream === self.stream else { return }
+        delegate?.readComplete()
+    }
+
+    func becameWritable(_ stream: PacketStream) {
+        guard stream === self.stream else { return }
+        delegate?.becameWritable()
+    }
+
+    func ended(_ stream: PacketStream, _ error: (any Error)?) {
+        guard stream === self.stream else { return }
+        self.stream = nil
+        lastError = error ?? lastError
+        delegate?.streamLost(error)
+    }
+}
+
+/// Pauses between tries (RFC 7252, 4.8): doubled each time, up to 8 s for the first 45 s, then up to 5 min.
+struct Backoff {
+    private let first: UInt64
+    private var pause: UInt64
+    private var since: NIODeadline?
+
+    init(first: UInt64) {
+        self.first = max(1, first)
+        pause = self.first
+    }
+
+    /// Milliseconds.
+    mutating func next(now: NIODeadline) -> UInt64 {
+        let begun = since ?? now
+        since = begun
+        let limit: UInt64 = now - begun < .seconds(45) ? 8000 : 300_000
+        let current = min(pause, limit)
+        pause = min(current * 2, 300_000)
+        return current + UInt64.random(in: 0...current / 2)
+    }
+
+    mutating func reset() {
+        pause = first
+        since = nil
+    }
+}
+
+extension EventLoopFuture where Value: Sendable {
+    /// Done when this is, well or not.
+    fileprivate func recover() -> EventLoopFuture<Void> {
+        map { _ in }.flatMapErrorThrowing { _ in }
+    }
+}

@@ -1,0 +1,72 @@
+import Foundation
+import GRDB
+import Ouroboros
+
+/// A device as a gateway's store lists it, without its key.
+public struct DeviceRecord: Sendable, Hashable {
+    public let id: DeviceID
+    public let name: String
+    public let kind: Credential.Kind
+    public let epoch: UInt64
+    /// Seconds since 1970.
+    public let addedAt: Int64
+    /// Seconds since 1970; nil before its first message or session.
+    public let lastSeen: Int64?
+    public let sessions: Int64
+    public let messages: Int64
+    public let bytes: Int64
+}
+
+/// What a device did since it was last counted.
+public struct DeviceActivity: Sendable, Hashable {
+    public var sessions: Int64 = 0
+    public var messages: Int64 = 0
+    public var bytes: Int64 = 0
+
+    public init() {}
+}
+
+extension GatewayStore {
+    public func list() throws -> [DeviceRecord] {
+        try database.read { database in
+            try Row.fetchAll(database, sql: Self.records + " ORDER BY id").map(Self.record)
+        }
+    }
+
+    public func record(of device: DeviceID) throws -> DeviceRecord? {
+        try database.read { database in
+            try Row.fetchOne(
+                database, sql: Self.records + " WHERE id = ?", arguments: [Data(device.bytes)]
+            ).map(Self.record)
+        }
+    }
+
+    private static let records = """
+        SELECT id, name, kind, epoch, added_at, last_seen, sessions, messages, bytes FROM device
+        """
+
+    private static func record(_ row: Row) throws -> DeviceRecord {
+        DeviceRecord(
+            id: try DeviceID(row["id"] as Data), name: row["name"],
+            kind: (row["kind"] as String) == "fixed" ? .fixed : .evolving,
+            epoch: UInt64(row["epoch"] as Int64), addedAt: row["added_at"], lastSeen: row["last_seen"],
+            sessions: row["sessions"], messages: row["messages"], bytes: row["bytes"])
+    }
+
+    /// Adds to what is counted of the devices, which were all seen at `time`, seconds since 1970.
+    public func count(_ activities: [DeviceID: DeviceActivity], at time: Int64) throws {
+        guard !activities.isEmpty else { return }
+        try database.write { database in
+            for (device, activity) in activities {
+                let statement = try database.cachedStatement(
+                    sql: """
+                        UPDATE device SET last_seen = max(ifnull(last_seen, 0), ?), sessions = sessions + ?,
+                            messages = messages + ?, bytes = bytes + ? WHERE id = ?
+                        """)
+                try statement.execute(arguments: [
+                    time, activity.sessions, activity.messages, activity.bytes, Data(device.bytes),
+                ])
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+import Ouroboros
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// An advisory lock on a file, held while it lives.
+final class FileLock: Sendable {
+    private let file: Int32
+
+    init(_ path: String) throws {
+        file = open(path, O_RDWR | O_CLOEXEC)
+        guard file >= 0 else { throw PrivateFile.failure("cannot open “\(path)”") }
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+            let error =
+                errno == EWOULDBLOCK
+                ? OuroborosError(.storage, "“\(path)” is in use by another process")
+                : PrivateFile.failure("cannot lock “\(path)”")
+            close(file)
+            throw error
+        }
+    }
+
+    deinit {
+        close(file)
+    }
+}

@@ -1,0 +1,261 @@
+import Foundation
+import GRDB
+import Ouroboros
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Messages that a device keeps in its state file until the gateway acknowledged them.
+///
+/// They are sent with ONCE (PROTOCOL.md, section 6): a gateway that keeps a spool hands each on once, across
+/// sessions, crashes and restarts of either side. When the outbox is full the oldest are dropped, and counted.
+public final class Outbox: Sendable {
+    public struct Limits: Sendable, Hashable {
+        public var messages = 100_000
+        public var bytes = 64 << 20
+        /// Seconds.
+        public var age: Int64 = 7 * 86_400
+
+        public init() {}
+    }
+
+    /// A message that waits.
+    public struct Entry: Sendable, Hashable {
+        public let id: Int64
+        public let position: OutboxPosition
+        /// Seconds since 1970.
+        public let queuedAt: Int64
+        public let payload: [UInt8]
+    }
+
+    public struct Summary: Sendable, Hashable {
+        public let box: UInt32
+        public let nextSequence: UInt64
+        public let messages: Int
+        public let bytes: Int
+        /// Seconds since 1970; nil when there is none.
+        public let oldest: Int64?
+        /// In all the time of the outbox.
+        public let dropped: Int64
+    }
+
+    /// The largest message that a packet takes beside its place in the outbox.
+    public static let mostMessageBytes = 1200 - 8
+
+    /// How far ahead of the lowest unacknowledged message of a box one may be sent.
+    private static let reach: Int64 = 64
+    /// 2020: a clock before that was not set when the message was queued, so its age is not known.
+    private static let firstCredibleTime: Int64 = 1_577_836_800
+
+    private struct Memory {
+        var messages: Int
+        var bytes: Int
+        var inFlight: Set<Int64> = []
+        var wake: (@Sendable () -> Void)?
+    }
+
+    private let database: StoreDatabase
+    private let limits: Limits
+    private let memory: Mutex<Memory>
+    // The file belongs to one process for as long as this lives.
+    private let state: DeviceState
+
+    public init(in state: DeviceState, limits: Limits = .init()) throws {
+        guard limits.messages > 0, limits.bytes > 0, limits.age > 0 else {
+            throw OuroborosError(.invalidConfiguration, "an outbox has room for one message at least")
+        }
+        self.state = state
+        self.limits = limits
+        database = state.database
+        memory = Mutex(
+            try database.write { database in
+                if try Row.fetchOne(database, sql: "SELECT 1 FROM outbox") == nil {
+                    try Self.beginBox(database)
+                }
+                let row = try Row.fetchOne(
+                    database, sql: "SELECT COUNT(*), ifnull(SUM(length(payload)), 0) FROM outbox_message")
+                return Memory(messages: row?[0] ?? 0, bytes: row?[1] ?? 0)
+            })
+    }
+
+    private static func beginBox(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                INSERT INTO outbox (only, box, next_seq) VALUES (1, ?, 0)
+                ON CONFLICT (only) DO UPDATE SET box = excluded.box, next_seq = 0
+                """, arguments: [UInt32.random(in: 1...UInt32.max)])
+    }
+
+    public var isEmpty: Bool { memory.withLock { $0.messages == 0 } }
+
+    /// Is called when there is something more to send.
+    func onMore(_ wake: (@Sendable () -> Void)?) {
+        memory.withLock { $0.wake = wake }
+    }
+
+    /// Queues messages, which are durable when this returns; gives how many old ones made room for them.
+    @discardableResult
+    public func append(_ payloads: [[UInt8]]) throws -> Int {
+        for payload in payloads where payload.count > Self.mostMessageBytes {
+            throw OuroborosError.tooLarge(payload.count, limit: Self.mostMessageBytes)
+        }
+        let now = Int64(time(nil))
+        let (dropped, wake) = try memory.withLock { memory in
+            var new = memory
+            let dropped = try database.write { database in
+                for payload in payloads {
+                    try Self.insert(payload, now, database)
+                }
+                new.messages += payloads.count
+                new.bytes += payloads.reduce(0) { $0 + $1.count }
+                return try makeRoom(&new, now, database)
+            }
+            memory = new
+            return (dropped, memory.wake)
+        }
+        wake?()
+        return dropped
+    }
+
+    private static func insert(_ payload: [UInt8], _ now: Int64, _ database: Database) throws {
+        let next = try database.cachedStatement(sql: "SELECT next_seq FROM outbox")
+        if try Int64.fetchOne(next) == Int64(UInt32.max) + 1 {
+            try beginBox(database)
+        }
+        try database.cachedStatement(
+            sql: """
+                INSERT INTO outbox_message (box, seq, queued_at, payload) SELECT box, next_seq, ?, ? FROM outbox
+                """
+        ).execute(arguments: [now, Data(payload)])
+        try database.cachedStatement(sql: "UPDATE outbox SET next_seq = next_seq + 1").execute()
+    }
+
+    /// Drops the oldest: a message under way has gone out, and is left.
+    private func makeRoom(_ memory: inout Memory, _ now: Int64, _ database: Database) throws -> Int {
+        let oldest = try Row.fetchCursor(
+            database, sql: "SELECT id, queued_at, length(payload) AS size FROM outbox_message ORDER BY id")
+        var dropped: [Int64] = []
+        while let row = try oldest.next() {
+            let queuedAt: Int64 = row["queued_at"]
+            let isOld = queuedAt >= Self.firstCredibleTime && now - queuedAt > limits.age
+            guard isOld || memory.messages > limits.messages || memory.bytes > limits.bytes else { break }
+            let id: Int64 = row["id"]
+            if memory.inFlight.contains(id) { continue }
+            dropped.append(id)
+            memory.messages -= 1
+            memory.bytes -= row["size"] as Int
+        }
+        for id in dropped {
+            try database.execute(sql: "DELETE FROM outbox_message WHERE id = ?", arguments: [id])
+        }
+        if !dropped.isEmpty {
+            try database.execute(
+                sql: "UPDATE outbox SET dropped = dropped + ?", arguments: [dropped.count])
+        }
+        return dropped.count
+    }
+
+    /// The next messages to send, in order; they count as under way until ``delivered(_:)`` or ``notDelivered(_:)``.
+    /// None is 64 or more above the lowest one of its box that is not acknowledged.
+    public func takeNext(limit: Int) throws -> [Entry] {
+        try memory.withLock { memory in
+            let entries = try database.read { database -> [Entry] in
+                guard
+                    let lowest = try Row.fetchOne(
+                        database, sql: "SELECT box, seq FROM outbox_message ORDER BY id LIMIT 1")
+                else { return [] }
+                // A box that follows a full one waits until that is empty.
+                let (box, sequence): (Int64, Int64) = (lowest["box"], lowest["seq"])
+                return try Row.fetchAll(
+                    database,
+                    sql: "SELECT * FROM outbox_message WHERE box = ? AND seq < ? ORDER BY seq",
+                    arguments: [box, sequence + Self.reach]
+                ).map(Self.entry)
+            }
+            let next = Array(entries.filter { !memory.inFlight.contains($0.id) }.prefix(limit))
+            memory.inFlight.formUnion(next.map(\.id))
+            return next
+        }
+    }
+
+    private static func entry(_ row: Row) -> Entry {
+        Entry(
+            id: row["id"], position: OutboxPosition(box: row["box"], sequence: row["seq"]),
+            queuedAt: row["queued_at"], payload: Array(row["payload"] as Data))
+    }
+
+    /// They were acknowledged, and leave the outbox.
+    public func delivered(_ entries: [Entry]) throws {
+        try remove(entries, countingAsDropped: false)
+    }
+
+    /// The gateway does not take messages as large as these.
+    public func refused(_ entries: [Entry]) throws {
+        try remove(entries, countingAsDropped: true)
+    }
+
+    private func remove(_ entries: [Entry], countingAsDropped: Bool) throws {
+        guard !entries.isEmpty else { return }
+        try memory.withLock { memory in
+            try database.write { database in
+                for entry in entries {
+                    try database.cachedStatement(sql: "DELETE FROM outbox_message WHERE id = ?")
+                        .execute(arguments: [entry.id])
+                }
+                if countingAsDropped {
+                    try database.execute(
+                        sql: "UPDATE outbox SET dropped = dropped + ?", arguments: [entries.count])
+                }
+            }
+            memory.messages -= entries.count
+            memory.bytes -= entries.reduce(0) { $0 + $1.payload.count }
+            memory.inFlight.subtract(entries.map(\.id))
+        }
+    }
+
+    /// They were not sent, or may have arrived: they are sent again, with the same position.
+    public func notDelivered(_ entries: [Entry]) {
+        memory.withLock { $0.inFlight.subtract(entries.map(\.id)) }
+    }
+
+    public func summary() throws -> Summary {
+        try database.read { database in
+            let box = try Row.fetchOne(database, sql: "SELECT box, next_seq, dropped FROM outbox")
+            let queued = try Row.fetchOne(
+                database,
+                sql: "SELECT COUNT(*), ifnull(SUM(length(payload)), 0), MIN(queued_at) FROM outbox_message")
+            return Summary(
+                box: box?["box"] ?? 0, nextSequence: UInt64(box?["next_seq"] as Int64? ?? 0),
+                messages: queued?[0] ?? 0, bytes: queued?[1] ?? 0, oldest: queued?[2],
+                dropped: box?["dropped"] ?? 0)
+        }
+    }
+
+    /// What waits, oldest first, after the message with that id.
+    public func entries(after id: Int64 = 0, limit: Int = 1000) throws -> [Entry] {
+        try database.read { database in
+            try Row.fetchAll(
+                database, sql: "SELECT * FROM outbox_message WHERE id > ? ORDER BY id LIMIT ?",
+                arguments: [id, limit]
+            ).map(Self.entry)
+        }
+    }
+
+    /// Throws away what waits, and begins a new box; gives how many messages that were.
+    public func clear() throws -> Int {
+        try memory.withLock { memory in
+            try database.write { database in
+                try database.execute(sql: "DELETE FROM outbox_message")
+                try Self.beginBox(database)
+            }
+            defer { memory = Memory(messages: 0, bytes: 0, wake: memory.wake) }
+            return memory.messages
+        }
+    }
+}

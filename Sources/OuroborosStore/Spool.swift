@@ -1,0 +1,142 @@
+import Foundation
+import GRDB
+import Ouroboros
+
+/// A message as a spool holds it.
+public struct SpooledMessage: Sendable, Hashable {
+    /// It grows with each message.
+    public let id: Int64
+    /// Milliseconds since 1970.
+    public let receivedAt: Int64
+    public let device: DeviceID
+    public let sessionID: UInt32
+    public let counter: UInt64
+    public let position: OutboxPosition?
+    public let payload: [UInt8]
+}
+
+/// A gateway's durable memory of what came, in an SQLite file, and of which messages of an outbox came.
+///
+/// A message and the record that it came are one transaction: with senders that keep an outbox each is here once,
+/// across sessions, crashes and restarts of either side.
+public final class Spool: Sendable {
+    private let database: StoreDatabase
+
+    /// The boxes of a device that are remembered (PROTOCOL.md, section 6).
+    private static let boxesPerDevice = 4
+
+    public init(path: String) throws {
+        database = try StoreDatabase(path: path, purpose: .spool, isExclusive: false)
+    }
+
+    /// Stores messages in one transaction, which is durable when this returns; gives which of them are new. The
+    /// others came before: they are to be acknowledged and not handed on. `now` is in milliseconds since 1970.
+    ///
+    /// The messages of a packet come one after the other, as the server gives them.
+    public func store(_ messages: [(device: DeviceID, message: Message)], now: Int64) throws -> [Bool] {
+        try database.write { database in
+            var isNew: [Bool] = []
+            isNew.reserveCapacity(messages.count)
+            var packet: Packet?
+            for (device, message) in messages {
+                // The items of a batch have one position: they are new together.
+                let this = Packet(device: device, session: message.sessionID, counter: message.counter)
+                if packet != this {
+                    packet = this
+                    isNew.append(try message.position.map { try Self.take($0, device, database) } ?? true)
+                } else {
+                    isNew.append(isNew[isNew.count - 1])
+                }
+                if isNew[isNew.count - 1] {
+                    try Self.insert(message, of: device, now, database)
+                }
+            }
+            return isNew
+        }
+    }
+
+    private struct Packet: Equatable {
+        let device: DeviceID
+        let session: UInt32
+        let counter: UInt64
+    }
+
+    private static func insert(
+        _ message: Message, of device: DeviceID, _ now: Int64, _ database: Database
+    ) throws {
+        let statement = try database.cachedStatement(
+            sql: """
+                INSERT INTO message (received_at, device, session, counter, box, seq, payload)
+                VALUES (?, ?, ?, ?, ?, ?, ?)
+                """)
+        try statement.execute(arguments: [
+            now, Data(device.bytes), message.sessionID, Int64(message.counter), message.position?.box,
+            message.position?.sequence, Data(message.payload),
+        ])
+    }
+
+    private static func take(
+        _ position: OutboxPosition, _ device: DeviceID, _ database: Database
+    ) throws -> Bool {
+        let id = Data(device.bytes)
+        let find = try database.cachedStatement(
+            sql: "SELECT highest, below FROM once_record WHERE device = ? AND box = ?")
+        var record: OnceRecord
+        let isNew: Bool
+        let row = try Row.fetchOne(find, arguments: [id, position.box])
+        if let row {
+            record = OnceRecord(
+                highest: UInt32(truncatingIfNeeded: row["highest"] as Int64),
+                below: UInt64(bitPattern: row["below"] as Int64))
+            isNew = record.take(position.sequence)
+        } else {
+            record = OnceRecord(first: position.sequence)
+            isNew = true
+        }
+        // A repeat counts as use too.
+        let put = try database.cachedStatement(
+            sql: """
+                INSERT OR REPLACE INTO once_record (device, box, highest, below, used)
+                VALUES (?1, ?2, ?3, ?4, (SELECT ifnull(max(used), 0) + 1 FROM once_record WHERE device = ?1))
+                """)
+        try put.execute(arguments: [
+            id, position.box, Int64(record.highest), Int64(bitPattern: record.below),
+        ])
+        if row == nil {
+            let forget = try database.cachedStatement(
+                sql: """
+                    DELETE FROM once_record WHERE device = ?1 AND box NOT IN
+                        (SELECT box FROM once_record WHERE device = ?1 ORDER BY used DESC LIMIT ?2)
+                    """)
+            try forget.execute(arguments: [id, boxesPerDevice])
+        }
+        return isNew
+    }
+
+    /// Messages after the one with that id, oldest first.
+    public func messages(after id: Int64 = 0, limit: Int = 1000) throws -> [SpooledMessage] {
+        try database.read { database in
+            try Row.fetchAll(
+                database, sql: "SELECT * FROM message WHERE id > ? ORDER BY id LIMIT ?",
+                arguments: [id, limit]
+            ).map { row in
+                let box: UInt32? = row["box"]
+                let sequence: UInt32? = row["seq"]
+                return SpooledMessage(
+                    id: row["id"], receivedAt: row["received_at"],
+                    device: try DeviceID(row["device"] as Data), sessionID: row["session"],
+                    counter: UInt64(row["counter"] as Int64),
+                    position: box.flatMap { box in sequence.map { OutboxPosition(box: box, sequence: $0) } },
+                    payload: Array(row["payload"] as Data))
+            }
+        }
+    }
+
+    /// Removes the messages up to that id, which were worked off; what is known of boxes stays. Gives how many.
+    public func remove(through id: Int64) throws -> Int {
+        try database.write { database in
+            try database.execute(sql: "DELETE FROM message WHERE id <= ?", arguments: [id])
+            return database.changesCount
+        }
+    }
+}

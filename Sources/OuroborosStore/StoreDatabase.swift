@@ -1,0 +1,156 @@
+import GRDB
+import Ouroboros
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// An SQLite file of ours: private, durable, and of a schema that this version knows.
+struct StoreDatabase {
+    let queue: DatabaseQueue
+    let path: String
+    let vault: Vault
+
+    /// Files up to so many pages are checked whole when they are opened.
+    private static let mostPagesChecked = 4096
+
+    init(
+        path: String, purpose: Purpose, isExclusive: Bool, keyEncryptionKey: SecretKey? = nil
+    ) throws {
+        self.path = path
+        try PrivateFile.prepare(path)
+        do {
+            try Self.inspect(path, purpose)
+            queue = try DatabaseQueue(path: path, configuration: Self.configuration(isExclusive: isExclusive))
+            try queue.writeWithoutTransaction { database in
+                // GRDB's WAL mode sets NORMAL after `prepareDatabase`; an epoch has to survive a power cut.
+                try database.execute(sql: "PRAGMA synchronous = FULL")
+            }
+            vault = try queue.write { database in
+                try Self.bringUpToDate(database, purpose, path)
+                return purpose == .spool
+                    ? .plain
+                    : try Vault.open(
+                        in: database, purpose: purpose, path: path, keyEncryptionKey: keyEncryptionKey)
+            }
+        } catch {
+            throw Self.translate(error, path)
+        }
+    }
+
+    private static func configuration(isExclusive: Bool) -> Configuration {
+        var configuration = Configuration()
+        configuration.label = "ouroboros.store"
+        configuration.busyMode = .timeout(2)
+        configuration.journalMode = .wal
+        configuration.prepareDatabase { database in
+            // What is deleted or overwritten is zeroed in the file.
+            try database.execute(sql: "PRAGMA secure_delete = ON")
+            if isExclusive {
+                try database.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
+            }
+        }
+        return configuration
+    }
+
+    /// Refuses another program's file before anything is written to it: WAL mode alone changes a file.
+    private static func inspect(_ path: String, _ purpose: Purpose) throws {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_size > 0 else { return }
+        var configuration = Configuration()
+        configuration.readonly = true
+        configuration.busyMode = .timeout(2)
+        let reader = try DatabaseQueue(path: path, configuration: configuration)
+        try reader.read { database in
+            _ = try version(database, purpose, path)
+            let pages = try Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0
+            guard pages <= mostPagesChecked else { return }
+            let finding = try String.fetchOne(database, sql: "PRAGMA quick_check(1)")
+            guard finding == "ok" else {
+                throw DatabaseError(resultCode: .SQLITE_CORRUPT)
+            }
+        }
+        try reader.close()
+    }
+
+    /// The version of the file's schema, 0 for an empty file.
+    private static func version(_ database: Database, _ purpose: Purpose, _ path: String) throws -> Int {
+        let application = try Int32.fetchOne(database, sql: "PRAGMA application_id") ?? 0
+        let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+        let tables = try Int.fetchOne(database, sql: "SELECT COUNT(*) FROM sqlite_master") ?? 0
+        if application == 0, version == 0, tables == 0 {
+            return 0
+        }
+        guard application == purpose.rawValue else {
+            throw OuroborosError(
+                .storage, "“\(path)” is another kind of file, not \(purpose.name): name another one")
+        }
+        guard version <= purpose.steps.count else {
+            throw OuroborosError(
+                .storage,
+                "“\(path)” was made by a newer version (schema \(version), this one knows \(purpose.steps.count)): "
+                    + "update this program")
+        }
+        return version
+    }
+
+    private static func bringUpToDate(_ database: Database, _ purpose: Purpose, _ path: String) throws {
+        let version = try version(database, purpose, path)
+        let steps = purpose.steps
+        guard version < steps.count else { return }
+        for step in steps[version...] {
+            try database.execute(sql: step)
+        }
+        try database.execute(sql: "PRAGMA application_id = \(purpose.rawValue)")
+        try database.execute(sql: "PRAGMA user_version = \(steps.count)")
+    }
+
+    /// Throws unless the keys can be read.
+    func requireKeys() throws {
+        if case .locked = vault { throw Vault.missingKey(path) }
+    }
+
+    func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
+        do {
+            return try queue.read(body)
+        } catch {
+            throw Self.translate(error, path)
+        }
+    }
+
+    func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
+        do {
+            return try queue.write(body)
+        } catch {
+            throw Self.translate(error, path)
+        }
+    }
+
+    /// Old keys lie in the write-ahead log until it is cut.
+    func truncateLog() throws {
+        do {
+            _ = try queue.writeWithoutTransaction { try $0.checkpoint(.truncate) }
+        } catch {
+            throw Self.translate(error, path)
+        }
+    }
+
+    private static func translate(_ error: any Error, _ path: String) -> any Error {
+        guard let error = error as? DatabaseError else { return error }
+        let message =
+            switch error.resultCode {
+            case .SQLITE_BUSY, .SQLITE_LOCKED: "“\(path)” is in use by another process"
+            case .SQLITE_NOTADB: "“\(path)” is no store of Ouroboros: name another file"
+            case .SQLITE_CORRUPT: "“\(path)” is damaged: restore it from a backup"
+            case .SQLITE_FULL: "the disk is full: “\(path)” was not changed"
+            case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM: "“\(path)” cannot be written"
+            // SQLite's own words hold no values.
+            default: "“\(path)”: \(error.message ?? "\(error.resultCode)")"
+            }
+        return OuroborosError(.storage, message)
+    }
+}

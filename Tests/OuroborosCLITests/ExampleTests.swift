@@ -1,0 +1,86 @@
+import Foundation
+import Testing
+
+/// The examples, as their readers run them.
+@Suite(.timeLimit(.minutes(3))) struct ExampleTests {
+    let scratch: Scratch
+    private let device = "0102030405060708"
+
+    init() throws {
+        scratch = try Scratch()
+    }
+
+    private func prepare() async throws {
+        #expect(try await Tool.run(["keygen", "--out", "root.key"], in: scratch).succeeded)
+        let add = [
+            "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
+        ]
+        #expect(try await Tool.run(add, in: scratch).succeeded)
+    }
+
+    private func example(_ name: String, _ arguments: String...) async throws -> Tool.Outcome {
+        try await Tool.run(Tool.built(name), arguments, in: scratch)
+    }
+
+    @Test func aSimpleClientAndASimpleServer() async throws {
+        try await prepare()
+        let arguments = ["127.0.0.1:0", device, "root.key"]
+        let status = try await RunningGateway.with(
+            Tool.built("SimpleServer"), arguments, in: scratch
+        ) { server in
+            let client = try await example("SimpleClient", server.address, device, "root.key", "a", "b c")
+            #expect(client.succeeded, "\(client.errors)")
+            #expect(client.lines == ["got a", "got b c"])
+            #expect(server.output.all.dropFirst() == ["\(device): a", "\(device): b c"])
+            let stranger = try await example("SimpleClient", server.address, device, "none.key", "a")
+            #expect(stranger.errors.contains("cannot read “none.key”"))
+        }
+        #expect(status == .exited(0))
+    }
+
+    @Test func anRPiSensor() async throws {
+        try await prepare()
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            let automatic = try await example("RPiSensor", gateway.address, device, "root.key", "0.02", "2")
+            #expect(automatic.succeeded, "\(automatic.errors)")
+            try scratch.write("21437\n", to: "in_temp_input")
+            let i2c = try await example(
+                "RPiSensor", gateway.address, device, "root.key", "0", "1", "in_temp_input", "0.001")
+            #expect(i2c.succeeded, "\(i2c.errors)")
+            #expect(gateway.texts.count == 3)
+            #expect(gateway.texts.last == "{\"value\":21.437}")
+        }
+    }
+
+    @Test func anAsyncClient() async throws {
+        try await prepare()
+        _ = try await RunningGateway.with(["--fleet-key-file", "root.key"], in: scratch) { gateway in
+            let client = try await example("AsyncClient", gateway.address, "root.key", "50", "4")
+            #expect(client.succeeded, "\(client.errors)")
+            #expect(client.output.hasPrefix("200 messages of 50 devices delivered"))
+            #expect(Set(gateway.texts).count == 200)
+        }
+    }
+
+    @Test func aSleepySensor() async throws {
+        try await prepare()
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            let port = gateway.address.split(separator: ":").last.map(String.init) ?? ""
+            func wake(_ text: String) async throws -> Tool.Outcome {
+                try await example("SleepySensor", "127.0.0.1", port, device, "root.key", "session", text)
+            }
+            let first = try await wake("1")
+            #expect(first.output == "delivered after 1 handshakes\n", "\(first.errors)")
+            #expect(try scratch.mode(of: "session") == 0o600)
+            for text in ["2", "3"] {
+                #expect(try await wake(text).output == "delivered after 0 handshakes\n")
+            }
+            // One session in all.
+            #expect(Set(gateway.messages.compactMap { $0["session"] as? Int }).count == 1)
+            // What is damaged, or lost, costs a handshake and nothing else.
+            try scratch.write("what is this? it is no session", to: "session")
+            #expect(try await wake("4").output == "delivered after 1 handshakes\n")
+            #expect(gateway.texts == ["1", "2", "3", "4"])
+        }
+    }
+}
