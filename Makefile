@@ -28,7 +28,7 @@ SWIFT_PLACES = Package.swift Sources Tests
 WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once
 TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
-.PHONY: help setup setup-check lib swift install uninstall docs demo check test-core test-swift \
+.PHONY: help setup setup-check lib swift install uninstall docs formal demo check test-core test-swift \
 	sanitize soak fuzz secrets bench lint format clean
 
 help: ## this list
@@ -114,6 +114,10 @@ uninstall: ## remove what `make install` put there; configuration and stores sta
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/ouroboros-gateway.service \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/ouroboros-sensor.service
 	-rmdir $(DESTDIR)$(PREFIX)/share/ouroboros
+
+formal: ## the formal models of docs/formal: SPIN, and ProVerif where it is installed
+	@Tests/install.sh gcc libc6-dev spin
+	@docs/formal/run.sh $(BUILD)/formal
 
 docs: setup ## the Swift modules' documentation, as a web site in build/docs
 	@mkdir -p $(BUILD)/docs

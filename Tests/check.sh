@@ -33,6 +33,7 @@ step lint make lint
 step core make test-core RUNS="$runs"
 step sanitized make sanitize RUNS="$runs"
 step secrets make secrets
+step formal make formal
 step fuzz make fuzz SECONDS=5
 step firmware make -j2 firmware-test
 step budget make -j2 budget
