@@ -29,7 +29,7 @@ SWIFT_PLACES = Package.swift Sources Tests
 WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once
 TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
-.PHONY: help setup setup-check lib swift install uninstall docs demo check test-core test-swift \
+.PHONY: help setup setup-check lib swift install uninstall docs formal demo check test-core test-swift \
 	sanitize soak fuzz secrets bench lint format clean
 
 help: ## this list
@@ -116,6 +116,10 @@ uninstall: ## remove what `make install` put there; configuration and stores sta
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/ouroboros-sensor.service
 	-rmdir $(DESTDIR)$(PREFIX)/share/ouroboros
 
+formal: ## the formal models of docs/formal: SPIN, and ProVerif where it is installed
+	@Tests/install.sh gcc libc6-dev spin
+	@docs/formal/run.sh $(BUILD)/formal
+
 docs: setup ## the Swift modules' documentation, as a web site in build/docs
 	@mkdir -p $(BUILD)/docs
 	OUROBOROS_DOCS=1 swift package --allow-writing-to-directory $(BUILD)/docs \
@@ -123,7 +127,7 @@ docs: setup ## the Swift modules' documentation, as a web site in build/docs
 		--enable-experimental-combined-documentation --output-path $(BUILD)/docs
 
 test-swift: setup-check ## the tests in Swift
-	swift test
+	swift test --no-parallel
 
 demo: swift ## a sensor's readings travel to a gateway over UDP on loopback
 	@Sources/Examples/demo.sh

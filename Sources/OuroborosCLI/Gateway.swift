@@ -36,7 +36,7 @@ struct Gateway: AsyncParsableCommand {
                 flags: flags.values, environment: ProcessInfo.processInfo.environment, file: config))
         var logger = Logger(label: "ouroboros.gateway") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = settings.logLevel
-        let devices = try settings.store.map { try openStore($0, settings.encryption) }
+        let devices = try settings.store.map { try openStore($0, sealedUnder: settings.encryption.key()) }
         let registry = try registry(devices, settings)
         if checkConfig {
             return try Output.line(settings.description)

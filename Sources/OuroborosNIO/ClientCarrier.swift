@@ -6,7 +6,7 @@ protocol ClientCarrierDelegate: AnyObject, Sendable {
     func receive(_ packet: UnsafeMutableRawBufferPointer)
     func readComplete()
     /// For those who share a socket: whose packet is it?
-    func holds(_ session: UInt32) -> Bool
+    var heldSessions: [UInt32] { get }
     var isShakingHands: Bool { get }
     /// A stream: it takes packets again.
     func becameWritable()

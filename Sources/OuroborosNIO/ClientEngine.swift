@@ -439,7 +439,7 @@ extension ClientEngine: ClientCarrierDelegate {
         pump()
     }
 
-    func holds(_ session: UInt32) -> Bool { link?.sessionIDs.contains(session) ?? false }
+    var heldSessions: [UInt32] { link?.sessionIDs ?? [] }
     var isShakingHands: Bool { link?.isShakingHands ?? false }
 
     func becameWritable() {

@@ -6,8 +6,10 @@ import Ouroboros
 final class SharedSocket: DatagramReceiver, @unchecked Sendable {
     private let port: any DatagramPort
     private var carriers: [SocketAddress: [SharedCarrier]] = [:]
-    /// Whose a session was when it was last looked for.
-    private var owners: [UInt32: SharedCarrier] = [:]
+    /// Those of a server that have a HELLO out.
+    private var shaking: [SocketAddress: [SharedCarrier]] = [:]
+    /// Whose a session is. An id is the server's choice: two servers may choose the same.
+    private var owners: [SocketAddress: [UInt32: SharedCarrier]] = [:]
     private var touched: [SharedCarrier] = []
     private var isFlushing = false
 
@@ -37,7 +39,22 @@ final class SharedSocket: DatagramReceiver, @unchecked Sendable {
         if carriers[carrier.server]?.isEmpty ?? false {
             carriers[carrier.server] = nil
         }
-        owners = owners.filter { $0.value !== carrier }
+        forgetHandshake(of: carrier)
+        for id in carrier.sessions {
+            owners[carrier.server]?[id] = nil
+        }
+    }
+
+    /// A HELLO of this one goes out.
+    func handshakeBegins(of carrier: SharedCarrier) {
+        guard !carrier.isShaking else { return }
+        carrier.isShaking = true
+        shaking[carrier.server, default: []].append(carrier)
+    }
+
+    private func forgetHandshake(of carrier: SharedCarrier) {
+        carrier.isShaking = false
+        shaking[carrier.server]?.removeAll { $0 === carrier }
     }
 
     func receive(_ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress) {
@@ -45,20 +62,31 @@ final class SharedSocket: DatagramReceiver, @unchecked Sendable {
         guard let known = carriers[address] else { return }
         if known.count == 1 {
             give(packet, to: known[0])
+        } else if let owner = owners[address]?[Packet.sessionID(of: UnsafeRawBufferPointer(packet))] {
+            give(packet, to: owner)
             return
         }
-        let id = Packet.sessionID(of: UnsafeRawBufferPointer(packet))
-        if let owner = owners[id], owner.server == address, owner.holds(id) {
-            give(packet, to: owner)
-        } else if let owner = known.first(where: { $0.holds(id) }) {
-            owners[id] = owner
-            give(packet, to: owner)
-        } else {
-            // An answer to a HELLO: the one whose it is finds that its tag verifies; the others drop it unchanged.
-            for carrier in known where carrier.isShakingHands {
+        // An answer to a HELLO: the one whose it is finds that its tag verifies; the others drop it unchanged.
+        for carrier in shaking[address] ?? [] {
+            if known.count > 1 {
                 give(packet, to: carrier)
             }
+            if !carrier.isShakingHands {
+                forgetHandshake(of: carrier)
+                noteSessions(of: carrier)
+            }
         }
+    }
+
+    private func noteSessions(of carrier: SharedCarrier) {
+        let held = carrier.heldSessions
+        for id in carrier.sessions where !held.contains(id) {
+            owners[carrier.server]?[id] = nil
+        }
+        for id in held {
+            owners[carrier.server, default: [:]][id] = carrier
+        }
+        carrier.sessions = held
     }
 
     private func give(_ packet: UnsafeMutableRawBufferPointer, to carrier: SharedCarrier) {
@@ -96,6 +124,9 @@ final class SharedCarrier: ClientCarrier, @unchecked Sendable {
     private let socket: SharedSocket
     private(set) weak var delegate: (any ClientCarrierDelegate)?
     var isTouched = false
+    /// As the socket has it: a HELLO is out, and these sessions are known.
+    var isShaking = false
+    var sessions: [UInt32] = []
 
     init(_ socket: SharedSocket, on loop: any EventLoop, server: SocketAddress) {
         self.loop = loop
@@ -103,7 +134,7 @@ final class SharedCarrier: ClientCarrier, @unchecked Sendable {
         self.server = server
     }
 
-    func holds(_ session: UInt32) -> Bool { delegate?.holds(session) ?? false }
+    var heldSessions: [UInt32] { delegate?.heldSessions ?? [] }
     var isShakingHands: Bool { delegate?.isShakingHands ?? false }
 
     func open(for delegate: any ClientCarrierDelegate) -> EventLoopFuture<Void> {
@@ -114,7 +145,14 @@ final class SharedCarrier: ClientCarrier, @unchecked Sendable {
     }
 
     var isWritable: Bool { true }
-    func write(_ packet: UnsafeRawBufferPointer) { socket.write(packet, to: server) }
+
+    func write(_ packet: UnsafeRawBufferPointer) {
+        if Packet.sessionID(of: packet) == 0 {
+            socket.handshakeBegins(of: self)
+        }
+        socket.write(packet, to: server)
+    }
+
     func flush() { socket.flush() }
     func pause(_ pauses: Bool) {}
 

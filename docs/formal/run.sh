@@ -131,7 +131,6 @@ END
             tell false "$model: expected $expected, but ProVerif says ${said:-nothing}: see $out/$model.log"
         fi
         echo "| $model | $(hash_of "$model") | $said |" >>"$work/results"
-        # A record from the same ProVerif that says otherwise is out of date.
         [ "$record" = record ] || recorded "$model"
     done
     [ "$record" != record ] || cp "$work/results" "$results"

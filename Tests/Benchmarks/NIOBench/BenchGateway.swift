@@ -89,3 +89,9 @@ extension Duration {
 func rounded(_ value: Double, _ decimals: Int = 0) -> String {
     String(format: "%.\(decimals)f", value)
 }
+
+/// A line that is seen at once, also through a pipe.
+func report(_ line: String) {
+    print(line)
+    fflush(nil)
+}

@@ -15,7 +15,7 @@ enum Memory {
                 var lines = execution.standardOutput.strings().makeAsyncIterator()
                 _ = try await lines.next()
                 try await Task.sleep(for: .milliseconds(500))
-                print(
+                report(
                     "memory of an idle client: \(System.resident("\(execution.processIdentifier.value)")) KB")
                 try? execution.send(signal: .kill)
             }
@@ -75,7 +75,7 @@ enum Memory {
             let kind =
                 posts > 0
                 ? ", \(posts) messages in flight to each" : rekeys ? ", each with a predecessor" : ""
-            print(
+            report(
                 "memory of a gateway: \(before) KB, with \(sessions) sessions\(kind) \(after) KB: "
                     + "\(rounded(Double(after - before) / Double(sessions), 1)) KB each")
             for connection in connections {

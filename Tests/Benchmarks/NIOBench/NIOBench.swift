@@ -15,7 +15,7 @@ enum NIOBench {
     }
 
     private static func measure(_ only: String) async throws {
-        print("machine: \(System.description)")
+        report("machine: \(System.description)")
         if only.isEmpty || only == "throughput" {
             for isStream in [false, true] {
                 for size in [64, 1024] {

@@ -21,7 +21,7 @@ enum Throughput {
             try await sendAll(over: connections, payload, each)
             let time = clock.now - begin
             let rate = Double(each * clients) / time.seconds
-            print(
+            report(
                 "throughput \(isStream ? "tcp" : "udp") \(size) bytes, \(clients) clients: "
                     + "\(rounded(rate)) messages/s")
             for connection in connections {
@@ -68,7 +68,7 @@ enum RoundTrip {
                 try await pending.delivered()
             }
             times.sort()
-            print(
+            report(
                 "round trip \(isStream ? "tcp" : "udp") 64 bytes: p50 \(rounded(times[times.count / 2])) us, "
                     + "p99 \(rounded(times[times.count * 99 / 100])) us")
             await connection.closeAtOnce()
@@ -98,7 +98,7 @@ enum Handshakes {
                     try await group.waitForAll()
                 }
                 let rate = Double(devices) / (clock.now - begin).seconds
-                print("handshakes \(isStream ? "tcp" : "udp"): \(rounded(rate))/s, a socket each")
+                report("handshakes \(isStream ? "tcp" : "udp"): \(rounded(rate))/s, a socket each")
             }
         }
     }
