@@ -22,6 +22,11 @@ struct LeanSensor {
     private nonisolated(unsafe) static var isStopped: sig_atomic_t = 0
 
     func run() async throws {
+        guard identity.configuration.link.tap == nil else {
+            throw OuroborosError(
+                .invalidConfiguration,
+                "--lean has no --key-log and no OUROBOROS_TRACE: leave one or the other out")
+        }
         guard !identity.server.isStream else {
             throw OuroborosError(.invalidConfiguration, "--lean speaks UDP alone: leave tcp:// out")
         }

@@ -1,4 +1,5 @@
 import Foundation
+import Subprocess
 import Testing
 
 /// `decode`, `vectors`, `analyze`, the trace and the key log, as users call them.
@@ -179,6 +180,26 @@ import Testing
                     gateway.errors.all.contains { $0.contains("<- ") && $0.contains(id) && $0.contains(word) }
                 )
             }
+        }
+    }
+
+    /// Where the system lets us listen. Nothing comes, and a signal ends it all the same.
+    @Test(arguments: [Signal.interrupt, .terminate]) func listeningEndsAtASignal(signal: Signal) async throws
+    {
+        let result = try await Subprocess.run(
+            .path(.init(Tool.path)), arguments: ["analyze", "--interface", "lo", "--port", "1", "--json"],
+            workingDirectory: .init(scratch.path), input: .none, output: .string(limit: 1 << 20),
+            error: .string(limit: 1 << 16)
+        ) { execution in
+            try await Task.sleep(for: .seconds(1))
+            // It is gone already where listening is not allowed.
+            try? execution.send(signal: signal)
+        }
+        if result.standardError.contains("CAP_NET_RAW") {
+            #expect(result.terminationStatus == .exited(1))
+        } else {
+            #expect(result.terminationStatus == .exited(0))
+            #expect(result.standardOutput.contains("\"statistics\":1"))
         }
     }
 }

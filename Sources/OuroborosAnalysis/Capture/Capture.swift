@@ -40,9 +40,13 @@ public final class Capture {
     /// Why a file ended early: it was cut, or is damaged from here on.
     public private(set) var problem: String?
     private var isOver = false
+    private let isLive: Bool
 
-    private init(_ handle: OpaquePointer, bytes: UnsafeMutableRawBufferPointer? = nil) {
+    private init(
+        _ handle: OpaquePointer, bytes: UnsafeMutableRawBufferPointer? = nil, isLive: Bool = false
+    ) {
         self.handle = handle
+        self.isLive = isLive
         self.bytes = bytes
     }
 
@@ -89,7 +93,6 @@ public final class Capture {
             }
             pcap_set_snaplen(handle, 65_535)
             pcap_set_promisc(handle, 0)
-            pcap_set_timeout(handle, 100)
             pcap_set_immediate_mode(handle, 1)
             let status = pcap_activate(handle)
             guard status >= 0 else {
@@ -99,8 +102,18 @@ public final class Capture {
                 throw OuroborosError(
                     .transport, "cannot listen on “\(name)”: \(reason) (it takes root, or CAP_NET_RAW)")
             }
-            return Capture(handle)
+            guard pcap_setnonblock(handle, 1, error) == 0 else {
+                pcap_close(handle)
+                throw OuroborosError(.transport, "cannot listen on “\(name)”: \(text(error))")
+            }
+            return Capture(handle, isLive: true)
         }
+    }
+
+    /// libpcap's own waiting goes on through signals, and may know no time-out.
+    private func wait() {
+        var waiting = pollfd(fd: pcap_get_selectable_fd(handle), events: Int16(POLLIN), revents: 0)
+        _ = poll(&waiting, 1, 100)
     }
 
     public func next() -> Step {
@@ -109,7 +122,9 @@ public final class Capture {
         var data: UnsafePointer<UInt8>?
         let status = pcap_next_ex(handle, &header, &data)
         switch status {
-        case 0: return .quiet
+        case 0:
+            if isLive { wait() }
+            return .quiet
         case 1:
             guard let header, let data else { return .quiet }
             let time = CaptureTime(
