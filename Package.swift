@@ -44,6 +44,7 @@ let package = Package(
         .library(name: "OuroborosNIO", targets: ["OuroborosNIO"]),
         .library(name: "OuroborosPOSIX", targets: ["OuroborosPOSIX"]),
         .library(name: "OuroborosStore", targets: ["OuroborosStore"]),
+        .library(name: "OuroborosAnalysis", targets: ["OuroborosAnalysis"]),
         .library(name: "OuroborosMetrics", targets: ["OuroborosMetrics"]),
         .library(name: "OuroborosTesting", targets: ["OuroborosTesting"]),
         .executable(name: "ouroboros", targets: ["OuroborosCLI"]),
@@ -87,6 +88,13 @@ let package = Package(
                 collections, metrics, lifecycle,
             ],
             swiftSettings: strict),
+        .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+        .target(
+            name: "CSeal", dependencies: ["COuroboros"],
+            cSettings: [.headerSearchPath("../../ccore/src"), .treatAllWarnings(as: .error)]),
+        .target(
+            name: "OuroborosAnalysis", dependencies: ["Ouroboros", "COuroboros", "CPcap", "CSeal"],
+            swiftSettings: strict),
         .target(
             name: "OuroborosStore",
             dependencies: ["Ouroboros", grdb, crypto("Crypto"), crypto("CryptoExtras")],
@@ -104,7 +112,8 @@ let package = Package(
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosPOSIX", "OuroborosStore", "OuroborosMetrics",
+                "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX", "OuroborosStore",
+                "OuroborosMetrics",
                 "OuroborosMetricsHTTP",
                 nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, subprocess, settings,
             ],
@@ -145,6 +154,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests", dependencies: ["Ouroboros", "OuroborosStore", grdb],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosAnalysisTests",
+            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis"],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosCLITests",

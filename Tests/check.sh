@@ -41,6 +41,7 @@ step cross make -j2 cross-test
 step cmake make cmake-test
 # One test at a time: on two cores, many at once starve those that wait for a network.
 step swift swift test --no-parallel
+step vectors Tests/vectors.sh
 step kills env OURO_KILLS="$kills" swift test --skip-build --filter CrashTests
 step interop make interop
 step docs make docs

@@ -14,6 +14,8 @@ public final class Acceptor {
         public var pendingSessions = 256
         /// Devices whose later epochs are kept at hand for a minute, 32 KiB each; 0 allows one epoch ahead.
         public var devicesAhead = Int(OURO_AHEAD_DEVICES)
+        /// Sees every packet that is taken or given here.
+        public var tap: PacketTap?
 
         public init() {}
     }
@@ -37,10 +39,12 @@ public final class Acceptor {
     private let settings: UnsafeMutablePointer<ouro_server_settings>
     private let pending: UnsafeMutableBufferPointer<ouro_pending>
     private let ahead: UnsafeMutableBufferPointer<ouro_ahead>
+    private let tap: PacketTap?
 
     public init(configuration: Configuration, now: UInt64) throws {
         try LinkConfiguration.check(configuration.pendingSessions, in: 1...65_535, "pendingSessions")
         try LinkConfiguration.check(configuration.devicesAhead, in: 0...1024, "devicesAhead")
+        tap = configuration.tap
         settings = .allocate(capacity: 1)
         settings.initialize(to: ouro_server_settings())
         settings.pointee.reach = UInt8(clamping: configuration.reach)
@@ -103,9 +107,12 @@ public final class Acceptor {
                     nonce.octets, &welcome, &moved)
             }
             if status == OURO_OK {
+                tap?.report(.received(Array(packet), from: nil, .taken))
+                tap?.report(.sent(welcome, to: nil, credential: device.credential))
                 return .welcome(welcome, moved: moved ? device.credential : nil)
             }
             if let reason = DropReason(status) {
+                tap?.report(.received(Array(packet), from: nil, .dropped(reason)))
                 return .dropped(reason)
             }
             guard status == OURO_ERR_ARGUMENT else {
@@ -140,7 +147,10 @@ public final class Acceptor {
             return .dropped(.unknownSession)
         }
         var opened = ouro_opened()
+        // It is opened in place.
+        let seen = tap == nil ? [] : Array(packet)
         let status = ouro_server_open(raw, now, pending, packet.octets, packet.count, &opened)
+        tap?.report(.received(seen, from: source, Receipt(status)))
         if let reason = DropReason(status) {
             return .dropped(reason)
         }

@@ -10,12 +10,14 @@ public final class Link {
     private let memory: LinkMemory
     private let pool: PlacePool
     private let scratch: UnsafeMutablePointer<UInt8>
+    private let tap: PacketTap?
 
     private init(
         _ configuration: LinkConfiguration, role: ouro_role, pool: PlacePool, credential: Credential?
     ) throws {
         try configuration.check()
         self.pool = pool
+        tap = configuration.tap
         memory = LinkMemory(configuration, role: role, pool: pool)
         raw = memory.link
         scratch = .allocate(capacity: Int(OURO_SCRATCH_SIZE))
@@ -57,6 +59,17 @@ public final class Link {
     public func receive(
         _ packet: UnsafeMutableRawBufferPointer, from source: PeerAddress? = nil, now: UInt64
     ) -> Receipt {
+        guard let tap else { return take(packet, from: source, now: now) }
+        // It is opened in place.
+        let seen = Array(packet)
+        let receipt = take(packet, from: source, now: now)
+        tap.report(.received(seen, from: source, receipt))
+        return receipt
+    }
+
+    private func take(
+        _ packet: UnsafeMutableRawBufferPointer, from source: PeerAddress?, now: UInt64
+    ) -> Receipt {
         guard let bytes = packet.octets else { return .dropped(.malformed) }
         guard var address = source?.raw else {
             return Receipt(ouro_link_receive(raw, now, nil, bytes, packet.count))
@@ -85,9 +98,11 @@ public final class Link {
         var datagram = ouro_datagram()
         try OuroborosError.check(call(&datagram), "making a packet")
         guard datagram.len > 0 else { return false }
-        body(
-            UnsafeRawBufferPointer(start: datagram.data, count: datagram.len),
-            datagram.to.map { PeerAddress($0.pointee) })
+        let packet = UnsafeRawBufferPointer(start: datagram.data, count: datagram.len)
+        let address = datagram.to.map { PeerAddress($0.pointee) }
+        tap?.report(
+            .sent(Array(packet), to: address, credential: Packet.isHello(packet) ? credential : nil))
+        body(packet, address)
         return true
     }
 

@@ -31,6 +31,9 @@ public struct LinkConfiguration: Sendable, Hashable {
     /// A server's: the silence after which a session ends.
     public var idleTimeout: UInt64 = 604_800_000
 
+    /// Sees every packet, for a trace or a key log.
+    public var tap: PacketTap?
+
     /// A client's usual settings.
     public static let client = LinkConfiguration(reach: 64, sessions: 3, tails: 0, places: 64)
     /// A server's usual settings, for each device.

@@ -11,6 +11,11 @@ public enum Packet {
         return ouro_packet_session_id(bytes, packet.count)
     }
 
+    static func isHello(_ packet: UnsafeRawBufferPointer) -> Bool {
+        guard let first = packet.first else { return false }
+        return first & 0x0f == UInt8(OURO_HELLO.rawValue)
+    }
+
     /// The device that a HELLO claims to come from: nothing is verified yet.
     public static func claimedDevice(ofHello packet: UnsafeRawBufferPointer) -> DeviceID? {
         guard let bytes = packet.octets else { return nil }

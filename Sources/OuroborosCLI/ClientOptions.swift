@@ -31,6 +31,8 @@ struct ClientOptions: ParsableArguments {
 
     @OptionGroup var log: LogOptions
 
+    @OptionGroup var taps: TapOptions
+
     struct Identity {
         let server: EndpointName
         let credential: Credential
@@ -44,6 +46,7 @@ struct ClientOptions: ParsableArguments {
         var configuration = ClientConfiguration()
         configuration.connectTimeout = timeout?.duration
         configuration.logger = log.logger("ouroboros.client")
+        configuration.link.tap = try taps.tap()
         guard let state else {
             guard !evolving else {
                 throw OuroborosError(

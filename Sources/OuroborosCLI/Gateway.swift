@@ -28,6 +28,8 @@ struct Gateway: AsyncParsableCommand {
 
     @OptionGroup var flags: GatewayFlags
 
+    @OptionGroup var taps: TapOptions
+
     func run() async throws {
         let settings = try GatewaySettings(
             try await GatewaySources(
@@ -43,6 +45,7 @@ struct Gateway: AsyncParsableCommand {
         let metrics = GatewayMetrics(settings.metrics)
         var configuration = settings.server
         configuration.logger = logger
+        configuration.link.tap = try taps.tap()
         configuration.metrics = metrics.registry
         var endpoints: [Endpoint] = []
         for name in settings.bind {

@@ -28,6 +28,16 @@ struct JSONLine {
         append(quoted: value)
     }
 
+    mutating func add(_ name: String, _ values: [String]) {
+        begin(name)
+        bytes.append(UInt8(ascii: "["))
+        for (index, value) in values.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            append(quoted: value)
+        }
+        bytes.append(UInt8(ascii: "]"))
+    }
+
     func finished() -> [UInt8] {
         bytes + [UInt8(ascii: "}")]
     }

@@ -44,7 +44,7 @@ extension PeerAddress {
     }
 
     /// The address that ``init(_:socket:)`` took; nil for a Unix socket's.
-    var socketAddress: SocketAddress? {
+    package var socketAddress: SocketAddress? {
         withUnsafeBytes { bytes in
             switch (bytes.first, bytes.count) {
             case (4, 8):
@@ -87,7 +87,7 @@ extension SocketAddress {
     }
 
     /// `host:port`, as users write it.
-    var readable: String {
+    package var readable: String {
         let host = ipAddress ?? "?"
         return self.protocol == .inet6 ? "[\(host)]:\(port ?? 0)" : "\(host):\(port ?? 0)"
     }

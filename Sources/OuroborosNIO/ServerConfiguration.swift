@@ -63,6 +63,7 @@ public struct ServerConfiguration: Sendable {
         acceptor.isStream = isStream
         acceptor.pendingSessions = pendingSessions
         acceptor.devicesAhead = devicesAhead
+        acceptor.tap = link.tap
         return acceptor
     }
 }

@@ -9,11 +9,15 @@ extension ServerEngine {
         guard !isClosing else { return }
         guard let device = Packet.claimedDevice(ofHello: packet) else {
             count(.malformed)
+            tap(packet, from: PeerAddress(address), .malformed)
             return
         }
         let isNew = peers[device] == nil
         do {
-            guard let peer = try peer(for: device, now: now) else { return }
+            guard let peer = try peer(for: device, now: now) else {
+                tap(packet, from: PeerAddress(address), .handshake)
+                return
+            }
             let answer = try acceptor.answer(
                 hello: packet, of: peer.accepted, link: peer.link, now: now,
                 isTaken: { sessions[$0] != nil })
@@ -110,11 +114,13 @@ extension ServerEngine {
     ) {
         guard let device = acceptor.device(ofPending: sessionID), let peer = peers[device], !isClosing else {
             count(.unknownSession)
+            tap(UnsafeRawBufferPointer(packet), from: address, .unknownSession)
             return
         }
         do {
             guard try isCurrent(peer.accepted, device) else {
                 count(.epoch)
+                tap(UnsafeRawBufferPointer(packet), from: address, .epoch)
                 return
             }
             let confirmation = try acceptor.confirm(
@@ -161,6 +167,11 @@ extension ServerEngine {
                 metadata: ["device": "\(device)"])
             return false
         }
+    }
+
+    /// Tells a tap of what no link and no acceptor got to see.
+    func tap(_ packet: UnsafeRawBufferPointer, from address: PeerAddress?, _ reason: DropReason) {
+        configuration.link.tap?.report(.received(Array(packet), from: address, .dropped(reason)))
     }
 
     func count(_ reason: DropReason) {

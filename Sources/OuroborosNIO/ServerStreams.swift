@@ -271,10 +271,14 @@ extension ServerEngine {
     ) throws -> Bool {
         guard !isClosing, let id = Packet.claimedDevice(ofHello: packet) else {
             count(.malformed)
+            tap(packet, from: nil, .malformed)
             return false
         }
         let isNew = streams.devices[id] == nil
-        guard let device = try streamDevice(id, now) else { return false }
+        guard let device = try streamDevice(id, now) else {
+            tap(packet, from: nil, .handshake)
+            return false
+        }
         let answer = try streams.acceptor.answer(
             hello: packet, of: device.accepted, link: device.newest?.link, now: now,
             isTaken: { number in linked.values.contains { $0.sessions.contains(number) } })
@@ -335,6 +339,7 @@ extension ServerEngine {
             try isCurrent(device.accepted, device.id)
         else {
             count(.unknownSession)
+            tap(UnsafeRawBufferPointer(packet), from: nil, .unknownSession)
             return false
         }
         let peer = ServerPeer(device.accepted, device: device.id, now: now, stream: stream)

@@ -100,6 +100,46 @@ static void own_max_body(void) {
     CHECK_EQUAL(ouro_packet_decode(packet, len, 64, &header), OURO_DROP_MALFORMED);
 }
 
+static ouro_flaw flaw_of(uint8_t type, uint8_t flags, uint16_t length, uint64_t counter,
+                         size_t max_body) {
+    uint8_t packet[OURO_MAX_PACKET];
+    ouro_header header;
+    size_t len = build(packet, type, flags, length, counter);
+    ouro_flaw flaw = ouro_packet_examine(packet, len, max_body, &header);
+    /* What stands there is told even when it is wrong. */
+    CHECK_EQUAL(header.type, type & 0x0f);
+    CHECK_EQUAL(header.flags, flags);
+    CHECK_EQUAL(header.length, length);
+    CHECK_EQUAL(header.counter, counter);
+    return flaw;
+}
+
+static void flaws_are_told_apart(void) {
+    CHECK_EQUAL(flaw_of(OURO_DATA, 0, 4, 7, 1200), OURO_FLAW_NONE);
+    CHECK_EQUAL(flaw_of(0, 0, 4, 7, 1200), OURO_FLAW_TYPE);
+    CHECK_EQUAL(flaw_of(9, 0, 4, 7, 1200), OURO_FLAW_TYPE);
+    CHECK_EQUAL(flaw_of(OURO_DATA, 0x10, 4, 7, 1200), OURO_FLAW_FLAGS);
+    CHECK_EQUAL(flaw_of(OURO_ACK, 0, 16, 7, 1200), OURO_FLAW_FLAG_MISSING);
+    CHECK_EQUAL(flaw_of(OURO_ACK, OURO_FLAG_ACKS, 15, 7, 1200), OURO_FLAW_LENGTH);
+    CHECK_EQUAL(flaw_of(OURO_DATA, 0, 65, 7, 64), OURO_FLAW_MAX_BODY);
+    CHECK_EQUAL(flaw_of(OURO_HELLO, 0, 30, 7, 1200), OURO_FLAW_LENGTH);
+    CHECK_EQUAL(flaw_of(OURO_DATA, 0, 4, OURO_COUNTER_LIMIT, 1200), OURO_FLAW_COUNTER);
+    uint8_t packet[OURO_MAX_PACKET + 1] = {0};
+    ouro_header header;
+    size_t len = build(packet, OURO_DATA, 0, 4, 7);
+    CHECK_EQUAL(ouro_packet_examine(packet, 31, 1200, &header), OURO_FLAW_SHORT);
+    CHECK_EQUAL(ouro_packet_examine(packet, 15, 1200, &header), OURO_FLAW_SHORT);
+    CHECK_EQUAL(header.length, 0);
+    CHECK_EQUAL(ouro_packet_examine(packet, len + 1, 1200, &header), OURO_FLAW_SIZE);
+    memset(packet + 4, 0, 4);
+    CHECK_EQUAL(ouro_packet_examine(packet, len, 1200, &header), OURO_FLAW_SESSION);
+    packet[0] = 0x21;
+    CHECK_EQUAL(ouro_packet_examine(packet, len, 1200, &header), OURO_FLAW_VERSION);
+    len = build(packet, OURO_DATA, 0, 1200, 7);
+    packet[3]++;
+    CHECK_EQUAL(ouro_packet_examine(packet, len + 1, 1200, &header), OURO_FLAW_LONG);
+}
+
 /* Each length is a heap block of its own size, so that a sanitizer sees a read past it. */
 static void every_prefix(void) {
     uint8_t packet[OURO_MAX_PACKET];
@@ -186,6 +226,7 @@ void packet_tests(void) {
     RUN(versions_and_ids);
     RUN(counters_end_at_2_to_the_32);
     RUN(own_max_body);
+    RUN(flaws_are_told_apart);
     RUN(every_prefix);
     RUN(ack_blocks);
     RUN(batches);

@@ -1,4 +1,7 @@
-/* Every entry of Tests/Vectors/ouroboros-v1.json, made by an independent implementation. */
+/*
+ * Every entry of Tests/Vectors/ouroboros-v1.json, made by an independent implementation, or of the
+ * file that the environment names in OURO_VECTORS.
+ */
 #include "check.h"
 
 #include "ouroboros/ouroboros.h"

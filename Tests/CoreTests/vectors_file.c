@@ -1,13 +1,15 @@
 #include "vectors.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #ifndef VECTORS
 #define VECTORS "Tests/Vectors/ouroboros-v1.json"
 #endif
 
 const cJSON *load_vectors(void) {
-    FILE *file = fopen(VECTORS, "rb");
+    const char *path = getenv("OURO_VECTORS");
+    FILE *file = fopen(path != NULL ? path : VECTORS, "rb");
     if (file == NULL)
         return NULL;
     static char text[1 << 18];

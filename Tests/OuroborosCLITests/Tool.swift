@@ -61,20 +61,24 @@ struct RunningGateway: Sendable {
 
     static func with(
         _ arguments: [String], in scratch: Scratch, signal: Signal = .terminate,
+        environment: [Environment.Key: String?] = [:],
         _ body: @Sendable (RunningGateway) async throws -> Void
     ) async throws -> TerminationStatus {
         try await with(
-            Tool.path, ["gateway", "--bind", "127.0.0.1:0"] + arguments, in: scratch, signal: signal, body)
+            Tool.path, ["gateway", "--bind", "127.0.0.1:0"] + arguments, in: scratch, signal: signal,
+            environment: environment, body)
     }
 
     /// The same for another server, which says on standard output or error where it listens.
     static func with(
         _ executable: String, _ arguments: [String], in scratch: Scratch, signal: Signal = .terminate,
+        environment: [Environment.Key: String?] = [:],
         _ body: @Sendable (RunningGateway) async throws -> Void
     ) async throws -> TerminationStatus {
         let (output, errors) = (Lines(), Lines())
         let result = try await Subprocess.run(
             .path(.init(executable)), arguments: .init(arguments),
+            environment: .inherit.updating(environment),
             workingDirectory: .init(scratch.path), input: .none, output: .sequence, error: .sequence
         ) { execution in
             try await withThrowingTaskGroup(of: Void.self) { group in

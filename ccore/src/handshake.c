@@ -98,35 +98,47 @@ ouro_status ouro_welcome_write(const ouro_welcome *welcome, const uint8_t auth_k
     return welcome_tag(auth_key, hello, hello_len, packet, p + 20);
 }
 
-ouro_status ouro_welcome_read(const uint8_t auth_key[32], const uint8_t *hello, size_t hello_len,
-                              const uint8_t *packet, size_t len, ouro_welcome *welcome) {
+ouro_status ouro_welcome_parse(const uint8_t *packet, size_t len, ouro_welcome *welcome) {
     ouro_header header;
-    uint8_t tag[16];
     memset(welcome, 0, sizeof *welcome);
     ouro_status status = ouro_packet_decode(packet, len, OURO_MAX_BODY, &header);
     if (status != OURO_OK)
         return status;
-    /* A WELCOME carries the epoch of the HELLO that it answers. */
-    if (header.type != OURO_WELCOME || header.counter != load_u64(hello + 8))
+    if (header.type != OURO_WELCOME)
         return OURO_DROP_MALFORMED;
     const uint8_t *p = packet + OURO_HEADER_SIZE;
-    uint8_t reach = p[16];
-    uint16_t max_body = load_u16(p + 18);
-    bool challenge = header.session_id == 0;
-    if (challenge ? reach != 0 || max_body != 0 : !terms_fit(reach, max_body))
-        return OURO_DROP_MALFORMED;
-    status = welcome_tag(auth_key, hello, hello_len, packet, tag);
-    if (status != OURO_OK)
-        return status;
-    if (!is_right(tag, p + 20))
-        return OURO_DROP_AUTH;
     welcome->session_id = header.session_id;
     welcome->epoch = header.counter;
     memcpy(welcome->nonce, p, OURO_NONCE_SIZE);
-    welcome->reach = reach;
+    welcome->reach = p[16];
     welcome->top = p[17];
-    welcome->max_body = max_body;
-    return OURO_OK;
+    welcome->max_body = load_u16(p + 18);
+    bool challenge = welcome->session_id == 0;
+    bool fits = challenge ? welcome->reach == 0 && welcome->max_body == 0
+                          : terms_fit(welcome->reach, welcome->max_body);
+    return fits ? OURO_OK : OURO_DROP_MALFORMED;
+}
+
+static ouro_status welcome_check(const uint8_t auth_key[32], const uint8_t *hello, size_t hello_len,
+                                 const uint8_t *packet, size_t len, ouro_welcome *welcome) {
+    uint8_t tag[16];
+    ouro_status status = ouro_welcome_parse(packet, len, welcome);
+    /* A WELCOME carries the epoch of the HELLO that it answers. */
+    if (status == OURO_OK && welcome->epoch != load_u64(hello + 8))
+        status = OURO_DROP_MALFORMED;
+    if (status == OURO_OK)
+        status = welcome_tag(auth_key, hello, hello_len, packet, tag);
+    if (status == OURO_OK && !is_right(tag, packet + OURO_WELCOME_SIZE - OURO_TAG_SIZE))
+        status = OURO_DROP_AUTH;
+    return status;
+}
+
+ouro_status ouro_welcome_read(const uint8_t auth_key[32], const uint8_t *hello, size_t hello_len,
+                              const uint8_t *packet, size_t len, ouro_welcome *welcome) {
+    ouro_status status = welcome_check(auth_key, hello, hello_len, packet, len, welcome);
+    if (status != OURO_OK)
+        memset(welcome, 0, sizeof *welcome);
+    return status;
 }
 
 ouro_status ouro_handshake_session(ouro_session *session, ouro_role role,

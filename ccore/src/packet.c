@@ -26,12 +26,12 @@ static bool is_handshake(uint8_t type) {
     return type == OURO_HELLO || type == OURO_WELCOME;
 }
 
-static bool shape_fits(const ouro_header *h, size_t max_body) {
-    if (h->type == 0 || h->type >= sizeof shapes / sizeof shapes[0])
-        return false;
+static ouro_flaw shape_flaw(const ouro_header *h, size_t max_body) {
     const shape *s = &shapes[h->type];
-    if ((h->flags & ~s->flags) != 0 || (h->flags & s->required) != s->required)
-        return false;
+    if ((h->flags & ~s->flags) != 0)
+        return OURO_FLAW_FLAGS;
+    if ((h->flags & s->required) != s->required)
+        return OURO_FLAW_FLAG_MISSING;
     size_t fixed = (h->flags & OURO_FLAG_ACKS) ? OURO_ACK_BLOCK_SIZE : 0;
     size_t min = fixed + s->min;
     if (h->flags & OURO_FLAG_ONCE)
@@ -39,32 +39,52 @@ static bool shape_fits(const ouro_header *h, size_t max_body) {
     if (h->flags & OURO_FLAG_BATCH)
         min += 2;
     if (h->length < min || h->length > fixed + s->max)
-        return false;
+        return OURO_FLAW_LENGTH;
     if (h->type == OURO_HELLO)
-        return h->length == 28 || h->length == 44;
-    return h->type == OURO_WELCOME || h->length <= max_body;
+        return h->length == 28 || h->length == 44 ? OURO_FLAW_NONE : OURO_FLAW_LENGTH;
+    return h->type == OURO_WELCOME || h->length <= max_body ? OURO_FLAW_NONE : OURO_FLAW_MAX_BODY;
+}
+
+static ouro_flaw examine(const uint8_t *packet, size_t len, size_t max_body, const ouro_header *h) {
+    if (len < OURO_OVERHEAD)
+        return OURO_FLAW_SHORT;
+    if (packet[0] >> 4 != OURO_VERSION)
+        return OURO_FLAW_VERSION;
+    if (h->type == 0 || h->type >= sizeof shapes / sizeof shapes[0])
+        return OURO_FLAW_TYPE;
+    if (h->length > OURO_MAX_BODY)
+        return OURO_FLAW_LONG;
+    if (len != (size_t)OURO_OVERHEAD + h->length)
+        return OURO_FLAW_SIZE;
+    ouro_flaw flaw = shape_flaw(h, max_body);
+    if (flaw != OURO_FLAW_NONE)
+        return flaw;
+    if (h->type == OURO_HELLO ? h->session_id != 0 : h->type != OURO_WELCOME && h->session_id == 0)
+        return OURO_FLAW_SESSION;
+    if (!is_handshake(h->type) && h->counter >= OURO_COUNTER_LIMIT)
+        return OURO_FLAW_COUNTER;
+    return OURO_FLAW_NONE;
+}
+
+ouro_flaw ouro_packet_examine(const uint8_t *packet, size_t len, size_t max_body,
+                              ouro_header *header) {
+    memset(header, 0, sizeof *header);
+    if (len >= OURO_HEADER_SIZE) {
+        header->type = packet[0] & 0x0f;
+        header->flags = packet[1];
+        header->length = load_u16(packet + 2);
+        header->session_id = load_u32(packet + 4);
+        header->counter = load_u64(packet + 8);
+    }
+    return examine(packet, len, max_body, header);
 }
 
 ouro_status ouro_packet_decode(const uint8_t *packet, size_t len, size_t max_body,
                                ouro_header *header) {
-    ouro_header h;
+    if (ouro_packet_examine(packet, len, max_body, header) == OURO_FLAW_NONE)
+        return OURO_OK;
     memset(header, 0, sizeof *header);
-    if (len < OURO_OVERHEAD || packet[0] >> 4 != OURO_VERSION)
-        return OURO_DROP_MALFORMED;
-    h.type = packet[0] & 0x0f;
-    h.flags = packet[1];
-    h.length = load_u16(packet + 2);
-    h.session_id = load_u32(packet + 4);
-    h.counter = load_u64(packet + 8);
-    if (h.length > OURO_MAX_BODY || len != (size_t)OURO_OVERHEAD + h.length ||
-        !shape_fits(&h, max_body))
-        return OURO_DROP_MALFORMED;
-    if (h.type == OURO_HELLO ? h.session_id != 0 : h.type != OURO_WELCOME && h.session_id == 0)
-        return OURO_DROP_MALFORMED;
-    if (!is_handshake(h.type) && h.counter >= OURO_COUNTER_LIMIT)
-        return OURO_DROP_MALFORMED;
-    *header = h;
-    return OURO_OK;
+    return OURO_DROP_MALFORMED;
 }
 
 void ouro_packet_encode(const ouro_header *header, uint8_t out[16]) {

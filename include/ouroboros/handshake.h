@@ -50,6 +50,10 @@ OURO_CHECKED ouro_status ouro_welcome_write(const ouro_welcome *welcome, const u
                                             const uint8_t *hello, size_t hello_len,
                                             uint8_t packet[OURO_WELCOME_SIZE]);
 
+/* Takes a WELCOME apart and checks its ranges; neither tag nor epoch is looked at. */
+OURO_CHECKED ouro_status ouro_welcome_parse(const uint8_t *packet, size_t len,
+                                            ouro_welcome *welcome);
+
 /* Takes a WELCOME apart, checks its ranges and its tag against the HELLO that it answers. */
 OURO_CHECKED ouro_status ouro_welcome_read(const uint8_t auth_key[32], const uint8_t *hello,
                                            size_t hello_len, const uint8_t *packet, size_t len,

@@ -79,6 +79,30 @@ typedef struct ouro_body {
     uint64_t sent;  /* CLOSE: the closer's next message counter */
 } ouro_body;
 
+/* The check of section 2.3 that a packet fails, for those who have to tell people. */
+typedef enum ouro_flaw {
+    OURO_FLAW_NONE = 0,
+    OURO_FLAW_SHORT,        /* fewer than 32 bytes */
+    OURO_FLAW_VERSION,      /* another version */
+    OURO_FLAW_TYPE,         /* no such type */
+    OURO_FLAW_FLAGS,        /* a flag that the type does not allow */
+    OURO_FLAW_FLAG_MISSING, /* a flag that the type requires */
+    OURO_FLAW_LONG,         /* Length is above 1200 */
+    OURO_FLAW_SIZE,         /* Length does not fit the packet's size */
+    OURO_FLAW_LENGTH,       /* Length is impossible for the type and flags */
+    OURO_FLAW_MAX_BODY,     /* Length is above what the receiver takes */
+    OURO_FLAW_SESSION,      /* a session id where there is none, or none where there is one */
+    OURO_FLAW_COUNTER,      /* a counter of 2^32 or above */
+    OURO_FLAW_TERMS         /* HELLO, WELCOME: reach or max_body out of range */
+} ouro_flaw;
+
+/*
+ * The first check that a packet fails. `header` is what stands there, right or wrong; zero where
+ * the packet is too short for it. (OURO_FLAW_TERMS is ouro_hello_read's and ouro_welcome_parse's.)
+ */
+ouro_flaw ouro_packet_examine(const uint8_t *packet, size_t len, size_t max_body,
+                              ouro_header *header);
+
 /*
  * Checks a whole packet of `len` bytes against section 2, with `max_body` this side's own limit.
  * DROP_MALFORMED when a check fails.

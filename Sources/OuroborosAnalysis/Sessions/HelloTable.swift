@@ -1,0 +1,50 @@
+import Ouroboros
+
+/// HELLOs that may still be answered, by the addresses that they went between.
+struct HelloTable {
+    struct Entry {
+        let packet: [UInt8]
+        let hello: Hello
+        let source: Endpoint
+        let destination: Endpoint
+        let time: CaptureTime
+        var copies = 1
+        var isAnswered = false
+    }
+
+    private struct Pair: Hashable {
+        let client, server: Endpoint
+    }
+
+    private var entries: [Pair: Entry] = [:]
+    private static let limit = 4096
+
+    /// Those that were forgotten, or replaced, without an answer.
+    private(set) var unanswered: UInt64 = 0
+
+    var waiting: UInt64 { UInt64(entries.values.count { !$0.isAnswered }) }
+
+    /// True when it is one that was seen before.
+    mutating func add(_ entry: Entry) -> Bool {
+        let pair = Pair(client: entry.source, server: entry.destination)
+        if entries[pair]?.packet == entry.packet {
+            entries[pair]?.copies += 1
+            return true
+        }
+        if let old = entries.removeValue(forKey: pair), !old.isAnswered { unanswered += 1 }
+        if entries.count >= Self.limit {
+            unanswered += waiting
+            entries.removeAll()
+        }
+        entries[pair] = entry
+        return false
+    }
+
+    /// The HELLO that a WELCOME between these addresses answers.
+    mutating func answer(from server: Endpoint, to client: Endpoint, epoch: UInt64) -> Entry? {
+        let pair = Pair(client: client, server: server)
+        guard let entry = entries[pair], entry.hello.epoch == epoch else { return nil }
+        entries[pair]?.isAnswered = true
+        return entry
+    }
+}
