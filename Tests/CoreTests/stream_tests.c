@@ -321,7 +321,53 @@ static void a_burst_before_it_is_confirmed(void) {
     net_free(n);
 }
 
+static bool named[300];
+
+static void note_named(const ouro_ack_block *block) {
+    for (uint64_t i = 0; i < 300; i++)
+        named[i] |= ouro_ack_block_names(block, i);
+}
+
+/* A peer that does not limit itself: 300 messages are made safe at once, and each is named. */
+static void more_than_a_block_names(void) {
+    net *n = new_net(3);
+    uint32_t id = net_session(n, GATEWAY)->tail.id;
+    uint8_t body[4] = {0};
+    n->side[GATEWAY].unsafe = true;
+    n->side[DEVICE].count = 1;
+    for (int i = 0; i < 300; i++) {
+        uint64_t counter;
+        uint8_t packet[OURO_OVERHEAD + 4];
+        memcpy(packet + OURO_HEADER_SIZE, body, 4);
+        CHECK_EQUAL(ouro_session_protect(net_session(n, DEVICE), OURO_DATA, OURO_FLAG_ACK_REQ,
+                                         packet, 4, &counter),
+                    OURO_OK);
+        CHECK_EQUAL(give(n, GATEWAY, packet, sizeof packet), OURO_OK);
+    }
+    for (uint64_t counter = 0; counter < 300; counter++)
+        ouro_link_done(&n->side[GATEWAY].link, id, counter);
+    memset(named, 0, sizeof named);
+    for (int sent = 0; sent < 20; sent++) {
+        uint8_t scratch[OURO_SCRATCH_SIZE];
+        ouro_datagram out;
+        ouro_header header;
+        ouro_body opened;
+        CHECK_EQUAL(ouro_link_transmit(&n->side[GATEWAY].link, n->now_ms, scratch, &out), OURO_OK);
+        if (out.len == 0)
+            break;
+        CHECK_EQUAL(ouro_packet_decode(scratch, out.len, OURO_MAX_BODY, &header), OURO_OK);
+        CHECK_EQUAL(ouro_tail_open(&net_session(n, DEVICE)->tail, &header, scratch, &opened),
+                    OURO_OK);
+        CHECK(opened.has_acks);
+        note_named(&opened.acks);
+    }
+    for (size_t i = 0; i < 300; i++)
+        CHECK(named[i]);
+    net_free(n);
+}
+
 void stream_tests(void) {
+    RUN(more_than_a_block_names);
     RUN(both_ways_in_order);
     RUN(many_unacknowledged);
     RUN(a_gap_ends_it);

@@ -27,6 +27,25 @@ static void write_block(uint8_t *body, const ouro_ack_block *block) {
     store_u64(body + 8, block->bitmap);
 }
 
+/*
+ * The block to send. A stream has no reach, and may owe more counters than a block can name: each
+ * is named in turn, 65 at a time. There they are handed on in order, so that none between is
+ * missing.
+ */
+static bool next_block(const ouro_link *link, ouro_tail *tail, ouro_ack_block *block) {
+    ouro_session *session = ouro_full(tail);
+    if (!ouro_tail_ack_block(tail, block))
+        return false;
+    if (!link->settings->stream || session == NULL)
+        return true;
+    if (block->highest > session->gap_next + 64) {
+        block->highest = session->gap_next + 64;
+        block->bitmap = UINT64_MAX;
+    }
+    session->gap_next = OURO_MAX(session->gap_next, block->highest + 1);
+    return true;
+}
+
 /* The acknowledgement that is owed is on its way. */
 static void paid(ouro_link *link, ouro_tail *tail, uint64_t now) {
     if (tail->state & TAIL_OWES_AGAIN)
@@ -35,6 +54,9 @@ static void paid(ouro_link *link, ouro_tail *tail, uint64_t now) {
     ouro_path *path = path_of(tail);
     if (path != NULL)
         path->reply_set = false;
+    ouro_session *session = ouro_full(tail);
+    if (link->settings->stream && session != NULL && session->gap_next < tail->done_next)
+        tail->state |= TAIL_OWES;
 }
 
 static bool owes(const ouro_link *link, const ouro_tail *tail, uint64_t now) {
@@ -65,7 +87,7 @@ static ouro_status control(ouro_link *link, ouro_tail *tail, uint64_t now, uint8
     uint64_t counter;
     uint8_t *body = scratch + OURO_HEADER_SIZE;
     size_t at = 0;
-    acks = acks && ouro_tail_ack_block(tail, &block);
+    acks = acks && next_block(link, tail, &block);
     if (acks) {
         write_block(body, &block);
         at = OURO_ACK_BLOCK_SIZE;
@@ -287,7 +309,7 @@ static ouro_status first(ouro_link *link, ouro_place *place, uint64_t now, ouro_
     bool room = len + OURO_ACK_BLOCK_SIZE <= tail->peer_max_body &&
                 OURO_OVERHEAD + OURO_ACK_BLOCK_SIZE + len <= link->memory->pool->packet_cap;
     ouro_ack_block block;
-    if (room && owes(link, tail, now) && goes_along(tail) && ouro_tail_ack_block(tail, &block)) {
+    if (room && owes(link, tail, now) && goes_along(tail) && next_block(link, tail, &block)) {
         memmove(body + OURO_ACK_BLOCK_SIZE, body, len);
         write_block(body, &block);
         len += OURO_ACK_BLOCK_SIZE;

@@ -13,11 +13,8 @@ static const uint8_t magic[8] = {'O', 'U', 'R', 'O', 'S', 'L', 'P', '1'};
 
 enum { DIGEST = 32 };
 
-/* The fields without the slots, with room to spare; of 2 x reach slots, a head and the keys each. */
-enum { SAVED_FIELDS = 512, SAVED_SLOT = 4 + 64 };
-
 size_t ouro_saved_size(uint8_t reach) {
-    return SAVED_FIELDS + 2u * reach * (size_t)SAVED_SLOT;
+    return OURO_SAVED_SIZE(reach);
 }
 
 typedef struct cursor {

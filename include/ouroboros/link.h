@@ -223,7 +223,8 @@ void ouro_link_epoch_saved(ouro_link *link);
 OURO_CHECKED ouro_status ouro_link_receive(ouro_link *link, uint64_t now_ms, const ouro_addr *from,
                                            uint8_t *packet, size_t len);
 
-/* The message of that counter is handed on, and safe: it may be acknowledged. */
+/* The message of that counter is handed on, and safe: it may be acknowledged. In a stream, in
+ * order. */
 void ouro_link_done(ouro_link *link, uint32_t session_id, uint64_t counter);
 
 /*

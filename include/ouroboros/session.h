@@ -64,8 +64,8 @@ typedef struct ouro_session {
     ouro_tail tail;
     ouro_window window;
     uint8_t tx_enc[32], tx_scr[32];
-    uint64_t renew_ms;       /* when it is old enough to be replaced */
-    uint64_t gap_next;       /* holes below this message counter were reported */
+    uint64_t renew_ms; /* when it is old enough to be replaced */
+    uint64_t gap_next; /* holes below it were reported; in a stream: counters below it were named */
     ouro_prepared *prepared; /* NULL without */
     ouro_path *path;         /* addresses, at a server; NULL at a client */
 } ouro_session;

@@ -8,7 +8,11 @@
 
 #include "ouroboros/link.h"
 
-/* Bytes that a saved session takes at most, at the link's own reach. */
+/*
+ * Bytes that a saved session takes at most, at the link's own reach: 512 for the fields, a head and
+ * two keys for each of 2 x reach slots. The macro is for arrays, the function for other languages.
+ */
+#define OURO_SAVED_SIZE(reach) ((size_t)512 + 2 * (size_t)(reach) * (4 + 64))
 size_t ouro_saved_size(uint8_t reach);
 
 /* True if the session is quiet enough to be saved. */

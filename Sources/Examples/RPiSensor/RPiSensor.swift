@@ -10,7 +10,8 @@ enum RPiSensor {
     static func main() {
         let arguments = ExampleKit.arguments(
             "RPiSensor HOST PORT DEVICE KEYFILE INTERVAL COUNT [FILE [SCALE]]", atLeast: 6)
-        guard let port = Int(arguments[1]), let interval = Double(arguments[4]), let count = Int(arguments[5]),
+        guard let port = Int(arguments[1]), let interval = Double(arguments[4]),
+            let count = Int(arguments[5]),
             interval >= 0, count >= 0
         else { ExampleKit.fail("PORT and COUNT are whole numbers, INTERVAL is seconds") }
         let scale = arguments.count > 7 ? Double(arguments[7]) : 0.001
