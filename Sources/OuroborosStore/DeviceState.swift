@@ -26,7 +26,7 @@ public final class DeviceState: Sendable {
 
     public var isSealed: Bool { database.vault.isSealed }
 
-    /// The credential; nil before the first ``save(_:)``.
+    /// The credential; nil before the first ``save(_:)-(Credential)``.
     public func credential() throws -> Credential? {
         try database.read(storedCredential)
     }

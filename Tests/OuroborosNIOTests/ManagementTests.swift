@@ -186,7 +186,7 @@ import Testing
             to: server.endpoints[0], credential: credential, configuration: configuration)
         let group = ServiceGroup(
             configuration: .init(
-                services: [server, connection],
+                services: [server],
                 logger: Logger(label: "quiet") { _ in SwiftLogNoOpLogHandler() }))
         let running = Task { try await group.run() }
         try await eventually { try await server.statistics().devices == 1 }
@@ -197,6 +197,7 @@ import Testing
         connection.confirm(message)
         try await posted.delivered()
         try await running.value
+        await connection.close()
         #expect(connection.state == .closed)
     }
 }
