@@ -17,6 +17,7 @@
 
 #include "ouroboros/link.h"
 #include "pool_internal.h"
+#include <string.h>
 
 /* Section 6, milliseconds. */
 enum {
@@ -196,6 +197,16 @@ void ouro_link_cut_short(ouro_link *link);
 /* stream.c */
 void ouro_stream_tick(ouro_link *link, uint64_t now);
 uint64_t ouro_stream_deadline(const ouro_link *link, uint64_t now);
+
+/* Nothing is sent again, and nothing new, while the peer's queue is full (section 6, BUSY). */
+static inline bool ouro_link_waits(const ouro_link *link, uint64_t now) {
+    return link->wait_until_ms != 0 && now < link->wait_until_ms;
+}
+
+/* Bytes past `len` are the caller's own. */
+static inline bool ouro_same_addr(const ouro_addr *a, const ouro_addr *b) {
+    return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
+}
 
 /* The time that was kept modulo 2^32, less than 49 days ago. */
 static inline uint64_t ouro_then(uint64_t now, uint32_t kept) {

@@ -3,10 +3,6 @@
 #include "link_internal.h"
 #include <string.h>
 
-static bool same_addr(const ouro_addr *a, const ouro_addr *b) {
-    return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
-}
-
 static bool past(uint64_t now, uint64_t last, uint64_t period) {
     return last == 0 || now - last >= period;
 }
@@ -129,14 +125,14 @@ static void follow_path(ouro_session *session, const ouro_addr *from, const ouro
     }
     if (header->type == OURO_PONG) {
         if (path->probing && now - path->probe_ms <= PROBE_MS && body->len == 4 &&
-            load_u32(body->data) == path->probe_seq && same_addr(from, &path->probe)) {
+            load_u32(body->data) == path->probe_seq && ouro_same_addr(from, &path->probe)) {
             path->known = *from;
             path->probing = false;
         }
         return;
     }
     bool newest = header->counter + 1 == session->tail.rx_control_next;
-    if (header->type == OURO_CLOSE || !newest || same_addr(from, &path->known))
+    if (header->type == OURO_CLOSE || !newest || ouro_same_addr(from, &path->known))
         return;
     if (path->probe_due || (path->probe_ms != 0 && now - path->probe_ms < PROBE_PERIOD_MS))
         return;

@@ -6,10 +6,6 @@ static bool timers_stopped(const ouro_link *link) {
     return silent_device || link->settings->stream;
 }
 
-static bool waits(const ouro_link *link, uint64_t now) {
-    return link->wait_until_ms != 0 && now < link->wait_until_ms;
-}
-
 /* A message that is too old to be sent fails; what arrives is not stale. */
 static void expire_queue(ouro_link *link, uint64_t now) {
     for (ouro_place *p = link->queue, *next; p != NULL; p = next) {
@@ -137,12 +133,12 @@ static uint64_t idle_due(const ouro_link *link) {
 
 void ouro_link_tick(ouro_link *link, uint64_t now) {
     expire_queue(link, now);
-    if (!waits(link, now))
+    if (!ouro_link_waits(link, now))
         link->wait_until_ms = 0;
     if (link->settings->stream) {
         ouro_stream_tick(link, now);
     } else {
-        if (!waits(link, now))
+        if (!ouro_link_waits(link, now))
             time_out_flight(link, now);
         if (link->live[0] != NULL && !timers_stopped(link))
             time_out_ping(link, now);
@@ -207,7 +203,7 @@ uint64_t ouro_link_deadline(const ouro_link *link, uint64_t now) {
     for (const ouro_place *p = link->queue; p != NULL; p = p->next)
         if (p->counter != 0)
             earlier(&deadline, ouro_then(now, p->sent_ms) + p->counter);
-    if (waits(link, now)) {
+    if (ouro_link_waits(link, now)) {
         earlier(&deadline, link->wait_until_ms);
     } else if (!link->settings->stream) {
         earlier(&deadline, flight_deadline(link, now));

@@ -76,7 +76,7 @@ static const ouro_addr *reply_to(ouro_tail *tail) {
 
 static bool goes_along(ouro_tail *tail) {
     const ouro_addr *reply = reply_to(tail);
-    return reply == NULL || memcmp(reply, known(tail), sizeof *reply) == 0;
+    return reply == NULL || ouro_same_addr(reply, known(tail));
 }
 
 /* A control packet: an ack block if there is one and it is wanted, then `len` bytes of its own. */
@@ -223,7 +223,7 @@ static void repeat(ouro_link *link, ouro_tail *tail, ouro_place *place, uint64_t
 
 /* Sent again: lowest first; what counts as lost waits for the window. */
 static bool again(ouro_link *link, uint64_t now, ouro_datagram *out) {
-    if (link->wait_until_ms != 0 && now < link->wait_until_ms)
+    if (ouro_link_waits(link, now))
         return false;
     for (ouro_place *p = link->flight; p != NULL; p = p->next) {
         if (!(p->flags & (PLACE_RESEND | PLACE_LOST)))
@@ -266,8 +266,7 @@ static ouro_place *next_message(ouro_link *link, uint64_t now) {
     ouro_session *session = ouro_newest(link);
     ouro_place *place = link->queue;
     if (place == NULL || session == NULL || (session->tail.state & TAIL_NO_NEW) ||
-        session->tail.close_phase == CLOSE_SENT ||
-        (link->wait_until_ms != 0 && now < link->wait_until_ms))
+        session->tail.close_phase == CLOSE_SENT || ouro_link_waits(link, now))
         return NULL;
     return counter_fits(link, &session->tail) && seq_fits(link, place) ? place : NULL;
 }
