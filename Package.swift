@@ -28,6 +28,10 @@ let subprocess = Target.Dependency.product(
     name: "Subprocess", package: "swift-subprocess", condition: .when(traits: ["Tool"]))
 let hummingbird = Target.Dependency.product(
     name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Gateway"]))
+let httpClient = Target.Dependency.product(
+    name: "AsyncHTTPClient", package: "async-http-client", condition: .when(traits: ["Gateway"]))
+let tls = Target.Dependency.product(
+    name: "NIOSSL", package: "swift-nio-ssl", condition: .when(traits: ["Gateway"]))
 let settings = Target.Dependency.product(
     name: "Configuration", package: "swift-configuration", condition: .when(traits: ["Gateway"]))
 
@@ -53,7 +57,7 @@ let package = Package(
         .trait(name: "NIO", description: "OuroborosNIO: client and server on SwiftNIO"),
         .trait(name: "Store", description: "OuroborosStore: credentials in SQLite, on GRDB"),
         .trait(
-            name: "Gateway", description: "the gateway's configuration file and its metrics over HTTP",
+            name: "Gateway", description: "the gateway's configuration file, metrics over HTTP, sinks and downlink",
             enabledTraits: ["NIO", "Store"]),
         .trait(
             name: "Tool", description: "the command `ouroboros`", enabledTraits: ["Gateway", "NIO", "Store"]),
@@ -68,9 +72,11 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.34.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(
             url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
@@ -109,12 +115,31 @@ let package = Package(
             name: "OuroborosMetricsHTTP",
             dependencies: ["OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
             swiftSettings: strict),
+        // A message as text, for everything that hands messages on.
+        .target(
+            name: "OuroborosLines", dependencies: ["Ouroboros", "OuroborosStore"], swiftSettings: strict),
+        .systemLibrary(
+            name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
+        .target(
+            name: "OuroborosSinks",
+            dependencies: [
+                "Ouroboros", "OuroborosLines", "OuroborosStore", "CMosquitto", httpClient, tls, metrics,
+                logging, nio("NIOCore"), nio("NIOPosix"),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "OuroborosDownlink",
+            dependencies: [
+                "Ouroboros", "OuroborosLines", "OuroborosNIO", "OuroborosStore", hummingbird, logging,
+                crypto("Crypto"), nio("NIOCore"),
+            ],
+            swiftSettings: strict),
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
                 "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX", "OuroborosStore",
-                "OuroborosMetrics",
-                "OuroborosMetricsHTTP",
+                "OuroborosDownlink", "OuroborosLines", "OuroborosMetrics", "OuroborosMetricsHTTP",
+                "OuroborosSinks",
                 nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, subprocess, settings,
             ],
             swiftSettings: strict),

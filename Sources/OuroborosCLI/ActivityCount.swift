@@ -1,4 +1,5 @@
 import Ouroboros
+import OuroborosLines
 import OuroborosNIO
 import OuroborosStore
 import Synchronization

@@ -1,4 +1,5 @@
 import Ouroboros
+import OuroborosLines
 import OuroborosAnalysis
 
 /// Prints reports and statistics, for people or for programs.

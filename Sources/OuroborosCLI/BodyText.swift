@@ -1,4 +1,5 @@
 import OuroborosAnalysis
+import OuroborosLines
 
 /// What was opened. It is printed only when payloads were asked for.
 enum BodyText {

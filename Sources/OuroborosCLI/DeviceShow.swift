@@ -1,5 +1,6 @@
 import ArgumentParser
 import Ouroboros
+import OuroborosLines
 import OuroborosStore
 
 extension DeviceCommand {

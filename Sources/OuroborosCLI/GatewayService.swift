@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import Ouroboros
+import OuroborosLines
 import OuroborosNIO
 import OuroborosStore
 import ServiceLifecycle

@@ -1,5 +1,6 @@
 import Logging
 import Ouroboros
+import OuroborosLines
 import OuroborosNIO
 
 /// The gateway's configuration, every value checked.

@@ -1,4 +1,5 @@
 import Ouroboros
+import OuroborosLines
 import Subprocess
 
 #if canImport(Glibc)

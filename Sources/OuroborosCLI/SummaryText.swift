@@ -1,4 +1,5 @@
 import OuroborosAnalysis
+import OuroborosLines
 
 /// The statistics at the end, by name.
 struct SummaryText {

@@ -20,7 +20,7 @@ public struct SpooledMessage: Sendable, Hashable {
 /// A message and the record that it came are one transaction: with senders that keep an outbox each is here once,
 /// across sessions, crashes and restarts of either side.
 public final class Spool: Sendable {
-    private let database: StoreDatabase
+    let database: StoreDatabase
 
     /// The boxes of a device that are remembered (PROTOCOL.md, section 6).
     private static let boxesPerDevice = 4

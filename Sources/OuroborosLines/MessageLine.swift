@@ -2,8 +2,8 @@ import Ouroboros
 import OuroborosStore
 
 /// A message that came, as one JSON line.
-enum MessageLine {
-    static func line(for message: Message, of device: DeviceID, receivedAt: Int64) -> [UInt8] {
+package enum MessageLine {
+    package static func line(for message: Message, of device: DeviceID, receivedAt: Int64) -> [UInt8] {
         var line = JSONLine()
         add(
             to: &line, receivedAt, device, message.sessionID, message.counter, message.position,
@@ -11,7 +11,7 @@ enum MessageLine {
         return line.finished() + [UInt8(ascii: "\n")]
     }
 
-    static func line(for message: SpooledMessage) -> [UInt8] {
+    package static func line(for message: SpooledMessage) -> [UInt8] {
         var line = JSONLine()
         line.add("id", message.id)
         add(
@@ -20,7 +20,7 @@ enum MessageLine {
         return line.finished() + [UInt8(ascii: "\n")]
     }
 
-    static func line(for entry: Outbox.Entry) -> [UInt8] {
+    package static func line(for entry: Outbox.Entry) -> [UInt8] {
         var line = JSONLine()
         line.add("queued", WallClock.string(seconds: entry.queuedAt))
         line.add("box", entry.position.box)

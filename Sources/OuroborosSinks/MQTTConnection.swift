@@ -1,0 +1,305 @@
+import CMosquitto
+import Foundation
+import NIOCore
+import NIOPosix
+import OuroborosStore
+import Synchronization
+
+/// One connection to a broker, over Eclipse Mosquitto's library, until it ends; another one follows it.
+///
+/// The library is called on one thread of the connection's own alone. Tasks leave requests and ring; what the
+/// library calls back fulfils promises.
+// @unchecked: `client`, `acknowledgements`, `subscriptions`, `events` and `lastError` are touched on that thread
+// alone; `requests` is locked.
+final class MQTTConnection: @unchecked Sendable {
+    private enum Request {
+        case publish([MQTTPublication], EventLoopPromise<Void>)
+        case subscribe(String, options: Int32, EventLoopPromise<Void>)
+        case close
+    }
+
+    private let settings: MQTTSettings
+    private let onMessage: @Sendable (MQTTMessage) -> Void
+    private let requests = Mutex<(list: [Request], isOver: Bool)>(([], false))
+    private let wake: WakePipe
+    private let client: OpaquePointer
+    private let loop: any EventLoop
+    private let connected: EventLoopPromise<Void>
+    private let ended: EventLoopPromise<String>
+    private var acknowledgements: [Int32: EventLoopPromise<Void>] = [:]
+    private var subscriptions: [Int32: EventLoopPromise<Void>] = [:]
+    private var events = 0
+    private var lastError: String?
+    /// Why it is to end.
+    private var reason: String?
+
+    /// Seconds: the broker says that the gateway is gone when it hears nothing for one and a half times as long.
+    private static let keepAlive: Int32 = 30
+    private static let library: Int32 = mosquitto_lib_init()
+
+    /// Connects; `onMessage` is called on the connection's thread.
+    static func open(
+        _ settings: MQTTSettings, onMessage: @escaping @Sendable (MQTTMessage) -> Void
+    ) async throws -> MQTTConnection {
+        let connection = try MQTTConnection(settings, onMessage)
+        Thread.detachNewThread { connection.work() }
+        try await withTaskCancellationHandler {
+            try await connection.connected.futureResult.get()
+        } onCancel: {
+            connection.close()
+        }
+        return connection
+    }
+
+    private init(_ settings: MQTTSettings, _ onMessage: @escaping @Sendable (MQTTMessage) -> Void) throws {
+        guard Self.library == MOSQ_ERR_SUCCESS.rawValue, let client = mosquitto_new(settings.clientID, true, nil)
+        else {
+            throw SinkFailure("Mosquitto's library cannot be used: \(String(cString: strerror(errno)))")
+        }
+        self.settings = settings
+        self.onMessage = onMessage
+        self.client = client
+        wake = try WakePipe()
+        loop = MultiThreadedEventLoopGroup.singleton.any()
+        connected = loop.makePromise()
+        ended = loop.makePromise()
+        mosquitto_user_data_set(client, Unmanaged.passUnretained(self).toOpaque())
+        setCallbacks()
+    }
+
+    deinit {
+        mosquitto_destroy(client)
+    }
+
+    // MARK: From tasks
+
+    /// Returns once the broker has acknowledged them all.
+    func publish(_ publications: [MQTTPublication]) async throws {
+        guard !publications.isEmpty else { return }
+        try await request { .publish(publications, $0) }
+    }
+
+    func subscribe(to filter: String, options: mqtt5_sub_options) async throws {
+        try await request { .subscribe(filter, options: Int32(options.rawValue), $0) }
+    }
+
+    private func request(_ make: (EventLoopPromise<Void>) -> Request) async throws {
+        let promise = loop.makePromise(of: Void.self)
+        if !put(make(promise)) {
+            promise.fail(SinkFailure("the connection to \(settings.broker.name) has ended"))
+        }
+        try await promise.futureResult.get()
+    }
+
+    /// Says goodbye; what is not acknowledged fails.
+    func close() {
+        _ = put(.close)
+    }
+
+    /// Why it ended, once it has.
+    func whenEnded() async -> String {
+        await withTaskCancellationHandler {
+            (try? await ended.futureResult.get()) ?? ""
+        } onCancel: {
+            close()
+        }
+    }
+
+    private func put(_ request: Request) -> Bool {
+        let isTaken = requests.withLock { requests in
+            guard !requests.isOver else { return false }
+            requests.list.append(request)
+            return true
+        }
+        wake.ring()
+        return isTaken
+    }
+
+    // MARK: The thread
+
+    private func work() {
+        do {
+            try connect()
+            while reason == nil {
+                takeRequests()
+                wake.wait(
+                    beside: mosquitto_socket(client), wantsWrite: mosquitto_want_write(client),
+                    milliseconds: 1000)
+                try turn()
+            }
+        } catch {
+            reason = reason ?? "\(error)"
+        }
+        end()
+    }
+
+    private func connect() throws {
+        try MQTTSetup.prepare(client, settings)
+        try check(
+            mosquitto_connect_bind_v5(
+                client, settings.broker.host, settings.broker.port, Self.keepAlive, nil, nil))
+    }
+
+    private func turn() throws {
+        // TLS may hold more than the socket shows: until nothing more comes.
+        var before = -1
+        while before != events, reason == nil {
+            before = events
+            try check(mosquitto_loop_read(client, 1))
+        }
+        if mosquitto_want_write(client) {
+            try check(mosquitto_loop_write(client, 1))
+        }
+        try check(mosquitto_loop_misc(client))
+    }
+
+    private func takeRequests() {
+        let list = requests.withLock { requests in
+            defer { requests.list = [] }
+            return requests.list
+        }
+        for request in list {
+            switch request {
+            case .publish(let publications, let promise): send(publications, promise)
+            case .subscribe(let filter, let options, let promise):
+                var id: Int32 = 0
+                let result = mosquitto_subscribe_v5(client, &id, filter, 1, options, nil)
+                if result == MOSQ_ERR_SUCCESS.rawValue {
+                    subscriptions[id] = promise
+                } else {
+                    promise.fail(Self.failure(result))
+                }
+            case .close:
+                mosquitto_disconnect_v5(client, 0, nil)
+                reason = reason ?? "closed"
+            }
+        }
+    }
+
+    private func send(_ publications: [MQTTPublication], _ promise: EventLoopPromise<Void>) {
+        var acknowledged: [EventLoopFuture<Void>] = []
+        for publication in publications {
+            var id: Int32 = 0
+            let one = loop.makePromise(of: Void.self)
+            acknowledged.append(one.futureResult)
+            do {
+                let result = try publication.withProperties { properties in
+                    mosquitto_publish_v5(
+                        client, &id, publication.topic, Int32(publication.payload.count), publication.payload, 1,
+                        publication.isRetained, properties)
+                }
+                guard result == MOSQ_ERR_SUCCESS.rawValue else { throw Self.failure(result) }
+                acknowledgements[id] = one
+            } catch {
+                one.fail(error)
+            }
+        }
+        EventLoopFuture.andAllSucceed(acknowledged, on: loop).cascade(to: promise)
+    }
+
+    private func end() {
+        let reason = reason ?? "ended"
+        let failure = SinkFailure("the connection to \(settings.broker.name) has ended: \(reason)")
+        let left = requests.withLock { requests in
+            requests.isOver = true
+            defer { requests.list = [] }
+            return requests.list
+        }
+        for case .publish(_, let promise) in left { promise.fail(failure) }
+        for case .subscribe(_, _, let promise) in left { promise.fail(failure) }
+        for promise in acknowledgements.values { promise.fail(failure) }
+        for promise in subscriptions.values { promise.fail(failure) }
+        connected.fail(SinkFailure("cannot connect to \(settings.broker.name): \(reason)"))
+        ended.succeed(reason)
+    }
+
+    private func check(_ result: Int32) throws {
+        guard result == MOSQ_ERR_SUCCESS.rawValue else {
+            let system = errno
+            let text =
+                result == MOSQ_ERR_ERRNO.rawValue
+                ? String(cString: strerror(system)) : String(cString: mosquitto_strerror(result))
+            throw SinkFailure([text, lastError].compactMap(\.self).joined(separator: " "))
+        }
+    }
+
+    static func failure(_ result: Int32) -> SinkFailure {
+        SinkFailure("MQTT: \(String(cString: mosquitto_strerror(result)))")
+    }
+
+    // MARK: What the library calls back, on the thread
+
+    private func setCallbacks() {
+        mosquitto_connect_v5_callback_set(client) { _, object, code, _, _ in
+            MQTTConnection.of(object)?.noteConnected(code)
+        }
+        mosquitto_disconnect_v5_callback_set(client) { _, object, code, _ in
+            MQTTConnection.of(object)?.noteDisconnected(code)
+        }
+        mosquitto_publish_v5_callback_set(client) { _, object, id, code, _ in
+            MQTTConnection.of(object)?.notePublished(id, code)
+        }
+        mosquitto_subscribe_v5_callback_set(client) { _, object, id, count, codes, _ in
+            MQTTConnection.of(object)?.noteSubscribed(
+                id, Array(UnsafeBufferPointer(start: codes, count: Int(count))))
+        }
+        mosquitto_message_v5_callback_set(client) { _, object, message, properties in
+            guard let message else { return }
+            MQTTConnection.of(object)?.note(MQTTMessage(message.pointee, properties))
+        }
+        mosquitto_log_callback_set(client) { _, object, level, text in
+            guard level == MOSQ_LOG_ERR, let text else { return }
+            MQTTConnection.of(object)?.lastError = String(cString: text)
+        }
+    }
+
+    private static func of(_ object: UnsafeMutableRawPointer?) -> MQTTConnection? {
+        object.map { Unmanaged<MQTTConnection>.fromOpaque($0).takeUnretainedValue() }
+    }
+
+    private func noteConnected(_ code: Int32) {
+        events += 1
+        if code == 0 {
+            connected.succeed()
+        } else {
+            reason = "the broker refuses it: \(Self.meaning(of: code))"
+        }
+    }
+
+    private func noteDisconnected(_ code: Int32) {
+        events += 1
+        reason = reason ?? (code == 0 ? "closed" : Self.meaning(of: code))
+    }
+
+    private func notePublished(_ id: Int32, _ code: Int32) {
+        events += 1
+        let promise = acknowledgements.removeValue(forKey: id)
+        if code < 128 {
+            promise?.succeed()
+        } else {
+            promise?.fail(
+                SinkFailure("the broker refuses a message: \(Self.meaning(of: code))", isRefusal: true))
+        }
+    }
+
+    private func noteSubscribed(_ id: Int32, _ codes: [Int32]) {
+        events += 1
+        let promise = subscriptions.removeValue(forKey: id)
+        if let refusal = codes.first(where: { $0 >= 128 }) {
+            promise?.fail(
+                SinkFailure("the broker refuses a subscription: \(Self.meaning(of: refusal))", isRefusal: true))
+        } else {
+            promise?.succeed()
+        }
+    }
+
+    private func note(_ message: MQTTMessage) {
+        events += 1
+        onMessage(message)
+    }
+
+    /// The library's own errors are below 128, MQTT's reasons from there.
+    private static func meaning(of code: Int32) -> String {
+        String(cString: code < 128 ? mosquitto_strerror(code) : mosquitto_reason_string(code))
+    }
+}
