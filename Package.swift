@@ -112,8 +112,11 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "OuroborosMetrics", dependencies: [metrics], swiftSettings: strict),
         .target(
+            name: "OuroborosHTTP", dependencies: [hummingbird, logging, nio("NIOCore")],
+            swiftSettings: strict),
+        .target(
             name: "OuroborosMetricsHTTP",
-            dependencies: ["OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
+            dependencies: ["OuroborosHTTP", "OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
             swiftSettings: strict),
         // A message as text, for everything that hands messages on.
         .target(
@@ -130,8 +133,8 @@ let package = Package(
         .target(
             name: "OuroborosDownlink",
             dependencies: [
-                "Ouroboros", "OuroborosLines", "OuroborosNIO", "OuroborosStore", hummingbird, logging,
-                crypto("Crypto"), nio("NIOCore"),
+                "Ouroboros", "OuroborosHTTP", "OuroborosLines", "OuroborosNIO", "OuroborosStore", hummingbird,
+                logging, metrics, crypto("Crypto"), nio("NIOCore"),
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -179,6 +182,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests", dependencies: ["Ouroboros", "OuroborosStore", grdb],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosSinksTests",
+            dependencies: ["Ouroboros", "OuroborosSinks", "OuroborosStore", logging, metrics],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosAnalysisTests",

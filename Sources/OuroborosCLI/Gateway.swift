@@ -56,16 +56,19 @@ struct Gateway: AsyncParsableCommand {
         if let devices, !devices.isSealed {
             logger.notice("the keys in the store are not sealed (see --kek-file)")
         }
+        let outputs = try GatewayOutputs(
+            settings.sinks, spool: spool, store: devices, registry: registry, server: server,
+            metrics: metrics.factory, logger: logger)
         let service = GatewayService(
-            server: server, store: devices, spool: spool, echo: settings.echo, logger: logger)
-        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+            server: server, store: devices, spool: spool, outputs: outputs, echo: settings.echo,
+            logger: logger)
+        let endpoint = metrics.service(server: server, store: devices, outputs: outputs, logger: logger)
+        var services = outputs.before.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
+        services.append(
             .init(
                 service: service, successTerminationBehavior: .gracefullyShutdownGroup,
-                failureTerminationBehavior: .cancelGroup)
-        ]
-        if let endpoint = metrics.service(server: server, store: devices, logger: logger) {
-            services.append(.init(service: endpoint, failureTerminationBehavior: .cancelGroup))
-        }
+                failureTerminationBehavior: .cancelGroup))
+        services += (outputs.after + [endpoint].compactMap(\.self)).map { .init(service: $0) }
         var quiet = logger
         quiet.logLevel = .critical
         let group = ServiceGroup(

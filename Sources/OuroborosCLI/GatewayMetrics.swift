@@ -1,3 +1,4 @@
+import CoreMetrics
 import Logging
 import NIOCore
 import Ouroboros
@@ -17,9 +18,14 @@ struct GatewayMetrics {
         registry = address.map { _ in PrometheusRegistry() }
     }
 
-    func service(server: OuroborosServer, store: GatewayStore?, logger: Logger) -> (any Service)? {
+    /// Where everything counts; nowhere, when nobody asks.
+    var factory: any MetricsFactory { registry ?? NOOPMetricsHandler.instance }
+
+    func service(
+        server: OuroborosServer, store: GatewayStore?, outputs: GatewayOutputs, logger: Logger
+    ) -> (any Service)? {
         guard let address, let registry else { return nil }
-        for (name, help) in ServerMetrics.descriptions {
+        for (name, help) in Array(ServerMetrics.descriptions) + GatewayOutputs.descriptions {
             registry.describe(name, help)
         }
         let metrics = ServerMetrics(factory: registry)
@@ -29,6 +35,7 @@ struct GatewayMetrics {
             try await server.update(metrics)
             // A gateway that cannot read its store serves nobody.
             _ = try store?.changeToken()
+            try await outputs.updateMetrics()
         }
         return MetricsService(endpoint: endpoint, address: address)
     }

@@ -14,6 +14,7 @@ struct GatewaySettings: Sendable {
     let logLevel: Logger.Level
     let metrics: HostAndPort?
     let server: ServerConfiguration
+    let sinks: GatewaySinkSettings
     /// In the order of the keys.
     let all: [GatewaySources.Setting]
 
@@ -21,7 +22,7 @@ struct GatewaySettings: Sendable {
         all = try GatewayKey.allCases.map(sources.setting)
         let settings = Dictionary(uniqueKeysWithValues: all.map { ($0.key, $0) })
         func setting(_ key: GatewayKey) -> GatewaySources.Setting {
-            settings[key] ?? .init(key: key, value: key.defaultValue, origin: "default")
+            settings[key] ?? .init(key: key, value: key.defaultValue, origin: GatewaySources.defaultOrigin)
         }
         store = try setting(.store).text()
         var encryption = KeyEncryptionOptions()
@@ -48,6 +49,7 @@ struct GatewaySettings: Sendable {
         server.link.rekeyAge = try setting(.rekeyAge).milliseconds()
         server.closeTimeout = try setting(.closeTimeout).time()
         self.server = server
+        sinks = try GatewaySinkSettings(setting)
         guard store != nil || fleetKeyFile != nil else {
             throw OuroborosError(.invalidConfiguration, "give --store or --fleet-key-file: whose devices?")
         }

@@ -13,15 +13,16 @@ package final class MQTTSink: Sink {
         package var statuses: @Sendable () async throws -> [DeviceID: DeviceStatus]
         /// The devices that belong here, with a session or without, and what people call them.
         package var names: @Sendable () throws -> [DeviceID: String]
-        /// Sends to a device; each answer is a JSON object, the last one final.
-        package var send: @Sendable (DeviceID, MQTTMessage, @escaping @Sendable ([UInt8]) async -> Void) async -> Void
+        /// Takes a message to a device; gives what tells its outcome.
+        package var send: @Sendable (DeviceID, MQTTMessage) async -> Outcome
+
+        /// Tells what became of a message, each time as a JSON object; the last time it is final.
+        package typealias Outcome = @Sendable (_ tell: @Sendable ([UInt8]) async -> Void) async -> Void
 
         package init(
             statuses: @escaping @Sendable () async throws -> [DeviceID: DeviceStatus],
             names: @escaping @Sendable () throws -> [DeviceID: String],
-            send:
-                @escaping @Sendable (DeviceID, MQTTMessage, @escaping @Sendable ([UInt8]) async -> Void) async
-                -> Void
+            send: @escaping @Sendable (DeviceID, MQTTMessage) async -> Outcome
         ) {
             self.statuses = statuses
             self.names = names
@@ -220,10 +221,11 @@ package final class MQTTSink: Sink {
                         metadata: ["sink": "mqtt"])
                     continue
                 }
+                // One after the other: their order is kept.
+                let outcome = await gateway.send(device, command)
+                guard command.responseTopic != nil else { continue }
                 group.addTask { [self] in
-                    await gateway.send(device, command) { [self] answer in
-                        await self.answer(answer, to: command, over: connection)
-                    }
+                    await outcome { await answer($0, to: command, over: connection) }
                 }
             }
         }

@@ -52,12 +52,10 @@ package struct SpoolMetrics: Sendable {
         bytes.set(load.bytes)
     }
 
-    func becameFull() {
-        timesFull.increment()
-        full.set(1)
-    }
-
-    func hasRoom() {
-        full.set(0)
+    func note(isFull: Bool) {
+        full.set(isFull ? 1 : 0)
+        if isFull {
+            timesFull.increment()
+        }
     }
 }

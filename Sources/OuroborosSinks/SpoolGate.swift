@@ -23,7 +23,10 @@ package actor SpoolGate {
     private var load: SpoolLoad
     private var isClosed = false
     private var isFull = false
-    private var waiter: (needed: SpoolLoad, continuation: CheckedContinuation<Bool, Never>)?
+    private var waiter: CheckedContinuation<Void, Never>?
+
+    /// While it is full the spool is counted anew so often: somebody may remove messages by hand.
+    private static let recountPeriod = Duration.seconds(5)
 
     package init(
         spool: Spool, sinks: [String], limits: SpoolLimits, metrics: SpoolMetrics, logger: Logger
@@ -37,22 +40,32 @@ package actor SpoolGate {
         metrics.update(load)
     }
 
-    /// Waits until there is room for a batch, of any size if the spool is empty; false once the gate is closed.
-    /// For one task at a time.
-    package func enter(_ batch: SpoolLoad) async -> Bool {
-        guard !isClosed, !hasRoom(for: batch) else { return !isClosed }
-        if !isFull {
-            isFull = true
-            metrics.becameFull()
-            logger.warning("the spool is full: devices wait until the sinks have caught up")
+    /// Waits until there is room for a batch, which counts from then on; an empty spool takes one of any size. False
+    /// once the gate is closed. For one task at a time.
+    package func enter(_ batch: SpoolLoad) async throws -> Bool {
+        while !isClosed {
+            if !hasRoom(for: batch) {
+                load = try spool.load(after: positions.values.min() ?? 0)
+            }
+            if hasRoom(for: batch) {
+                noteFull(false)
+                add(batch)
+                return true
+            }
+            noteFull(true)
+            let recount = Task {
+                try? await Task.sleep(for: Self.recountPeriod)
+                wakeWaiter()
+            }
+            await withCheckedContinuation { waiter = $0 }
+            recount.cancel()
         }
-        return await withCheckedContinuation { waiter = (batch, $0) }
+        return false
     }
 
-    package func stored(_ batch: SpoolLoad) {
-        load.messages += batch.messages
-        load.bytes += batch.bytes
-        metrics.update(load)
+    /// What was let in and is not stored, because it came before.
+    package func left(out batch: SpoolLoad) {
+        add(SpoolLoad(messages: -batch.messages, bytes: -batch.bytes))
     }
 
     /// A sink has everything up to a message.
@@ -63,31 +76,42 @@ package actor SpoolGate {
         let now = positions.values.min() ?? 0
         guard now > before else { return }
         let gone = try spool.load(after: before, through: now)
-        // Those that were removed by hand are gone already.
-        load = SpoolLoad(
-            messages: max(0, load.messages - gone.messages), bytes: max(0, load.bytes - gone.bytes))
+        add(SpoolLoad(messages: -gone.messages, bytes: -gone.bytes))
         _ = try spool.remove(through: now - Int64(limits.kept))
-        metrics.update(load)
-        admit()
+        wakeWaiter()
     }
 
-    /// How many messages a sink has not passed.
-    package func lag(of sink: String) throws -> Int {
-        try spool.load(after: positions[sink] ?? 0).messages
+    /// How many messages a sink has not passed: ids have no gaps, but for those that were removed by hand.
+    package func lag(of sink: String) throws -> Int64 {
+        max(0, try spool.lastID() - (positions[sink] ?? 0))
     }
 
     /// Nobody gets in any more.
     package func close() {
         isClosed = true
-        waiter.take()?.continuation.resume(returning: false)
+        wakeWaiter()
     }
 
-    private func admit() {
-        guard let needed = waiter?.needed, hasRoom(for: needed) else { return }
-        isFull = false
-        metrics.hasRoom()
-        logger.info("the spool has room again")
-        waiter.take()?.continuation.resume(returning: true)
+    private func add(_ change: SpoolLoad) {
+        // Of those that were removed by hand nobody told.
+        load.messages = max(0, load.messages + change.messages)
+        load.bytes = max(0, load.bytes + change.bytes)
+        metrics.update(load)
+    }
+
+    private func wakeWaiter() {
+        waiter.take()?.resume()
+    }
+
+    private func noteFull(_ full: Bool) {
+        guard full != isFull else { return }
+        isFull = full
+        metrics.note(isFull: full)
+        if full {
+            logger.warning("the spool is full: devices wait until the sinks have caught up")
+        } else {
+            logger.notice("the spool has room again")
+        }
     }
 
     private func hasRoom(for batch: SpoolLoad) -> Bool {

@@ -64,6 +64,11 @@ extension Spool {
         }
     }
 
+    /// The newest message; 0 when there is none.
+    public func lastID() throws -> Int64 {
+        try database.read { try Int64.fetchOne($0, sql: "SELECT ifnull(max(id), 0) FROM message") ?? 0 }
+    }
+
     /// A name of the file's own: 16 hexadecimal digits, chosen when it was made.
     public func identity() throws -> String {
         try database.read { try String.fetchOne($0, sql: "SELECT name FROM identity") ?? "" }
