@@ -194,7 +194,10 @@ let package = Package(
         .testTarget(
             name: "OuroborosCLITests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosCLI", subprocess, "SimpleServer",
+                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosCLI", nio("NIOCore"), hummingbird,
+                .product(
+                    name: "HummingbirdTLS", package: "hummingbird", condition: .when(traits: ["Gateway"])),
+                tls, subprocess, "SimpleServer",
                 "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor",
             ],
             swiftSettings: strict),

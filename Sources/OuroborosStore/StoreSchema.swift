@@ -27,7 +27,7 @@ extension StoreDatabase {
             case .gateway: [Self.devices, Self.sealing + Self.activity]
             case .device: [Self.credential, Self.sealing + Self.session + Self.outbox]
             case .spool: [Self.messages, Self.sinks]
-            case .downlink: [Self.downlink]
+            case .downlink: [Self.waiting]
             }
         }
 
@@ -142,7 +142,7 @@ extension StoreDatabase {
             INSERT INTO identity (only, name) VALUES (1, lower(hex(randomblob(8))));
             """
 
-        private static let downlink = """
+        private static let waiting = """
             CREATE TABLE message (
                 id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
                 device BLOB NOT NULL CHECK (length(device) = 8),

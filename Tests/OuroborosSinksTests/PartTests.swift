@@ -60,7 +60,8 @@ import Testing
 }
 
 @Suite struct StatusBoardTests {
-    let (a, b) = (DeviceID(number: 1), DeviceID(number: 2))
+    let a = DeviceID(number: 1)
+    let b = DeviceID(number: 2)
 
     @Test func changesAloneArePublished() {
         var board = StatusBoard(gateway: "me")
@@ -122,7 +123,7 @@ import Testing
         var discovery = Discovery(prefix: "homeassistant", settings: settings)
         let first = discovery.publications(for: [message(#"{"celsius": 1}"#)]) { _ in "kitchen" }
         #expect(first.map(\.topic) == ["homeassistant/sensor/ouroboros_0000000000000001/celsius/config"])
-        #expect(first.allSatisfy(\.isRetained))
+        #expect(first.map(\.isRetained) == [true])
         let config = try #require(
             try JSONSerialization.jsonObject(with: Data(first[0].payload)) as? [String: Any])
         #expect(config["state_topic"] as? String == "o/0000000000000001/up")

@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct DownlinkQueueTests {
     let scratch: Scratch
-    let (a, b) = (DeviceID(number: 1), DeviceID(number: 2))
+    let a = DeviceID(number: 1)
+    let b = DeviceID(number: 2)
 
     init() throws {
         scratch = try Scratch()
