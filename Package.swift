@@ -57,7 +57,8 @@ let package = Package(
         .trait(name: "NIO", description: "OuroborosNIO: client and server on SwiftNIO"),
         .trait(name: "Store", description: "OuroborosStore: credentials in SQLite, on GRDB"),
         .trait(
-            name: "Gateway", description: "the gateway's configuration file, metrics over HTTP, sinks and downlink",
+            name: "Gateway",
+            description: "the gateway's configuration file, metrics over HTTP, sinks and downlink",
             enabledTraits: ["NIO", "Store"]),
         .trait(
             name: "Tool", description: "the command `ouroboros`", enabledTraits: ["Gateway", "NIO", "Store"]),
@@ -197,7 +198,7 @@ let package = Package(
                 "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosCLI", nio("NIOCore"), hummingbird,
                 .product(
                     name: "HummingbirdTLS", package: "hummingbird", condition: .when(traits: ["Gateway"])),
-                tls, subprocess, "SimpleServer",
+                logging, tls, subprocess, "SimpleServer",
                 "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor",
             ],
             swiftSettings: strict),

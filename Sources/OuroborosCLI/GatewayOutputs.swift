@@ -26,7 +26,8 @@ struct GatewayOutputs {
         sinks = try spool.flatMap { spool in
             guard settings.hasSinks else { return nil }
             let sinks = try Self.sinks(settings, spool, store, server, downlink, logger)
-            return try SinkGroup(sinks, spool: spool, limits: settings.limits, metrics: metrics, logger: logger)
+            return try SinkGroup(
+                sinks, spool: spool, limits: settings.limits, metrics: metrics, logger: logger)
         }
         endpoint = try downlink.flatMap { downlink in
             guard let path = settings.downlinkTokenFile, let address = settings.downlinkAddress else {

@@ -34,12 +34,13 @@ struct GatewaySinkSettings: Sendable {
         down = try setting(.mqttDown).parsed(TopicTemplate.init)
         gatewayTopic = try setting(.mqttGateway).parsed(Self.topic)
         discoveryPrefix = try setting(.homeAssistant).parsed(Self.topic)
-        payload = try setting(.mqttPayload).parsed { text in
-            guard let payload = MQTTSettings.Payload(rawValue: text) else {
-                throw OuroborosError(.invalidConfiguration, "write bytes or json")
-            }
-            return payload
-        } ?? .bytes
+        payload =
+            try setting(.mqttPayload).parsed { text in
+                guard let payload = MQTTSettings.Payload(rawValue: text) else {
+                    throw OuroborosError(.invalidConfiguration, "write bytes or json")
+                }
+                return payload
+            } ?? .bytes
         downlinkAddress = try setting(.downlinkHTTP).address()
         downlinkTokenFile = try setting(.downlinkTokenFile).text()
         limits.messages = try setting(.spoolMessages).number(1...1_000_000_000)
@@ -128,7 +129,8 @@ struct GatewaySinkSettings: Sendable {
         let dependents: [GatewayKey: [GatewayKey]] = [
             .sinkFile: [.fileSize, .fileAge, .fileKeep],
             .sinkMQTT: [
-                .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttCAFile, .mqttCertFile, .mqttKeyFile, .mqttUp,
+                .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttCAFile, .mqttCertFile, .mqttKeyFile,
+                .mqttUp,
                 .mqttStatus, .mqttDown, .mqttGateway, .mqttPayload, .homeAssistant,
             ],
             .sinkHTTP: [.httpTokenFile, .httpCAFile, .httpTimeout, .httpBatch],

@@ -25,7 +25,8 @@ package actor Downlink {
     private static let sweepPeriod = Duration.seconds(1)
 
     package init(
-        server: OuroborosServer, registry: any DeviceRegistry, settings: DownlinkSettings, metrics: DownlinkMetrics,
+        server: OuroborosServer, registry: any DeviceRegistry, settings: DownlinkSettings,
+        metrics: DownlinkMetrics,
         logger: Logger
     ) throws {
         self.server = server

@@ -69,7 +69,8 @@ package struct DownlinkEndpoint: Sendable {
             guard let seconds = Int(text), Self.timesToLive.contains(seconds) else {
                 throw Refusal(
                     .badRequest,
-                    "ttl is whole seconds from \(Self.timesToLive.lowerBound) to \(Self.timesToLive.upperBound)")
+                    "ttl is whole seconds from \(Self.timesToLive.lowerBound) to \(Self.timesToLive.upperBound)"
+                )
             }
             return Duration.seconds(seconds)
         }
@@ -113,7 +114,8 @@ package struct DownlinkEndpoint: Sendable {
             return Array(try await request.body.collect(upTo: Downlink.mostBytes).readableBytesView)
         } catch is NIOTooManyBytesError {
             throw Refusal(
-                .contentTooLarge, "a message has at most \(Downlink.mostBytes) bytes: it travels in one packet")
+                .contentTooLarge,
+                "a message has at most \(Downlink.mostBytes) bytes: it travels in one packet")
         }
     }
 

@@ -53,7 +53,8 @@ struct Discovery {
         init(from decoder: any Decoder) throws {
             let value = try decoder.singleValueContainer()
             // A truth value is no number.
-            self = (try? value.decode(Bool.self)) == nil && (try? value.decode(Double.self)) != nil
+            self =
+                (try? value.decode(Bool.self)) == nil && (try? value.decode(Double.self)) != nil
                 ? .number : .other
         }
     }

@@ -22,12 +22,17 @@ package actor FileSink: Sink {
                 try file.putAside()
                 file = try RotatingFile(settings)
             }
-            try file.append(lines)
+            do {
+                try file.append(lines)
+            } catch {
+                file.shut()
+                throw error
+            }
             return file
         }
     }
 
     package func close() {
-        file = nil
+        file.take()?.shut()
     }
 }

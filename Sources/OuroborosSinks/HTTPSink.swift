@@ -22,7 +22,8 @@ package struct HTTPSinkSettings: Sendable {
             url.host?.isEmpty == false, url.user == nil, url.password == nil, url.fragment == nil
         else {
             throw OuroborosError(
-                .invalidConfiguration, "write http://HOST/PATH or https://HOST/PATH; a token has a key of its own")
+                .invalidConfiguration,
+                "write http://HOST/PATH or https://HOST/PATH; a token has a key of its own")
         }
         self.url = text
     }
@@ -63,7 +64,8 @@ package final class HTTPSink: Sink {
     package init(_ settings: HTTPSinkSettings) throws {
         self.settings = settings
         client = HTTPClient(
-            eventLoopGroup: MultiThreadedEventLoopGroup.singleton, configuration: try settings.configuration())
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton, configuration: try settings.configuration()
+        )
     }
 
     package func deliver(_ batch: SinkBatch) async throws {

@@ -52,7 +52,8 @@ final class MQTTConnection: @unchecked Sendable {
     }
 
     private init(_ settings: MQTTSettings, _ onMessage: @escaping @Sendable (MQTTMessage) -> Void) throws {
-        guard Self.library == MOSQ_ERR_SUCCESS.rawValue, let client = mosquitto_new(settings.clientID, true, nil)
+        guard Self.library == MOSQ_ERR_SUCCESS.rawValue,
+            let client = mosquitto_new(settings.clientID, true, nil)
         else {
             throw SinkFailure("Mosquitto's library cannot be used: \(String(cString: strerror(errno)))")
         }
@@ -185,7 +186,8 @@ final class MQTTConnection: @unchecked Sendable {
             do {
                 let result = try publication.withProperties { properties in
                     mosquitto_publish_v5(
-                        client, &id, publication.topic, Int32(publication.payload.count), publication.payload, 1,
+                        client, &id, publication.topic, Int32(publication.payload.count), publication.payload,
+                        1,
                         publication.isRetained, properties)
                 }
                 guard result == MOSQ_ERR_SUCCESS.rawValue else { throw Self.failure(result) }
@@ -287,7 +289,8 @@ final class MQTTConnection: @unchecked Sendable {
         let promise = subscriptions.removeValue(forKey: id)
         if let refusal = codes.first(where: { $0 >= 128 }) {
             promise?.fail(
-                SinkFailure("the broker refuses a subscription: \(Self.meaning(of: refusal))", isRefusal: true))
+                SinkFailure(
+                    "the broker refuses a subscription: \(Self.meaning(of: refusal))", isRefusal: true))
         } else {
             promise?.succeed()
         }

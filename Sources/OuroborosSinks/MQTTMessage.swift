@@ -27,7 +27,8 @@ struct MQTTPublication: Sendable {
         if let correlation {
             try check(
                 mosquitto_property_add_binary(
-                    &list, Int32(MQTT_PROP_CORRELATION_DATA.rawValue), correlation, UInt16(correlation.count)))
+                    &list, Int32(MQTT_PROP_CORRELATION_DATA.rawValue), correlation, UInt16(correlation.count))
+            )
         }
         return try body(list)
     }

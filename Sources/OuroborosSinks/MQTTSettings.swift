@@ -57,7 +57,8 @@ package struct MQTTBroker: Sendable {
         else {
             throw OuroborosError(
                 .invalidConfiguration,
-                "write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS; user and password have keys of their own")
+                "write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS; user and password have keys of their own"
+            )
         }
         // Brackets are the URL's, not the address's.
         self.host = host.trimmingCharacters(in: CharacterSet(charactersIn: "[]"))

@@ -137,7 +137,9 @@ package final class MQTTSink: Sink {
     }
 
     /// Until the connection ends; gives why.
-    private func use(_ connection: MQTTConnection, _ commands: AsyncStream<MQTTMessage>) async throws -> String {
+    private func use(_ connection: MQTTConnection, _ commands: AsyncStream<MQTTMessage>) async throws
+        -> String
+    {
         defer { connection.close() }
         try await connection.subscribe(
             to: settings.status.filter, options: MQTT_SUB_OPT_SEND_RETAIN_ALWAYS)

@@ -31,6 +31,7 @@ final class RotatingFile: @unchecked Sendable {
     private let file: Int32
     private var size: Int
     private let begunAt: Int64
+    private var isOpen = true
 
     /// Opens the file or makes it. A line that a crash cut off is removed: its message comes again.
     init(_ settings: FileSinkSettings) throws {
@@ -61,6 +62,13 @@ final class RotatingFile: @unchecked Sendable {
     }
 
     deinit {
+        shut()
+    }
+
+    /// Closes the file, for another to open it.
+    func shut() {
+        guard isOpen else { return }
+        isOpen = false
         close(file)
     }
 
@@ -102,6 +110,7 @@ final class RotatingFile: @unchecked Sendable {
         guard rename(settings.path, name) == 0 else {
             throw Self.failure("cannot rename “\(settings.path)” to “\(name)”")
         }
+        shut()
         try Self.removeOldest(settings)
         try PrivateFile.syncDirectory(of: settings.path)
     }

@@ -15,7 +15,8 @@ final class SinkRunner: Sendable {
     private let isStopping = Mutex(false)
 
     init(
-        _ sink: any Sink, spool: Spool, gate: SpoolGate, identity: String, metrics: SinkMetrics, logger: Logger
+        _ sink: any Sink, spool: Spool, gate: SpoolGate, identity: String, metrics: SinkMetrics,
+        logger: Logger
     ) {
         self.sink = sink
         self.spool = spool
@@ -57,7 +58,9 @@ final class SinkRunner: Sendable {
                 try spool.beginBatch(of: sink.name, through: end)
                 unfinished = end
             }
-            guard await isDelivered(SinkBatch(batch, key: "\(identity)-\(batch[0].id)-\(end)")) else { return }
+            guard await isDelivered(SinkBatch(batch, key: "\(identity)-\(batch[0].id)-\(end)")) else {
+                return
+            }
             try await gate.passed(sink.name, through: end)
             metrics.delivered.increment(by: batch.count)
             position = end

@@ -109,7 +109,8 @@ public final class DownlinkQueue: Sendable {
     public func take(for device: DeviceID, limit: Int) throws -> [Entry] {
         try database.write { database in
             let entries = try Row.fetchAll(
-                database, sql: "SELECT * FROM message WHERE device = ? AND state = 'queued' ORDER BY id LIMIT ?",
+                database,
+                sql: "SELECT * FROM message WHERE device = ? AND state = 'queued' ORDER BY id LIMIT ?",
                 arguments: [Data(device.bytes), limit]
             ).map(Self.entry)
             try set("sending", entries.map(\.id), database)

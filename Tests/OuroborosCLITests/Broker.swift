@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 #if canImport(Glibc)
@@ -6,10 +7,10 @@ import Glibc
 #endif
 
 /// Eclipse Mosquitto on loopback, with a memory, so that it forgets nobody when it is stopped and started.
-final class Broker {
+final class Broker: Sendable {
     let port: Int
     private let scratch: Scratch
-    private var process: Victim?
+    private let process = Mutex<Victim?>(nil)
 
     /// With `certificates` it listens with TLS, and wants a client's certificate, a user and a password.
     init(in scratch: Scratch, certificates: Certificates? = nil) throws {
@@ -35,15 +36,15 @@ final class Broker {
         let process = Victim(
             ["-c", scratch.file("mosquitto.conf")], executable: "/usr/sbin/mosquitto", in: scratch)
         await process.start()
-        self.process = process
+        self.process.withLock { $0 = process }
         let running = try await process.errors.first(containing: "running")
         try #require(running != nil, "\(process.errors.all)")
     }
 
     func stop() async throws {
+        let process = process.withLock { $0.take() }
         process?.send(SIGTERM)
         _ = try await process?.ended()
-        process = nil
     }
 
     /// A client that prints what comes: topic, retained or not, user properties, payload.
@@ -87,7 +88,9 @@ struct Certificates {
         serverKey = scratch.file("server.key")
         client = scratch.file("client.pem")
         clientKey = scratch.file("client.key")
-        let new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+        let new = [
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+        ]
         let authority = ["-CA", "ca.pem", "-CAkey", "ca.key"]
         let calls = [
             new + ["-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.pem"],
@@ -96,7 +99,8 @@ struct Certificates {
                 "basicConstraints=critical,CA:FALSE", "-keyout", "server.key", "-out", "server.pem",
             ],
             new + authority + [
-                "-subj", "/CN=gateway", "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "client.key",
+                "-subj", "/CN=gateway", "-addext", "basicConstraints=critical,CA:FALSE", "-keyout",
+                "client.key",
                 "-out", "client.pem",
             ],
         ]

@@ -35,7 +35,10 @@ import Glibc
     private func start(_ site: Site, _ more: String...) async throws -> (Victim, Endpoint) {
         try site.scratch.write("s3cret\n", to: "token")
         let gateway = try await site.gateway(
-            ["--downlink", "queue.sqlite", "--downlink-http", "127.0.0.1:0", "--downlink-token-file", "token"]
+            [
+                "--downlink", "queue.sqlite", "--downlink-http", "127.0.0.1:0", "--downlink-token-file",
+                "token",
+            ]
                 + more)
         let port = try await site.port(of: "downlink on", gateway)
         return (gateway, Endpoint(base: "http://127.0.0.1:\(port)/v1/devices/"))
@@ -51,7 +54,8 @@ import Glibc
             #expect(answer["state"] as? String == "failed")
         }
         let refusals: [(path: String, body: String, status: Int, words: String)] = [
-            ("00000000000000ff/messages", "x", 404, "not known"), ("kitchen/messages", "x", 400, "16 hexadecimal"),
+            ("00000000000000ff/messages", "x", 404, "not known"),
+            ("kitchen/messages", "x", 400, "16 hexadecimal"),
             (path, String(repeating: "x", count: 1201), 413, "at most 1200 bytes"),
             (path + "?ttl=soon", "x", 400, "whole seconds"), (path + "?ttl=0", "x", 400, "whole seconds"),
             (path + "?ttl=999999999999999999999", "x", 400, "whole seconds"),
@@ -87,7 +91,8 @@ import Glibc
             }
             #expect(await next() == "early")
             try await eventually("its fate is told") {
-                try await endpoint.call("\(path)/\(id)", method: "GET").answer["state"] as? String == "delivered"
+                try await endpoint.call("\(path)/\(id)", method: "GET").answer["state"] as? String
+                    == "delivered"
             }
             try await connection.send(Array("I am here".utf8))
             async let received = next()

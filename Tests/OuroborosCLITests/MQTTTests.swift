@@ -44,7 +44,8 @@ import Glibc
         try await watcher.killed()
 
         for (arguments, words) in [
-            (sinks("wrong"), "the broker refuses it"), (sinks("password", ca: "client.pem"), "certificate verify failed"),
+            (sinks("wrong"), "the broker refuses it"),
+            (sinks("password", ca: "client.pem"), "certificate verify failed"),
         ] {
             let refused = try await site.gateway(arguments)
             let problem = try await refused.errors.first(containing: words)
@@ -105,7 +106,8 @@ import Glibc
             let published = try await Tool.run(
                 "/usr/bin/mosquitto_pub",
                 [
-                    "-V", "5", "-p", "\(broker.port)", "-q", "1", "-t", "ouroboros/\(device)/down", "-m", text,
+                    "-V", "5", "-p", "\(broker.port)", "-q", "1", "-t", "ouroboros/\(device)/down", "-m",
+                    text,
                     "-D", "publish", "response-topic", "answers", "-D", "publish", "correlation-data", "c7",
                 ], in: scratch)
             #expect(published.succeeded, "\(published.errors)")

@@ -52,7 +52,8 @@ struct Site: Sendable {
         to port: String, _ body: (OuroborosConnection) async throws -> Void
     ) async throws {
         let credential = Credential.fixed(
-            device: try DeviceID(hex: device), rootKey: try RootKey(hex: Array(scratch.read("root.key").utf8)))
+            device: try DeviceID(hex: device), rootKey: try RootKey(hex: Array(scratch.read("root.key").utf8))
+        )
         let address = try SocketAddress(ipAddress: "127.0.0.1", port: #require(Int(port)))
         try await OuroborosClient.withConnection(to: address, credential: credential) { connection in
             try await body(connection)
@@ -60,7 +61,8 @@ struct Site: Sendable {
     }
 
     func sample(_ name: String, of gateway: Victim) async throws -> Double? {
-        let url = try #require(URL(string: "http://127.0.0.1:\(try await port(of: "metrics on", gateway))/metrics"))
+        let url = try #require(
+            URL(string: "http://127.0.0.1:\(try await port(of: "metrics on", gateway))/metrics"))
         let (data, _) = try await URLSession.shared.data(from: url)
         return try PrometheusText(String(decoding: data, as: UTF8.self)).samples[name]
     }

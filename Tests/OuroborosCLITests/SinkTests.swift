@@ -41,7 +41,8 @@ import Glibc
             // The gateway is killed while messages come.
             let many = (1...400).map { "c\($0)" }
             let (lines, feed) = AsyncStream.makeStream(of: String.self)
-            let sender = Victim(site.client("send", to: address) + box + ["--receipts"], in: scratch, input: lines)
+            let sender = Victim(
+                site.client("send", to: address) + box + ["--receipts"], in: scratch, input: lines)
             await sender.start()
             for line in many { feed.yield(line) }
             feed.finish()
@@ -57,10 +58,17 @@ import Glibc
             let listed = try await Tool.run(["spool", "list", "--spool", "spool"], in: scratch)
             let stored = Set(objects(listed.lines).compactMap { $0["text"] as? String })
             #expect(acknowledged.isSubset(of: stored), "the last 1000 stay in the spool")
-            let printed = { Set(objects(gateways.flatMap(\.output.all)).compactMap { $0["text"] as? String }) }
-            let written = { Set(objects(try scratch.read("out.jsonl").split(separator: "\n").map(String.init))
-                .compactMap { $0["text"] as? String }) }
-            let published = { Set(watcher.output.all.compactMap { $0.split(separator: "|").last.map(String.init) }) }
+            let printed = {
+                Set(objects(gateways.flatMap(\.output.all)).compactMap { $0["text"] as? String })
+            }
+            let written = {
+                Set(
+                    objects(try scratch.read("out.jsonl").split(separator: "\n").map(String.init))
+                        .compactMap { $0["text"] as? String })
+            }
+            let published = {
+                Set(watcher.output.all.compactMap { $0.split(separator: "|").last.map(String.init) })
+            }
             try await eventually("HTTP has all") { stored.isSubset(of: collector.texts) }
             try await eventually("the file has all") { try stored.isSubset(of: written()) }
             try await eventually("MQTT has all") { stored.isSubset(of: published()) }
@@ -70,7 +78,8 @@ import Glibc
             for object in collector.taken {
                 #expect((object["box"] as? Int ?? 0) > 0 && object["seq"] as? Int != nil)
             }
-            let places = Set(collector.taken.map { "\($0["box"] ?? "") \($0["seq"] ?? "") \($0["text"] ?? "")" })
+            let places = Set(
+                collector.taken.map { "\($0["box"] ?? "") \($0["seq"] ?? "") \($0["text"] ?? "")" })
             #expect(places.count == stored.count)
             #expect(watcher.output.all.allSatisfy { $0.contains("box:") && $0.contains("seq:") })
             gateways[2].send(SIGTERM)
@@ -93,7 +102,8 @@ import Glibc
             let (lines, feed) = AsyncStream.makeStream(of: String.self)
             for number in 1...60 { feed.yield("m\(number)") }
             feed.finish()
-            let sender = Victim(site.client("send", to: address) + ["--receipts"], in: site.scratch, input: lines)
+            let sender = Victim(
+                site.client("send", to: address) + ["--receipts"], in: site.scratch, input: lines)
             await sender.start()
             try await eventually("the spool is full") {
                 try await site.sample("ouroboros_spool_full", of: gateway) == 1
@@ -111,7 +121,9 @@ import Glibc
             }
             #expect(try await site.sample("ouroboros_spool_full", of: gateway) == 0)
             #expect(
-                try await site.sample("ouroboros_sink_failures_total{sink=\"http\"}", of: gateway).map { $0 > 0 }
+                try await site.sample("ouroboros_sink_failures_total{sink=\"http\"}", of: gateway).map {
+                    $0 > 0
+                }
                     == true)
             try await gateway.killed()
         }

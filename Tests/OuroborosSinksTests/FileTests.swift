@@ -74,7 +74,9 @@ import Testing
     @Test func itBelongsToOneProcess() async throws {
         let sink = FileSink(settings)
         try await write(["1"], to: sink)
-        let error = await #expect(throws: OuroborosError.self) { try await write(["2"], to: FileSink(settings)) }
+        let error = await #expect(throws: OuroborosError.self) {
+            try await write(["2"], to: FileSink(settings))
+        }
         #expect(error?.message.contains("in use by another process") == true)
         await sink.close()
         try await write(["3"], to: FileSink(settings))

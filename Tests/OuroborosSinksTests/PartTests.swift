@@ -15,7 +15,8 @@ import Testing
         #expect(template.filter == "home/+/up")
         #expect(template.device(of: "home/00000000000000A1/up") == device)
         for other in [
-            "home/00000000000000a1", "home/a1/up", "work/00000000000000a1/up", "home/00000000000000a1/up/x", "",
+            "home/00000000000000a1", "home/a1/up", "work/00000000000000a1/up", "home/00000000000000a1/up/x",
+            "",
         ] {
             #expect(template.device(of: other) == nil, "\(other)")
         }

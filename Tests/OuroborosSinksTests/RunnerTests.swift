@@ -15,7 +15,8 @@ import Testing
     }
 
     private func group(_ sinks: [MemorySink], _ limits: SpoolLimits = .init()) throws -> SinkGroup {
-        try SinkGroup(sinks, spool: spool, limits: limits, metrics: NOOPMetricsHandler.instance, logger: quiet)
+        try SinkGroup(
+            sinks, spool: spool, limits: limits, metrics: NOOPMetricsHandler.instance, logger: quiet)
     }
 
     /// Runs the sinks until they have what is in the spool.

@@ -24,7 +24,9 @@ import Testing
 
     @Test func aMessagesLife() throws {
         let queue = try queue()
-        let ids = [try add("1", queue), try add("2", queue), try add("3", queue), try add("x", queue, for: b)]
+        let ids = [
+            try add("1", queue), try add("2", queue), try add("3", queue), try add("x", queue, for: b),
+        ]
         #expect(try queue.waitingDevices() == [a, b])
         #expect(try queue.take(for: a, limit: 2).map(\.id) == [ids[0], ids[1]])
         #expect(try queue.take(for: a, limit: 2).map(\.id) == [ids[2]])
