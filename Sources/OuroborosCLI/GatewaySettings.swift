@@ -22,7 +22,7 @@ struct GatewaySettings: Sendable {
         all = try GatewayKey.allCases.map(sources.setting)
         let settings = Dictionary(uniqueKeysWithValues: all.map { ($0.key, $0) })
         func setting(_ key: GatewayKey) -> GatewaySources.Setting {
-            settings[key] ?? .init(key: key, value: key.defaultValue, origin: GatewaySources.defaultOrigin)
+            settings[key] ?? .init(key: key, value: key.defaultValue, origin: "default")
         }
         store = try setting(.store).text()
         var encryption = KeyEncryptionOptions()

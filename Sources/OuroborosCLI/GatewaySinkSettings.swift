@@ -122,7 +122,7 @@ struct GatewaySinkSettings: Sendable {
 
     // MARK: What goes together
 
-    /// A key that means nothing without another one is a mistake.
+    /// A key that means nothing without another one is a mistake; a default that is written down is none.
     private static func checkDependents(
         _ setting: (GatewayKey) throws -> GatewaySources.Setting
     ) throws {
@@ -140,7 +140,7 @@ struct GatewaySinkSettings: Sendable {
             ],
         ]
         for (key, keys) in dependents where try setting(key).value == nil {
-            for other in try keys.map(setting) where other.value != nil && !other.isDefault {
+            for other in try keys.map(setting) where other.isGiven {
                 throw other.refused("it means nothing without “\(key.rawValue)”")
             }
         }

@@ -11,7 +11,8 @@ struct GatewaySources: Sendable {
         let key: GatewayKey
         let value: String?
         let origin: String
-        var isDefault: Bool { origin == GatewaySources.defaultOrigin }
+        /// It says something else than its default.
+        var isGiven: Bool { value != key.defaultValue }
 
         func refused(_ reason: String) -> OuroborosError {
             OuroborosError(
@@ -48,10 +49,8 @@ struct GatewaySources: Sendable {
                 return Setting(key: key, value: value, origin: source.origin(key))
             }
         }
-        return Setting(key: key, value: key.defaultValue, origin: Self.defaultOrigin)
+        return Setting(key: key, value: key.defaultValue, origin: "default")
     }
-
-    static let defaultOrigin = "default"
 
     /// Nil when the source does not set the key; a file's numbers and strings are both taken.
     private static func value(of key: GatewayKey, in source: Source) throws -> String? {

@@ -32,7 +32,7 @@ package actor FileSink: Sink {
         }
     }
 
-    package func close() {
+    package func close() async {
         file.take()?.shut()
     }
 }

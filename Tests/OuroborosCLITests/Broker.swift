@@ -50,7 +50,7 @@ final class Broker: Sendable {
     /// A client that prints what comes: topic, retained or not, user properties, payload.
     func watcher(_ arguments: String...) async -> Victim {
         let watcher = Victim(
-            ["-V", "5", "-p", "\(port)", "-q", "1", "-F", "%t|%r|%P|%p"] + arguments,
+            ["-V", "5", "-h", "127.0.0.1", "-p", "\(port)", "-q", "1", "-F", "%t|%r|%P|%p"] + arguments,
             executable: "/usr/bin/mosquitto_sub", in: scratch)
         await watcher.start()
         return watcher
