@@ -76,7 +76,11 @@ struct DownlinkEndpointService: Service {
 
     func run() async throws {
         do {
-            try await endpoint.run()
+            try await withGracefulShutdownHandler {
+                try await endpoint.run()
+            } onGracefulShutdown: {
+                Task { await endpoint.stopWaiting() }
+            }
         } catch let error as IOError {
             let server = endpoint.server
             throw OuroborosError(

@@ -53,7 +53,7 @@ struct GatewayOutputs {
             sinks.append(FileSink(file))
         }
         if let http = settings.http {
-            sinks.append(try HTTPSink(http))
+            sinks.append(HTTPSink(http))
         }
         if let mqtt = settings.mqtt(spool: try spool.identity()) {
             let names = DeviceNames(store)

@@ -54,7 +54,7 @@ struct GatewayService: Service {
             } onGracefulShutdown: {
                 logger.info("shutting down")
                 Task {
-                    await sinks?.gate.close()
+                    await sinks?.gate.stopWaiting()
                     await server.close()
                     guard sinks == nil else { return }
                     // A reader of standard output that has stopped must not keep the gateway.

@@ -32,6 +32,11 @@ package struct DownlinkEndpoint: Sendable {
         try await server.run(router)
     }
 
+    /// Those who wait for an outcome hear how it is now.
+    package func stopWaiting() async {
+        await downlink.stopWaiting()
+    }
+
     /// An answer that is no success.
     private struct Refusal: Error {
         let status: HTTPResponse.Status

@@ -10,6 +10,8 @@ import OuroborosStore
 
 package struct HTTPSinkSettings: Sendable {
     package let url: String
+    /// Without what may be a secret, for the log.
+    let shownURL: String
     /// Read for each request: a token that is replaced is used at once.
     package var tokenFile: String?
     /// Authorities in PEM; nil is those of the system.
@@ -18,7 +20,7 @@ package struct HTTPSinkSettings: Sendable {
     package var batchLimit = 500
 
     package init(url text: String) throws {
-        guard let url = URLComponents(string: text), ["http", "https"].contains(url.scheme),
+        guard var url = URLComponents(string: text), ["http", "https"].contains(url.scheme),
             url.host?.isEmpty == false, url.user == nil, url.password == nil, url.fragment == nil
         else {
             throw OuroborosError(
@@ -26,6 +28,8 @@ package struct HTTPSinkSettings: Sendable {
                 "write http://HOST/PATH or https://HOST/PATH; a token has a key of its own")
         }
         self.url = text
+        url.query = nil
+        shownURL = url.string ?? url.host ?? ""
     }
 
     /// Throws for what cannot work, before the server is asked.
@@ -38,6 +42,8 @@ package struct HTTPSinkSettings: Sendable {
 
     func configuration() throws -> HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+        // The sink's runner tries again, and says why.
+        configuration.connectionPool.retryConnectionEstablishment = false
         if let authorities {
             var tls = TLSConfiguration.makeClientConfiguration()
             do {
@@ -52,20 +58,29 @@ package struct HTTPSinkSettings: Sendable {
 }
 
 /// A server that takes batches of JSON lines by POST.
-package final class HTTPSink: Sink {
-    package let name = "http"
-    package var batchLimit: Int { settings.batchLimit }
+package actor HTTPSink: Sink {
+    package nonisolated let name = "http"
+    package nonisolated var batchLimit: Int { settings.batchLimit }
     private let settings: HTTPSinkSettings
-    private let client: HTTPClient
+    /// It has to be shut down, so that it is made when it is needed.
+    private var client: HTTPClient?
 
     /// Of an answer's body, for the log.
     private static let mostAnswerBytes = 65_536
 
-    package init(_ settings: HTTPSinkSettings) throws {
+    package init(_ settings: HTTPSinkSettings) {
         self.settings = settings
-        client = HTTPClient(
-            eventLoopGroup: MultiThreadedEventLoopGroup.singleton, configuration: try settings.configuration()
-        )
+    }
+
+    private func openClient() throws -> HTTPClient {
+        if let client {
+            return client
+        }
+        let new = HTTPClient(
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+            configuration: try settings.configuration())
+        client = new
+        return new
     }
 
     package func deliver(_ batch: SinkBatch) async throws {
@@ -81,6 +96,7 @@ package final class HTTPSink: Sink {
             Erasing.erase(&token)
         }
         request.body = .bytes(ByteBuffer(bytes: batch.messages.flatMap { MessageLine.line(for: $0) }))
+        let client = try openClient()
         let response: HTTPClientResponse
         do {
             response = try await client.execute(request, timeout: TimeAmount(settings.timeout))
@@ -88,9 +104,9 @@ package final class HTTPSink: Sink {
             _ = try? await response.body.collect(upTo: Self.mostAnswerBytes)
         } catch {
             try Task.checkCancellation()
-            throw SinkFailure("no answer from \(settings.url): \(error)")
+            throw SinkFailure("no answer from \(settings.shownURL): \(error)")
         }
-        try Self.check(response, settings.url)
+        try Self.check(response, settings.shownURL)
     }
 
     private static func check(_ response: HTTPClientResponse, _ url: String) throws {
@@ -104,7 +120,7 @@ package final class HTTPSink: Sink {
     }
 
     package func close() async {
-        try? await client.shutdown()
+        try? await client.take()?.shutdown()
     }
 }
 

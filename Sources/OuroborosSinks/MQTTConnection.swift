@@ -46,6 +46,8 @@ final class MQTTConnection: @unchecked Sendable {
         try await withTaskCancellationHandler {
             try await connection.connected.futureResult.get()
         } onCancel: {
+            // The thread may wait for a host that does not answer, and nobody waits for the thread.
+            connection.connected.fail(CancellationError())
             connection.close()
         }
         return connection

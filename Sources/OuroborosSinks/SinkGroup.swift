@@ -41,7 +41,12 @@ package struct SinkGroup: Sendable {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for runner in runners {
                     group.addTask {
-                        try await runner.run()
+                        do {
+                            try await runner.run()
+                        } catch {
+                            await runner.sink.close()
+                            throw error
+                        }
                         await runner.sink.close()
                     }
                 }

@@ -41,9 +41,9 @@ package actor SpoolGate {
     }
 
     /// Waits until there is room for a batch, which counts from then on; an empty spool takes one of any size. False
-    /// once the gate is closed. For one task at a time.
+    /// when there is none and nobody waits any more. For one task at a time.
     package func enter(_ batch: SpoolLoad) async throws -> Bool {
-        while !isClosed {
+        while true {
             if !hasRoom(for: batch) {
                 load = try spool.load(after: positions.values.min() ?? 0)
             }
@@ -52,6 +52,7 @@ package actor SpoolGate {
                 add(batch)
                 return true
             }
+            guard !isClosed else { return false }
             noteFull(true)
             let recount = Task {
                 try? await Task.sleep(for: Self.recountPeriod)
@@ -60,7 +61,6 @@ package actor SpoolGate {
             await withCheckedContinuation { waiter = $0 }
             recount.cancel()
         }
-        return false
     }
 
     /// What was let in and is not stored, because it came before.
@@ -86,8 +86,8 @@ package actor SpoolGate {
         max(0, try spool.lastID() - (positions[sink] ?? 0))
     }
 
-    /// Nobody gets in any more.
-    package func close() {
+    /// Nobody waits any more: there is room, or there is not.
+    package func stopWaiting() {
         isClosed = true
         wakeWaiter()
     }

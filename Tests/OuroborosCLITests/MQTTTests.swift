@@ -64,7 +64,7 @@ import Glibc
         let watcher = await broker.watcher("-t", "ouroboros/+/status", "-t", "ouroboros/gateway/me/status")
         let arguments = [
             "--sink-mqtt", "mqtt://127.0.0.1:\(broker.port)", "--mqtt-client-id", "me", "--sleeping-after",
-            "2s",
+            "1s",
         ]
         var gateway = try await site.gateway(arguments)
         _ = try await watcher.output.first(containing: "\(topic)|0|gateway:me|offline")
