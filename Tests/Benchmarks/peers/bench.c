@@ -20,9 +20,10 @@ double cpu_us(void) {
 int main(int argc, char **argv) {
     int size = argc == 6 ? atoi(argv[2]) : 0, round_trips = argc == 6 ? atoi(argv[3]) : 0;
     int one_way = argc == 6 ? atoi(argv[4]) : 0, sessions = argc == 6 ? atoi(argv[5]) : 0;
-    if (size < 1 || size > 1200 || round_trips < 100 || one_way < 100 || sessions < 1) {
+    if (size < 1 || size > 1200 || round_trips < 100 || one_way < 100 || sessions < 1 ||
+        sessions > 400) {
         fputs("usage: peer NAME SIZE ROUND_TRIPS ONE_WAY SESSIONS (bytes up to 1200, at least 100 "
-              "messages, at least one session)\n",
+              "messages, 1 to 400 sessions)\n",
               stderr);
         return EXIT_FAILURE;
     }

@@ -29,10 +29,9 @@ void peer_start(void) {
     for (int i = 0; i < 2; i++) {
         mbedtls_ssl_config *config = &configs[i];
         mbedtls_ssl_config_init(config);
-        must(mbedtls_ssl_config_defaults(config, i == 1 ? MBEDTLS_SSL_IS_SERVER
-                                                        : MBEDTLS_SSL_IS_CLIENT,
-                                         MBEDTLS_SSL_TRANSPORT_DATAGRAM,
-                                         MBEDTLS_SSL_PRESET_DEFAULT));
+        must(mbedtls_ssl_config_defaults(
+            config, i == 1 ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT,
+            MBEDTLS_SSL_TRANSPORT_DATAGRAM, MBEDTLS_SSL_PRESET_DEFAULT));
         mbedtls_ssl_conf_rng(config, mbedtls_ctr_drbg_random, &random_state);
         mbedtls_ssl_conf_ciphersuites(config, suites);
         must(mbedtls_ssl_conf_psk(config, peer_key, sizeof peer_key,

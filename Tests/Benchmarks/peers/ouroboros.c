@@ -16,7 +16,7 @@ static const bool reliable = false;
 static const bool reliable = true;
 #endif
 
-enum { REACH = 32, PLACES = 32, SHARED_PLACES = 64, PENDING = 4 };
+enum { REACH = 32, PLACES = 32, SHARED_PLACES = 1024, PENDING = 4 };
 
 /* What one end keeps of its peer. A server has no places of its own: its links share a pool. */
 struct peer_end {
@@ -129,10 +129,11 @@ void peer_close(peer_end *end) {
     free(end);
 }
 
+/* All events, which frees the places of messages that have their outcome; up to a message. */
 static void take_events(peer_end *end) {
     ouro_event event;
     uint8_t nonce[OURO_NONCE_SIZE];
-    while (ouro_link_next_event(&end->link, &event)) {
+    while (end->message.type == OURO_EVENT_NONE && ouro_link_next_event(&end->link, &event)) {
         switch (event.type) {
         case OURO_EVENT_NONCE:
             random_bytes(nonce, sizeof nonce);
@@ -245,19 +246,20 @@ void peer_send(peer_end *end, const uint8_t *message, size_t len) {
     uint32_t id;
     ouro_status status;
     while ((status = ouro_link_send(&end->link, now_ms(), &out, &id)) == OURO_ERR_NO_PLACE)
-        if (!run(end) && end->wire->patience_ms > 0)
+        if (!run(end))
             fail("no place becomes free");
     must(status);
     transmit(end);
 }
 
 size_t peer_receive(peer_end *end, uint8_t *message, size_t capacity) {
-    while (end->message.type != OURO_EVENT_MESSAGE)
+    while (end->message.type == OURO_EVENT_NONE)
         if (!run(end))
             return 0;
     size_t len = end->message.len < capacity ? end->message.len : capacity;
     memcpy(message, end->message.data, len);
     ouro_link_done(&end->link, end->message.session_id, end->message.counter);
     end->message.type = OURO_EVENT_NONE;
+    take_events(end);
     return len;
 }

@@ -101,7 +101,8 @@ static int by_size(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* CPU time of both ends from one mark to the next, a message; and bytes on the wire beyond its own. */
+/* CPU time of both ends from one mark to the next, a message; and bytes on the wire beyond its own.
+ */
 static void print_costs(mark ends[2][PARTS], int part, double messages, size_t size) {
     double cpu = 0, bytes = 0;
     for (int i = 0; i < 2; i++) {
@@ -132,6 +133,7 @@ void measure_traffic(size_t size, int round_trips, int one_way) {
     }
     if (server < 0)
         fail("no second process");
+    close(results[1]);
     ask(&ends[0], size, round_trips, one_way, times, marks[0]);
     if (read(results[0], marks[1], sizeof marks[1]) != sizeof marks[1] ||
         waitpid(server, &status, 0) != server || status != 0)
@@ -142,12 +144,10 @@ void measure_traffic(size_t size, int round_trips, int one_way) {
            (double)(marks[0][HANDSHAKE].packets + marks[1][HANDSHAKE].packets),
            times[round_trips / 2], times[(size_t)round_trips * 99 / 100]);
     print_costs(marks, ROUND_TRIPS, 2.0 * round_trips, size);
-    printf("\t%.0f",
-           one_way * 1e6 / (marks[0][ONE_WAY].wall_us - marks[0][ROUND_TRIPS].wall_us));
+    printf("\t%.0f", one_way * 1e6 / (marks[0][ONE_WAY].wall_us - marks[0][ROUND_TRIPS].wall_us));
     /* The answers are messages too. */
     print_costs(marks, ONE_WAY, one_way + one_way / WINDOW, size);
     close(results[0]);
-    close(results[1]);
     wire_close(&ends[0]);
     wire_close(&ends[1]);
     free(times);
