@@ -21,7 +21,7 @@ SOAK_KILLS = 500
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
 C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
-	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Fuzz/*.c Tests/SideChannel/*.c \
+	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Benchmarks/peers/*.[ch] Tests/Fuzz/*.c Tests/SideChannel/*.c \
 	ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/json/cjson/*.h ccore/examples/*.h \
 	Sources/CSeal/*.c Sources/CSeal/include/*.h)
 SWIFT_PLACES = Package.swift Sources Tests
@@ -30,7 +30,7 @@ WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_sea
 TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
 .PHONY: help setup setup-check lib swift install uninstall docs formal demo check test-core test-swift \
-	sanitize soak fuzz secrets bench lint format clean
+	sanitize soak fuzz secrets lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -150,15 +150,6 @@ secrets: setup-check $(BUILD)/secrets_test $(BUILD)/secrets_leak ## no branch an
 	@if $(MEMCHECK) $(BUILD)/secrets_leak >$(BUILD)/secrets_leak.log 2>&1; \
 		then echo "a branch on a secret was not seen" >&2; exit 1; fi
 
-bench: setup-check $(BUILD)/core_bench $(BUILD)/timing_bench ## measure; not a part of any test
-	$(BUILD)/core_bench
-	$(BUILD)/timing_bench
-	swift build -c release --product NIOBench
-	.build/release/NIOBench $(ONLY)
-
-$(BUILD)/%_bench: Tests/Benchmarks/%_bench.c $(BUILD)/libouroboros.a
-	$(CC) $(C_FLAGS) -O2 -g -D_POSIX_C_SOURCE=199309L $^ -lmbedcrypto -lm -o $@
-
 lint: setup-check ## formatting and static analysis
 	clang-format-14 --dry-run --Werror $(C_FILES)
 	cppcheck --quiet --std=c99 --error-exitcode=1 --enable=warning,portability \
@@ -171,6 +162,7 @@ format: setup-check ## format all sources in place
 	swift format --in-place --recursive $(SWIFT_PLACES)
 
 include ccore/firmware/firmware.mk
+include Tests/Benchmarks/bench.mk
 
 clean: ## remove what was built
 	rm -rf $(BUILD) .build
