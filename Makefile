@@ -29,7 +29,7 @@ SWIFT_PLACES = Package.swift Sources Tests
 WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once
 TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
-.PHONY: help setup setup-check lib swift install uninstall docs formal demo check test-core test-swift \
+.PHONY: FORCE help setup setup-check lib swift install uninstall docs formal demo check test-core test-swift \
 	sanitize soak fuzz secrets lint format clean
 
 help: ## this list
@@ -77,7 +77,9 @@ soak: setup-check $(BUILD)/plain/core_tests ## the long versions of the tests
 	OURO_RUNS=$(SOAK_RUNS) $(BUILD)/plain/core_tests network
 	OURO_KILLS=$(SOAK_KILLS) swift test --filter CrashTests
 
-FUZZERS = packet handshake saved links
+FUZZERS = packet handshake saved links analyzer
+# Bytes of an input: a packet is at most 1,232, a capture holds a few.
+FUZZ_MAX = 2048
 
 $(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c Tests/CoreTests/net.c $(CORE)
 	@mkdir -p $(@D)
@@ -86,10 +88,18 @@ $(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c Tests/CoreTests/net.c $(CORE)
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ -lmbedcrypto -o $@ 2>&1 | \
 		grep -v 'Cannot export local symbol' || test -x $@
 
-fuzz: setup-check $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) ## feed the engine what nobody would: SECONDS=60 for each target
+# The analyzer is Swift: a package of its own, Tests/Fuzz/Analyzer.
+$(BUILD)/fuzz/fuzz_analyzer: FORCE
+	@mkdir -p $(@D)
+	@echo $(@F)
+	@swift build --quiet -c release --package-path Tests/Fuzz/Analyzer --scratch-path $(BUILD)/fuzz/analyzer-build \
+		--sanitize fuzzer --sanitize address -Xcc -fsanitize=fuzzer-no-link
+	@ln -sf analyzer-build/release/fuzz_analyzer $@
+
+fuzz: setup-check $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) ## feed the engine and the analyzer what nobody would: SECONDS=60 for each target
 	@for target in $(FUZZERS); do \
 		mkdir -p $(BUILD)/fuzz/corpus/$$target && \
-		$(BUILD)/fuzz/fuzz_$$target -max_total_time=$(SECONDS) -max_len=1300 -verbosity=0 \
+		$(BUILD)/fuzz/fuzz_$$target -max_total_time=$(SECONDS) -max_len=$(FUZZ_MAX) -verbosity=0 \
 			-print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$target- \
 			$(BUILD)/fuzz/corpus/$$target Tests/Fuzz/corpus/$$target >$(BUILD)/fuzz/$$target.log 2>&1 || \
 			{ tail -n 40 $(BUILD)/fuzz/$$target.log; exit 1; }; \

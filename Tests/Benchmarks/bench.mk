@@ -8,11 +8,14 @@ PEER_LOOP = $(addprefix $(BENCH)/peers/,bench.c traffic.c sessions.c wire.c)
 PEER_LIBS_openssl = -lssl -lcrypto
 PEER_LIBS_mbedtls = -lmbedtls -lmbedx509 -lmbedcrypto
 PEER_LIBS_ouroboros = $(BUILD)/libouroboros.a -lmbedcrypto
-# QUICK=1: enough to see that all of it runs; its numbers are too few to quote, so it writes no docs.
+# QUICK=1: enough to see that all of it runs. Its numbers are too few, and its Swift is the debug build, so it
+# writes no docs.
 ifdef QUICK
+SWIFT_BUILD = debug
 PEER_RUNS = 1 2000 50
 SWIFT_RUNS = 1 500ms quick
 else
+SWIFT_BUILD = release
 PEER_RUNS = 5 20000 200
 SWIFT_RUNS = 3 3s ""
 endif
@@ -55,10 +58,10 @@ bench-peers: setup-bench $(PEERS:%=$(BENCHB)/%)
 
 bench-swift: setup-bench
 	@echo "== the Swift package (building)"
-	@swift build -c release --product ouroboros
-	@swift build -c release --product NIOBench
+	@swift build -c $(SWIFT_BUILD) --product ouroboros
+	@swift build -c $(SWIFT_BUILD) --product NIOBench
 	@mkdir -p $(BENCHB)
-	@$(BENCH)/swift.sh .build/release $(SWIFT_RUNS) >$(BENCHB)/swift.tsv
+	@$(BENCH)/swift.sh .build/$(SWIFT_BUILD) $(SWIFT_RUNS) >$(BENCHB)/swift.tsv
 	@awk -v machine='$(BENCH_MACHINE)' -v seconds=$(word 2,$(SWIFT_RUNS)) \
 		-f $(BENCH)/median.awk -f $(BENCH)/swift_table.awk $(BENCHB)/swift.tsv >$(BENCHB)/swift.md
 	@cat $(BENCHB)/swift.md

@@ -1,6 +1,6 @@
 # Bars of the medians with whiskers from the least to the greatest round.
 # Called with: data (columns: name, then median, least, greatest of p50 64, CPU 64, p50 1024, CPU 1024), out
-set terminal svg size 900,620 font "sans,12" background "white"
+set terminal svg size 1150,620 font "sans,12" background "white"
 set output out
 set datafile separator "\t"
 set style data histograms
@@ -10,6 +10,7 @@ set bars 0.5
 set yrange [0:*]
 set grid ytics lc rgb "#cccccc"
 set key top left
+set encoding utf8
 set xtics noenhanced
 set multiplot layout 2,1
 set title "Round trip over loopback UDP, median, µs"
