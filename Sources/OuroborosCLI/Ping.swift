@@ -53,7 +53,8 @@ struct Ping: AsyncParsableCommand {
         if let least = times.min(), let most = times.max() {
             let average = times.reduce(0, +) / Double(times.count)
             try Output.line(
-                "min/avg/max = \(Decimal.text(least, 3))/\(Decimal.text(average, 3))/\(Decimal.text(most, 3)) ms")
+                "min/avg/max = \(Decimal.text(least, 3))/\(Decimal.text(average, 3))/\(Decimal.text(most, 3)) ms"
+            )
         }
         guard times.count == count else {
             throw OuroborosError(

@@ -31,12 +31,10 @@ import Testing
         #expect(abs(rate * (seconds + 0.001) - Double(count)) <= rate * 0.002 + 1)
     }
 
-    @Test(arguments: ["udp", "tcp"], [false, true]) func inProcess(transport: String, echoes: Bool)
-        async throws
-    {
-        let result = try await bench(
-            ["--messages", "301", "--transport", transport, "--clients", "3", "--in-flight", "4", "--size", "100"]
-                + (echoes ? ["--echo"] : []))
+    @Test(arguments: ["udp", "tcp"], [false, true])
+    func inProcess(transport: String, echoes: Bool) async throws {
+        let load = ["--messages", "301", "--clients", "3", "--in-flight", "4", "--size", "100"]
+        let result = try await bench(load + ["--transport", transport] + (echoes ? ["--echo"] : []))
         try check(result, messages: 301)
         #expect(result["transport"] as? String == transport)
         #expect(result["timed"] as? String == (echoes ? "echo" : "delivery"))
@@ -51,7 +49,8 @@ import Testing
 
     @Test func againstAGateway() async throws {
         #expect(try await Tool.run(["keygen", "--out", "fleet.key"], in: scratch).succeeded)
-        _ = try await RunningGateway.with(["--fleet-key-file", "fleet.key", "--echo"], in: scratch) { gateway in
+        _ = try await RunningGateway.with(["--fleet-key-file", "fleet.key", "--echo"], in: scratch) {
+            gateway in
             let result = try await bench([
                 "--gateway", gateway.address, "--device", "00000000000000f0", "--fleet-key-file", "fleet.key",
                 "--clients", "2", "--in-flight", "2", "--messages", "64", "--echo",

@@ -20,7 +20,10 @@ struct Bench: AsyncParsableCommand {
     @Option(help: "In this process: udp or tcp.")
     var transport: Transport = .udp
 
-    @Option(help: "The device's id, 16 hexadecimal digits; with a fleet's key the first client's, the others follow.")
+    @Option(
+        help:
+            "The device's id, 16 hexadecimal digits; with a fleet's key the first client's, the others follow."
+    )
     var device: String?
 
     @OptionGroup var keys: RootKeyOptions
@@ -110,7 +113,8 @@ struct Bench: AsyncParsableCommand {
             guard clients == 1 else {
                 throw OuroborosError(
                     .invalidConfiguration,
-                    "\(clients) clients are as many devices: give --fleet-key-file, from which their keys come")
+                    "\(clients) clients are as many devices: give --fleet-key-file, from which their keys come"
+                )
             }
             return [.fixed(device: first, rootKey: try keys.rootKey())]
         }

@@ -41,7 +41,7 @@ struct BenchReport {
     }
 
     var lines: [String] {
-        let place = gateway.map { "\(transport.rawValue) to \($0)" } ?? "\(transport.rawValue) in this process"
+        let place = "\(transport.rawValue) \(gateway.map { "to \($0)" } ?? "in this process")"
         let timed = echoes ? "until the copy was back" : "until delivered"
         return [
             "\(place): \(clients) clients, \(inFlight) in flight each, \(size) bytes a message",
