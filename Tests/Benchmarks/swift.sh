@@ -11,11 +11,12 @@ trap 'kill $gateways 2>/dev/null || true; rm -rf "$scratch"' EXIT INT TERM
 device=00000000000000f0
 "$bin/ouroboros" keygen --out "$scratch/fleet.key" >/dev/null
 
-# $1: name   $2: further options. Ports: $scratch/NAME.udp and NAME.tcp
+# $1: name   $2: where its lines go   $3: whose devices, and further options.
+# Its addresses: $scratch/NAME.udp and NAME.tcp
 gateway() {
     # shellcheck disable=SC2086
-    "$bin/ouroboros" gateway --fleet-key-file "$scratch/fleet.key" --bind 127.0.0.1:0 \
-        --bind tcp://127.0.0.1:0 $2 >/dev/null 2>"$scratch/$1.log" &
+    "$bin/ouroboros" gateway --bind 127.0.0.1:0 --bind tcp://127.0.0.1:0 $3 >"$2" \
+        2>"$scratch/$1.log" &
     gateways="$gateways $!"
     tries=0
     while [ "$(grep -c 'listening on' "$scratch/$1.log")" -lt 2 ]; do
@@ -23,17 +24,21 @@ gateway() {
         [ "$tries" -lt 100 ] || { cat "$scratch/$1.log" >&2; echo "the gateway did not start" >&2; exit 1; }
         sleep 0.1
     done
-    sed -n 's/.*listening on \(udp:\/\/\)\{0,1\}\([0-9.]*:[0-9]*\).*/\2/p' "$scratch/$1.log" | head -n 1 >"$scratch/$1.udp"
-    sed -n 's/.*listening on tcp:\/\/\([0-9.]*:[0-9]*\).*/tcp:\/\/\1/p' "$scratch/$1.log" >"$scratch/$1.tcp"
+    sed -n 's/.*listening on \([0-9.]*\) port \([0-9]*\)$/\1:\2/p' "$scratch/$1.log" >"$scratch/$1.udp"
+    sed -n 's/.*listening on \([0-9.]*\) port \([0-9]*\) (TCP)$/tcp:\/\/\1:\2/p' "$scratch/$1.log" >"$scratch/$1.tcp"
 }
 
+# $1: the fields of the line, for jq   then: options of the measurement
 bench() {
+    fields="$1"
+    shift
     "$bin/ouroboros" bench --device "$device" --fleet-key-file "$scratch/fleet.key" --warm-up 500ms \
-        --seconds "$seconds" --json "$@"
+        --seconds "$seconds" --json "$@" >"$scratch/result"
+    jq -r "[$fields] | @tsv" "$scratch/result"
 }
 
-gateway takes ""
-gateway echoes --echo
+gateway takes /dev/null "--fleet-key-file $scratch/fleet.key"
+gateway echoes /dev/null "--fleet-key-file $scratch/fleet.key --echo"
 round=1
 while [ "$round" -le "$rounds" ]; do
     for transport in udp tcp; do
@@ -42,11 +47,10 @@ while [ "$round" -le "$rounds" ]; do
                 echo "   round $round of $rounds: $transport, $size bytes, $clients clients" >&2
                 in_flight=64
                 [ "$clients" -eq 1 ] || in_flight=8
-                bench --gateway "$(cat "$scratch/takes.$transport")" --size "$size" --clients "$clients" \
-                    --in-flight "$in_flight" |
-                    jq -r '["rate", .transport, .size, .clients, .messages_per_second] | @tsv'
-                bench --gateway "$(cat "$scratch/echoes.$transport")" --size "$size" --clients "$clients" --echo |
-                    jq -r '["trip", .transport, .size, .clients, .p50_us, .p99_us] | @tsv'
+                bench '"rate", .transport, .size, .clients, .messages_per_second' --size "$size" \
+                    --gateway "$(cat "$scratch/takes.$transport")" --clients "$clients" --in-flight "$in_flight"
+                bench '"trip", .transport, .size, .clients, .p50_us, .p99_us' --size "$size" \
+                    --gateway "$(cat "$scratch/echoes.$transport")" --clients "$clients" --echo
             done
         done
     done
@@ -57,19 +61,19 @@ echo "   memory and handshakes" >&2
 "$bin/ouroboros" keygen --out "$scratch/root.key" >/dev/null
 "$bin/ouroboros" device add --store "$scratch/gw.sqlite" --device 0102030405060708 \
     --root-key-file "$scratch/root.key" >/dev/null
-"$bin/ouroboros" gateway --store "$scratch/gw.sqlite" --bind 127.0.0.1:0 >"$scratch/readings" 2>"$scratch/store.log" &
-gateways="$gateways $!"
-sleep 1
-port="$(sed -n 's/.*listening on .*:\([0-9]*\).*/\1/p' "$scratch/store.log" | head -n 1)"
+gateway readings "$scratch/readings" "--store $scratch/gw.sqlite"
 for kind in "" --lean; do
     # shellcheck disable=SC2086
-    "$bin/ouroboros" sensor --to "127.0.0.1:$port" --device 0102030405060708 --root-key-file "$scratch/root.key" \
-        --interval 1s $kind >/dev/null 2>&1 &
+    "$bin/ouroboros" sensor --to "$(cat "$scratch/readings.udp")" --device 0102030405060708 \
+        --root-key-file "$scratch/root.key" --interval 1s $kind >"$scratch/sensor.log" 2>&1 &
     sensor=$!
     sleep 3
-    printf 'sensor\t%s\t%s\n' "${kind:-usual}" "$(sed -n 's/VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$sensor/status")"
+    resident="$(sed -n 's/VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$sensor/status")" ||
+        { cat "$scratch/sensor.log" >&2; exit 1; }
+    printf 'sensor\t%s\t%s\n' "${kind:-usual}" "$resident"
     kill "$sensor"
-    wait "$sensor" 2>/dev/null || true
+    wait "$sensor" || true
 done
-[ -s "$scratch/readings" ] || { echo "the sensor sent nothing" >&2; exit 1; }
+[ -s "$scratch/readings" ] || { echo "the sensors sent nothing" >&2; exit 1; }
+# shellcheck disable=SC2086
 "$bin/NIOBench" $quick
