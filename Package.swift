@@ -50,6 +50,7 @@ let package = Package(
         .library(name: "OuroborosMetrics", targets: ["OuroborosMetrics"]),
         .library(name: "OuroborosTesting", targets: ["OuroborosTesting"]),
         .executable(name: "ouroboros", targets: ["OuroborosCLI"]),
+        .executable(name: "ouroboros-lean", targets: ["OuroborosLean"]),
     ],
     traits: [
         .trait(name: "NIO", description: "OuroborosNIO: client and server on SwiftNIO"),
@@ -112,14 +113,17 @@ let package = Package(
             name: "OuroborosMetricsHTTP",
             dependencies: ["OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
             swiftSettings: strict),
+        .target(
+            name: "CommandKit", dependencies: ["Ouroboros", "OuroborosPOSIX"], swiftSettings: strict),
+        .executableTarget(name: "OuroborosLean", dependencies: ["CommandKit"], swiftSettings: strict),
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX", "OuroborosStore",
+                "CommandKit", "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX",
+                "OuroborosStore",
                 "OuroborosMetrics",
                 "OuroborosMetricsHTTP",
-                nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, subprocess, settings,
-                histogram,
+                nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings, histogram,
             ],
             swiftSettings: strict),
         .target(
@@ -167,7 +171,7 @@ let package = Package(
             name: "OuroborosCLITests",
             dependencies: [
                 "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosCLI", subprocess, "SimpleServer",
-                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor",
+                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "OuroborosLean",
             ],
             swiftSettings: strict),
     ]

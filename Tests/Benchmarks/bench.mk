@@ -60,6 +60,7 @@ bench-swift: setup-bench
 	@echo "== the Swift package (building)"
 	@swift build -c $(SWIFT_BUILD) --product ouroboros
 	@swift build -c $(SWIFT_BUILD) --product NIOBench
+	@swift build -c $(SWIFT_BUILD) --product RPiSensor
 	@mkdir -p $(BENCHB)
 	@$(BENCH)/swift.sh .build/$(SWIFT_BUILD) $(SWIFT_RUNS) >$(BENCHB)/swift.tsv
 	@awk -v machine='$(BENCH_MACHINE)' -v seconds=$(word 2,$(SWIFT_RUNS)) \

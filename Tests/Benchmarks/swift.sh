@@ -62,18 +62,28 @@ echo "   memory and handshakes" >&2
 "$bin/ouroboros" device add --store "$scratch/gw.sqlite" --device 0102030405060708 \
     --root-key-file "$scratch/root.key" >/dev/null
 gateway readings "$scratch/readings" "--store $scratch/gw.sqlite"
-for kind in "" --lean; do
-    # shellcheck disable=SC2086
-    "$bin/ouroboros" sensor --to "$(cat "$scratch/readings.udp")" --device 0102030405060708 \
-        --root-key-file "$scratch/root.key" --interval 1s $kind >"$scratch/sensor.log" 2>&1 &
+# The memory of a sensor after some readings. $1: name   then: the command
+sensor() {
+    name="$1"
+    shift
+    "$@" >"$scratch/sensor.log" 2>&1 &
     sensor=$!
     sleep 3
     resident="$(sed -n 's/VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$sensor/status")" ||
         { cat "$scratch/sensor.log" >&2; exit 1; }
-    printf 'sensor\t%s\t%s\n' "${kind:-usual}" "$resident"
+    printf 'sensor\t%s\t%s\n' "$name" "$resident"
     kill "$sensor"
     wait "$sensor" || true
-done
+}
+address="$(cat "$scratch/readings.udp")"
+command="$bin/ouroboros sensor --to $address --device 0102030405060708 --root-key-file $scratch/root.key --interval 1s"
+echo 21500 >"$scratch/value"
+# shellcheck disable=SC2086
+sensor usual $command
+# shellcheck disable=SC2086
+sensor --lean $command --lean
+sensor RPiSensor "$bin/RPiSensor" "${address%:*}" "${address#*:}" 0102030405060708 "$scratch/root.key" 1 0 \
+    "$scratch/value"
 [ -s "$scratch/readings" ] || { echo "the sensors sent nothing" >&2; exit 1; }
 # shellcheck disable=SC2086
 "$bin/NIOBench" $quick

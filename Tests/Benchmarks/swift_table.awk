@@ -19,8 +19,11 @@ $1 == "trip" {
 $1 == "handshakes" {
     handshakes[$2] = $3
 }
-$1 == "idle client" || $1 == "sensor" {
-    memory[++lines] = ($1 == "sensor" ? "sensor" ($2 == "--lean" ? ", `--lean`" : "") : $1) " | " $NF " | "
+$1 == "idle client" {
+    memory[++lines] = $1 " | " $2 " | "
+}
+$1 == "sensor" {
+    memory[++lines] = "sensor" ($2 == "usual" ? "" : ", `" $2 "`") " | " $3 " | "
 }
 $1 == "gateway" {
     memory[++lines] = "gateway, " $2 " | " $4 " | " $5
@@ -46,7 +49,8 @@ END {
     print ""
     print "Handshakes a second, from nothing to a confirmed session and its end, a socket each, 32 at a time: " handshakes["udp"] \
         " over UDP, " handshakes["tcp"]
-    print "over TCP (`Tests/Benchmarks/NIOBench`, as the clients and gateways below; the sensor is the command's)."
+    print "over TCP (`Tests/Benchmarks/NIOBench`, as the clients and gateways below; the sensors are `ouroboros sensor`"
+    print "and the example RPiSensor)."
     print ""
     print "| resident memory (VmRSS) of | KB | more KB a session |"
     print "|---|---|---|"
