@@ -24,6 +24,8 @@ let arguments = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Tool"]))
 let lifecycle = Target.Dependency.product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["NIO"]))
+let histogram = Target.Dependency.product(
+    name: "Histogram", package: "hdrhistogram-swift", condition: .when(traits: ["Tool"]))
 let subprocess = Target.Dependency.product(
     name: "Subprocess", package: "swift-subprocess", condition: .when(traits: ["Tool"]))
 let hummingbird = Target.Dependency.product(
@@ -52,6 +54,7 @@ let package = Package(
         .library(name: "OuroborosMetrics", targets: ["OuroborosMetrics"]),
         .library(name: "OuroborosTesting", targets: ["OuroborosTesting"]),
         .executable(name: "ouroboros", targets: ["OuroborosCLI"]),
+        .executable(name: "ouroboros-lean", targets: ["OuroborosLean"]),
     ],
     traits: [
         .trait(name: "NIO", description: "OuroborosNIO: client and server on SwiftNIO"),
@@ -74,6 +77,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.34.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", .upToNextMinor(from: "0.2.0")),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(
             url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
@@ -119,32 +123,32 @@ let package = Package(
             name: "OuroborosMetricsHTTP",
             dependencies: ["OuroborosHTTP", "OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
             swiftSettings: strict),
-        // A message as text, for everything that hands messages on.
-        .target(
-            name: "OuroborosLines", dependencies: ["Ouroboros", "OuroborosStore"], swiftSettings: strict),
         .systemLibrary(
             name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         .target(
             name: "OuroborosSinks",
             dependencies: [
-                "Ouroboros", "OuroborosLines", "OuroborosStore", "CMosquitto", httpClient, tls, metrics,
-                logging, nio("NIOCore"), nio("NIOPosix"),
+                "CommandKit", "Ouroboros", "OuroborosStore", "CMosquitto", httpClient, tls, metrics, logging,
+                nio("NIOCore"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
         .target(
             name: "OuroborosDownlink",
             dependencies: [
-                "Ouroboros", "OuroborosHTTP", "OuroborosLines", "OuroborosNIO", "OuroborosStore", hummingbird,
+                "CommandKit", "Ouroboros", "OuroborosHTTP", "OuroborosNIO", "OuroborosStore", hummingbird,
                 logging, metrics, crypto("Crypto"), nio("NIOCore"),
             ],
             swiftSettings: strict),
+        .target(
+            name: "CommandKit", dependencies: ["Ouroboros", "OuroborosPOSIX"], swiftSettings: strict),
+        .executableTarget(name: "OuroborosLean", dependencies: ["CommandKit"], swiftSettings: strict),
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX", "OuroborosStore",
-                "OuroborosDownlink", "OuroborosLines", "OuroborosMetrics", "OuroborosMetricsHTTP",
-                "OuroborosSinks",
-                nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, subprocess, settings,
+                "CommandKit", "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX",
+                "OuroborosStore", "OuroborosDownlink", "OuroborosMetrics", "OuroborosMetricsHTTP",
+                "OuroborosSinks", nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle,
+                settings, histogram,
             ],
             swiftSettings: strict),
         .target(
@@ -200,6 +204,8 @@ let package = Package(
                     name: "HummingbirdTLS", package: "hummingbird", condition: .when(traits: ["Gateway"])),
                 logging, tls, subprocess, "SimpleServer",
                 "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor",
+                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosCLI", subprocess, "SimpleServer",
+                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "OuroborosLean",
             ],
             swiftSettings: strict),
     ]

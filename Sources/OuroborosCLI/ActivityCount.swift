@@ -1,5 +1,5 @@
+import CommandKit
 import Ouroboros
-import OuroborosLines
 import OuroborosNIO
 import OuroborosStore
 import Synchronization

@@ -1,5 +1,5 @@
+import CommandKit
 import Ouroboros
-import OuroborosLines
 import OuroborosAnalysis
 
 /// Prints reports and statistics, for people or for programs.

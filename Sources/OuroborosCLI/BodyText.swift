@@ -1,5 +1,5 @@
+import CommandKit
 import OuroborosAnalysis
-import OuroborosLines
 
 /// What was opened. It is printed only when payloads were asked for.
 enum BodyText {

@@ -1,6 +1,6 @@
 import ArgumentParser
+import CommandKit
 import Ouroboros
-import OuroborosLines
 import OuroborosStore
 
 extension DeviceCommand {

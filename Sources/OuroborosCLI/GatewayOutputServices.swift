@@ -1,3 +1,4 @@
+import CommandKit
 import NIOCore
 import Ouroboros
 import OuroborosDownlink

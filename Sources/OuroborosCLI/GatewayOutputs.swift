@@ -1,3 +1,4 @@
+import CommandKit
 import CoreMetrics
 import Logging
 import Ouroboros

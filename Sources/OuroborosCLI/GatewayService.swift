@@ -1,8 +1,9 @@
+import CommandKit
 import Logging
 import NIOCore
 import Ouroboros
-import OuroborosLines
 import OuroborosNIO
+import OuroborosSinks
 import OuroborosStore
 import ServiceLifecycle
 import Synchronization

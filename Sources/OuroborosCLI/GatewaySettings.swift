@@ -1,6 +1,6 @@
+import CommandKit
 import Logging
 import Ouroboros
-import OuroborosLines
 import OuroborosNIO
 
 /// The gateway's configuration, every value checked.

@@ -1,6 +1,6 @@
 import Logging
 import Ouroboros
-import OuroborosLines
+import CommandKit
 import OuroborosNIO
 import OuroborosStore
 

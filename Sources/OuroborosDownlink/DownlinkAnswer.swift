@@ -1,5 +1,5 @@
 import Ouroboros
-import OuroborosLines
+import CommandKit
 import OuroborosStore
 
 /// What those who send to devices are answered, as a JSON object.

@@ -1,5 +1,4 @@
 import NIOPosix
-import OuroborosLines
 import OuroborosStore
 
 /// JSON lines in a file that rotates.

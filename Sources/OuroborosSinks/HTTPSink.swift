@@ -5,7 +5,6 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 import Ouroboros
-import OuroborosLines
 import OuroborosStore
 
 package struct HTTPSinkSettings: Sendable {

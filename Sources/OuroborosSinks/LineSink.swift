@@ -1,5 +1,4 @@
 import NIOPosix
-import OuroborosLines
 import OuroborosStore
 
 /// JSON lines, to whatever `write` writes to: it returns once they are out.

@@ -1,7 +1,7 @@
 import CMosquitto
 import Logging
 import Ouroboros
-import OuroborosLines
+import CommandKit
 import OuroborosStore
 import Synchronization
 

@@ -1,5 +1,5 @@
 import Ouroboros
-import OuroborosLines
+import CommandKit
 import OuroborosStore
 
 #if canImport(Glibc)
