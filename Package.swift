@@ -202,10 +202,8 @@ let package = Package(
                 "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosCLI", nio("NIOCore"), hummingbird,
                 .product(
                     name: "HummingbirdTLS", package: "hummingbird", condition: .when(traits: ["Gateway"])),
-                logging, tls, subprocess, "SimpleServer",
-                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor",
-                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosCLI", subprocess, "SimpleServer",
-                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "OuroborosLean",
+                logging, tls, subprocess, "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient",
+                "SleepySensor", "OuroborosLean",
             ],
             swiftSettings: strict),
     ]

@@ -19,22 +19,24 @@ final class MQTTConnection: @unchecked Sendable {
     }
 
     private let settings: MQTTSettings
-    private let onMessage: @Sendable (MQTTMessage) -> Void
+    let onMessage: @Sendable (MQTTMessage) -> Void
     private let requests = Mutex<(list: [Request], isOver: Bool)>(([], false))
     private let wake: WakePipe
-    private let client: OpaquePointer
+    let client: OpaquePointer
     private let loop: any EventLoop
-    private let connected: EventLoopPromise<Void>
+    let connected: EventLoopPromise<Void>
     private let ended: EventLoopPromise<String>
-    private var acknowledgements: [Int32: EventLoopPromise<Void>] = [:]
-    private var subscriptions: [Int32: EventLoopPromise<Void>] = [:]
-    private var events = 0
-    private var lastError: String?
+    var acknowledgements: [Int32: EventLoopPromise<Void>] = [:]
+    var subscriptions: [Int32: EventLoopPromise<Void>] = [:]
+    var events = 0
+    var lastError: String?
     /// Why it is to end.
-    private var reason: String?
+    var reason: String?
 
     /// Seconds: the broker says that the gateway is gone when it hears nothing for one and a half times as long.
     private static let keepAlive: Int32 = 30
+    /// Bytes that the broker may send at once.
+    private static let largestPacket: UInt32 = 65_536
     private static let library: Int32 = mosquitto_lib_init()
 
     /// Connects; `onMessage` is called on the connection's thread.
@@ -138,9 +140,14 @@ final class MQTTConnection: @unchecked Sendable {
 
     private func connect() throws {
         try MQTTSetup.prepare(client, settings)
+        var properties: OpaquePointer?
+        defer { mosquitto_property_free_all(&properties) }
+        try check(
+            mosquitto_property_add_int32(
+                &properties, Int32(MQTT_PROP_MAXIMUM_PACKET_SIZE.rawValue), Self.largestPacket))
         try check(
             mosquitto_connect_bind_v5(
-                client, settings.broker.host, settings.broker.port, Self.keepAlive, nil, nil))
+                client, settings.broker.host, settings.broker.port, Self.keepAlive, nil, properties))
     }
 
     private func turn() throws {
@@ -229,82 +236,5 @@ final class MQTTConnection: @unchecked Sendable {
 
     static func failure(_ result: Int32) -> SinkFailure {
         SinkFailure("MQTT: \(String(cString: mosquitto_strerror(result)))")
-    }
-
-    // MARK: What the library calls back, on the thread
-
-    private func setCallbacks() {
-        mosquitto_connect_v5_callback_set(client) { _, object, code, _, _ in
-            MQTTConnection.of(object)?.noteConnected(code)
-        }
-        mosquitto_disconnect_v5_callback_set(client) { _, object, code, _ in
-            MQTTConnection.of(object)?.noteDisconnected(code)
-        }
-        mosquitto_publish_v5_callback_set(client) { _, object, id, code, _ in
-            MQTTConnection.of(object)?.notePublished(id, code)
-        }
-        mosquitto_subscribe_v5_callback_set(client) { _, object, id, count, codes, _ in
-            MQTTConnection.of(object)?.noteSubscribed(
-                id, Array(UnsafeBufferPointer(start: codes, count: Int(count))))
-        }
-        mosquitto_message_v5_callback_set(client) { _, object, message, properties in
-            guard let message else { return }
-            MQTTConnection.of(object)?.note(MQTTMessage(message.pointee, properties))
-        }
-        mosquitto_log_callback_set(client) { _, object, level, text in
-            guard level == MOSQ_LOG_ERR, let text else { return }
-            MQTTConnection.of(object)?.lastError = String(cString: text)
-        }
-    }
-
-    private static func of(_ object: UnsafeMutableRawPointer?) -> MQTTConnection? {
-        object.map { Unmanaged<MQTTConnection>.fromOpaque($0).takeUnretainedValue() }
-    }
-
-    private func noteConnected(_ code: Int32) {
-        events += 1
-        if code == 0 {
-            connected.succeed()
-        } else {
-            reason = "the broker refuses it: \(Self.meaning(of: code))"
-        }
-    }
-
-    private func noteDisconnected(_ code: Int32) {
-        events += 1
-        reason = reason ?? (code == 0 ? "closed" : Self.meaning(of: code))
-    }
-
-    private func notePublished(_ id: Int32, _ code: Int32) {
-        events += 1
-        let promise = acknowledgements.removeValue(forKey: id)
-        if code < 128 {
-            promise?.succeed()
-        } else {
-            promise?.fail(
-                SinkFailure("the broker refuses a message: \(Self.meaning(of: code))", isRefusal: true))
-        }
-    }
-
-    private func noteSubscribed(_ id: Int32, _ codes: [Int32]) {
-        events += 1
-        let promise = subscriptions.removeValue(forKey: id)
-        if let refusal = codes.first(where: { $0 >= 128 }) {
-            promise?.fail(
-                SinkFailure(
-                    "the broker refuses a subscription: \(Self.meaning(of: refusal))", isRefusal: true))
-        } else {
-            promise?.succeed()
-        }
-    }
-
-    private func note(_ message: MQTTMessage) {
-        events += 1
-        onMessage(message)
-    }
-
-    /// The library's own errors are below 128, MQTT's reasons from there.
-    private static func meaning(of code: Int32) -> String {
-        String(cString: code < 128 ? mosquitto_strerror(code) : mosquitto_reason_string(code))
     }
 }
