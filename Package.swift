@@ -102,7 +102,9 @@ let package = Package(
         .target(name: "OuroborosPOSIX", dependencies: ["Ouroboros"], swiftSettings: strict),
         .target(
             name: "OuroborosTesting",
-            dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded")],
+            dependencies: [
+                "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
+            ],
             swiftSettings: strict),
         .target(name: "OuroborosMetrics", dependencies: [metrics], swiftSettings: strict),
         .target(
@@ -113,7 +115,7 @@ let package = Package(
             name: "OuroborosCLI",
             dependencies: [
                 "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX", "OuroborosStore",
-                "OuroborosMetrics",
+                "OuroborosTesting", "OuroborosMetrics",
                 "OuroborosMetricsHTTP",
                 nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, subprocess, settings,
             ],
@@ -138,7 +140,8 @@ let package = Package(
         .testTarget(
             name: "OuroborosNIOTests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), logging, lifecycle,
+                "Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix"), logging,
+                lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(
