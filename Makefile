@@ -21,7 +21,7 @@ SOAK_KILLS = 500
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
 C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
-	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Fuzz/*.c Tests/SideChannel/*.c \
+	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Flood/*.c Tests/Fuzz/*.c Tests/SideChannel/*.c \
 	ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/json/cjson/*.h ccore/examples/*.h \
 	Sources/CSeal/*.c Sources/CSeal/include/*.h)
 SWIFT_PLACES = Package.swift Sources Tests

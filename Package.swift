@@ -132,6 +132,8 @@ let package = Package(
             name: "NIOBench",
             dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), subprocess],
             path: "Tests/Benchmarks/NIOBench", swiftSettings: strict),
+        .executableTarget(
+            name: "Flood", path: "Tests/Flood", cSettings: [.treatAllWarnings(as: .error)]),
         // What C's own compiler says of the sizes that Swift's importer computes.
         .target(name: "CSizes", dependencies: ["COuroboros"], path: "Tests/CSizes"),
         .testTarget(
@@ -153,7 +155,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosTestingTests",
-            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore")],
+            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix")],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests", dependencies: ["Ouroboros", "OuroborosStore", grdb],
@@ -166,7 +168,7 @@ let package = Package(
             name: "OuroborosCLITests",
             dependencies: [
                 "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosCLI", subprocess, "SimpleServer",
-                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor",
+                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "NIOBench", "Flood",
             ],
             swiftSettings: strict),
     ]

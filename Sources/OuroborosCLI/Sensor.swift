@@ -1,8 +1,6 @@
 import ArgumentParser
-import Logging
 import Ouroboros
 import OuroborosNIO
-import ServiceLifecycle
 
 struct Sensor: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -41,9 +39,9 @@ struct Sensor: AsyncParsableCommand {
             let delivery = OutboxDelivery(
                 outbox: outbox, client: client, identity: identity,
                 logger: client.log.logger("ouroboros.sensor"))
-            return try await Self.run(
-                OutboxSensorService(
-                    delivery: delivery, source: source, interval: interval.duration, count: count))
+            return try await OutboxSensorService(
+                delivery: delivery, source: source, interval: interval.duration, count: count
+            ).runUntilSignalled()
         }
         if lean {
             try await LeanSensor(
@@ -59,20 +57,6 @@ struct Sensor: AsyncParsableCommand {
         let service = SensorService(
             connection: connection, source: source, interval: interval.duration, count: count,
             logger: client.log.logger("ouroboros.sensor"))
-        try await Self.run(service)
-    }
-
-    private static func run(_ service: some Service) async throws {
-        var quiet = Logger(label: "ouroboros.lifecycle") { StreamLogHandler.standardError(label: $0) }
-        quiet.logLevel = .critical
-        let group = ServiceGroup(
-            configuration: .init(
-                services: [
-                    .init(
-                        service: service, successTerminationBehavior: .gracefullyShutdownGroup,
-                        failureTerminationBehavior: .cancelGroup)
-                ],
-                gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet))
-        try await group.run()
+        try await service.runUntilSignalled()
     }
 }

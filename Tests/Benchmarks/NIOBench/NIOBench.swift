@@ -9,6 +9,7 @@ enum NIOBench {
         let arguments = Array(CommandLine.arguments.dropFirst())
         switch arguments.first {
         case "gateway": try await BenchGateway.run(arguments.dropFirst())
+        case "flood": try await Flood.measure(arguments.dropFirst())
         case "idle": try await Memory.idleClient(arguments.dropFirst())
         default: try await measure(arguments.first ?? "")
         }
