@@ -77,6 +77,7 @@ cd "$scratch"
 
 # It appends to gateway.out, whichever life it is in.
 start_gateway() {
+    : >gateway.err
     # Not through in_gw: the number is to be the gateway's own.
     ip netns exec "$gw" "$tool" gateway --store gw.sqlite --bind 0.0.0.0:5700 --bind '[::]:5701' \
         >>gateway.out 2>gateway.err &

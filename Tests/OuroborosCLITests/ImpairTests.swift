@@ -117,7 +117,7 @@ import Glibc
 
     @Test(arguments: [
         (["--loss", "10"], "--loss is a share from 0% to 100%"), (["--loss", "101%"], "not “101%”"),
-        (["--corrupt", "x%"], "--corrupt is a share"), (["--reorder", "-1%"], "--reorder is a share"),
+        (["--corrupt", "x%"], "--corrupt is a share"), (["--reorder=-1%"], "--reorder is a share"),
         (["--delay", "fast"], "such as 50ms or 50ms±20ms"), (["--delay", "1s±"], "not “1s±”"),
         (["--delay", "1s±1s±1s"], "--delay is a time"), (["--rate", "1mb"], "such as 1mbit"),
         (["--rate", "0kbit"], "--rate is bits a second"), (["--mtu", "0"], "mtu is at least 1"),

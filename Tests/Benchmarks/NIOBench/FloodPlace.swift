@@ -58,9 +58,13 @@ final class FloodPlace: Sendable {
         ) { execution in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 defer { try? execution.send(signal: .kill) }
-                var log = execution.standardError.strings().makeAsyncIterator()
-                let port = (try await log.next() ?? "").split(whereSeparator: \.isWhitespace).last
-                guard let port = port.flatMap({ Int($0) }) else {
+                var listening: String?
+                for try await line in execution.standardError.strings() where line.contains("listening on") {
+                    listening = line
+                    break
+                }
+                guard let port = listening?.split(whereSeparator: \.isWhitespace).last.flatMap({ Int($0) })
+                else {
                     throw OuroborosError(.transport, "the gateway did not start")
                 }
                 let gateway = FloodGateway(

@@ -1,17 +1,23 @@
+import Foundation
 import NIOCore
 import Ouroboros
 import OuroborosNIO
 
-/// Measures the Swift library over loopback, the gateway in a process of its own. Nothing here passes or fails.
+/// Measures the Swift library over loopback, the gateway in a process of its own. Only `flood` can fail.
 @main
 enum NIOBench {
     static func main() async throws {
         let arguments = Array(CommandLine.arguments.dropFirst())
-        switch arguments.first {
-        case "gateway": try await BenchGateway.run(arguments.dropFirst())
-        case "flood": try await Flood.measure(arguments.dropFirst())
-        case "idle": try await Memory.idleClient(arguments.dropFirst())
-        default: try await measure(arguments.first ?? "")
+        do {
+            switch arguments.first {
+            case "gateway": try await BenchGateway.run(arguments.dropFirst())
+            case "flood": try await Flood.measure(arguments.dropFirst())
+            case "idle": try await Memory.idleClient(arguments.dropFirst())
+            default: try await measure(arguments.first ?? "")
+            }
+        } catch {
+            FileHandle.standardError.write(Data("NIOBench: \(error)\n".utf8))
+            exit(1)
         }
     }
 
