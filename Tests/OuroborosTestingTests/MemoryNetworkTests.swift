@@ -26,7 +26,7 @@ private struct OneDevice: DeviceRegistry {
 
     /// Sends `count` messages over the network in virtual time.
     private func transfer(_ count: Int, over network: MemoryNetwork) async throws -> Transfer {
-        let time = VirtualTime()
+        let time = VirtualTime(step: .milliseconds(5))
         let credential = credential
         let (payloads, unknown) = try await time.run {
             var serverConfiguration = ServerConfiguration()
