@@ -13,7 +13,7 @@ SECONDS = 60
 # Where `make install` puts the command; DESTDIR goes before it, for packages.
 PREFIX = /usr/local
 DESTDIR =
-DOCS_TARGETS = Ouroboros OuroborosNIO OuroborosStore OuroborosMetrics
+DOCS_TARGETS = Ouroboros OuroborosNIO OuroborosPOSIX OuroborosTesting OuroborosStore OuroborosMetrics OuroborosAnalysis
 UNITS = docs/systemd
 comma = ,
 SOAK_RUNS = 10000
@@ -112,12 +112,14 @@ fuzz: setup-check $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) ## feed the engine what nobo
 
 swift: setup ## the Swift package, its command line among it, optimised
 	swift build -c release --product ouroboros
+	swift build -c release --product ouroboros-lean
 
 install: setup ## build, and install the command and its systemd units below PREFIX (/usr/local)
-	swift build -c release --product ouroboros --static-swift-stdlib
+	for product in ouroboros ouroboros-lean; do \
+		swift build -c release --product $$product --static-swift-stdlib || exit 1; done
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system \
 		$(DESTDIR)$(PREFIX)/share/ouroboros
-	install -s -m 755 .build/release/ouroboros $(DESTDIR)$(PREFIX)/bin/ouroboros
+	install -s -m 755 .build/release/ouroboros .build/release/ouroboros-lean $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(UNITS)/gateway.yaml $(DESTDIR)$(PREFIX)/share/ouroboros/gateway.yaml
 	for unit in gateway sensor; do \
 		sed 's|@PREFIX@|$(PREFIX)|g' $(UNITS)/ouroboros-$$unit.service \
@@ -125,7 +127,7 @@ install: setup ## build, and install the command and its systemd units below PRE
 	done
 
 uninstall: ## remove what `make install` put there; configuration and stores stay
-	rm -f $(DESTDIR)$(PREFIX)/bin/ouroboros $(DESTDIR)$(PREFIX)/share/ouroboros/gateway.yaml \
+	rm -f $(DESTDIR)$(PREFIX)/bin/ouroboros $(DESTDIR)$(PREFIX)/bin/ouroboros-lean $(DESTDIR)$(PREFIX)/share/ouroboros/gateway.yaml \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/ouroboros-gateway.service \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/ouroboros-sensor.service
 	-rmdir $(DESTDIR)$(PREFIX)/share/ouroboros

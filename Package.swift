@@ -48,6 +48,7 @@ let package = Package(
         .library(name: "OuroborosMetrics", targets: ["OuroborosMetrics"]),
         .library(name: "OuroborosTesting", targets: ["OuroborosTesting"]),
         .executable(name: "ouroboros", targets: ["OuroborosCLI"]),
+        .executable(name: "ouroboros-lean", targets: ["OuroborosLean"]),
     ],
     traits: [
         .trait(name: "NIO", description: "OuroborosNIO: client and server on SwiftNIO"),
@@ -111,13 +112,17 @@ let package = Package(
             name: "OuroborosMetricsHTTP",
             dependencies: ["OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
             swiftSettings: strict),
+        .target(
+            name: "CommandKit", dependencies: ["Ouroboros", "OuroborosPOSIX"], swiftSettings: strict),
+        .executableTarget(name: "OuroborosLean", dependencies: ["CommandKit"], swiftSettings: strict),
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX", "OuroborosStore",
+                "CommandKit", "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX",
+                "OuroborosStore",
                 "OuroborosTesting", "OuroborosMetrics",
                 "OuroborosMetricsHTTP",
-                nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, subprocess, settings,
+                nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings,
             ],
             swiftSettings: strict),
         .target(
@@ -168,7 +173,8 @@ let package = Package(
             name: "OuroborosCLITests",
             dependencies: [
                 "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosCLI", subprocess, "SimpleServer",
-                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "NIOBench", "Flood",
+                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "OuroborosLean", "NIOBench",
+                "Flood",
             ],
             swiftSettings: strict),
     ]

@@ -1,3 +1,4 @@
+import CommandKit
 import OuroborosAnalysis
 
 /// The statistics at the end, by name.

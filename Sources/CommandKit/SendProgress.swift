@@ -1,16 +1,16 @@
 import Ouroboros
 import Synchronization
 
-struct SendOutcome: Sendable {
-    var delivered = 0
-    var unknown = 0
-    var failed = 0
-    var refused = 0
-    var problem: OuroborosError?
+package struct SendOutcome: Sendable {
+    package var delivered = 0
+    package var unknown = 0
+    package var failed = 0
+    package var refused = 0
+    package var problem: OuroborosError?
 
-    var total: Int { delivered + unknown + failed + refused }
+    package var total: Int { delivered + unknown + failed + refused }
 
-    var summary: String {
+    package var summary: String {
         var parts = ["\(delivered) of \(total) delivered"]
         if unknown > 0 { parts.append("\(unknown) unknown (sent, may have arrived)") }
         if failed > 0 { parts.append("\(failed) never sent") }
@@ -20,7 +20,7 @@ struct SendOutcome: Sendable {
 }
 
 /// How far `send` has come, seen by several tasks.
-final class SendProgress: Sendable {
+package final class SendProgress: Sendable {
     private struct State {
         var outcome = SendOutcome()
         var underWay = 0
@@ -30,11 +30,13 @@ final class SendProgress: Sendable {
 
     private let state = Mutex(State())
 
-    var outcome: SendOutcome { state.withLock(\.outcome) }
-    var underWay: Int { state.withLock(\.underWay) }
-    var isAborted: Bool { state.withLock(\.isAborted) }
+    package init() {}
 
-    func begin() {
+    package var outcome: SendOutcome { state.withLock(\.outcome) }
+    package var underWay: Int { state.withLock(\.underWay) }
+    package var isAborted: Bool { state.withLock(\.isAborted) }
+
+    package func begin() {
         state.withLock { state in
             if state.underWay == 0 {
                 state.lastProgress = .now
@@ -43,7 +45,7 @@ final class SendProgress: Sendable {
         }
     }
 
-    func delivered() {
+    package func delivered() {
         state.withLock { state in
             state.underWay -= 1
             state.outcome.delivered += 1
@@ -52,7 +54,7 @@ final class SendProgress: Sendable {
     }
 
     /// A message that began ended without being delivered.
-    func ended(_ error: any Error) {
+    package func ended(_ error: any Error) {
         let error = (error as? OuroborosError) ?? OuroborosError(.failed, "\(error)")
         state.withLock { state in
             state.underWay -= 1
@@ -66,7 +68,7 @@ final class SendProgress: Sendable {
     }
 
     /// A message that could not begin.
-    func refused(_ error: OuroborosError) {
+    package func refused(_ error: OuroborosError) {
         state.withLock { state in
             state.outcome.refused += 1
             state.outcome.problem = state.outcome.problem ?? error
@@ -74,20 +76,20 @@ final class SendProgress: Sendable {
     }
 
     /// No message comes any more.
-    func stopped(_ error: any Error) {
+    package func stopped(_ error: any Error) {
         let error = (error as? OuroborosError) ?? OuroborosError(.transport, "\(error)")
         state.withLock { $0.outcome.problem = $0.outcome.problem ?? error }
     }
 
     /// What follows is the consequence of this.
-    func abort(_ error: OuroborosError) {
+    package func abort(_ error: OuroborosError) {
         state.withLock { state in
             state.isAborted = true
             state.outcome.problem = error
         }
     }
 
-    func isStalled(for timeout: Duration) -> Bool {
+    package func isStalled(for timeout: Duration) -> Bool {
         state.withLock { $0.underWay > 0 && .now - $0.lastProgress > timeout }
     }
 }

@@ -9,21 +9,21 @@ import Darwin
 #endif
 
 /// Standard output and error, unbuffered: what is written is out.
-enum Output {
-    static func write(_ bytes: [UInt8]) throws {
+package enum Output {
+    package static func write(_ bytes: [UInt8]) throws {
         try write(bytes, to: STDOUT_FILENO, "standard output")
     }
 
-    static func line(_ text: String) throws {
+    package static func line(_ text: String) throws {
         try write(Array((text + "\n").utf8))
     }
 
     /// One line on standard error.
-    static func complain(_ message: String) {
+    package static func complain(_ message: String) {
         note("ouroboros: error: \(message)")
     }
 
-    static func note(_ message: String) {
+    package static func note(_ message: String) {
         try? write(Array((message + "\n").utf8), to: STDERR_FILENO, "standard error")
     }
 

@@ -6,24 +6,24 @@ import Musl
 import Darwin
 #endif
 
-enum WallClock {
+package enum WallClock {
     /// Now, in UTC: 2026-01-31T23:59:59.123Z.
-    static func now() -> String {
+    package static func now() -> String {
         string(milliseconds: milliseconds())
     }
 
     /// Since 1970.
-    static func milliseconds() -> Int64 {
+    package static func milliseconds() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
     }
 
-    static func string(milliseconds: Int64) -> String {
+    package static func string(milliseconds: Int64) -> String {
         string(seconds: milliseconds / 1000, milliseconds: Int(milliseconds % 1000))
     }
 
-    static func string(seconds: Int64, milliseconds: Int? = nil) -> String {
+    package static func string(seconds: Int64, milliseconds: Int? = nil) -> String {
         var seconds = time_t(seconds)
         var parts = tm()
         gmtime_r(&seconds, &parts)

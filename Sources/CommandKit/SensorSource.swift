@@ -1,5 +1,4 @@
 import Ouroboros
-import Subprocess
 
 #if canImport(Glibc)
 import Glibc
@@ -10,7 +9,7 @@ import Darwin
 #endif
 
 /// Where a sensor's readings come from.
-enum SensorSource: Sendable {
+package enum SensorSource: Sendable {
     /// A thermal zone of the kernel's, by the number in its name.
     case thermal(zone: String)
     /// Load and memory, from /proc.
@@ -19,7 +18,7 @@ enum SensorSource: Sendable {
     case command(String)
 
     /// The first thermal zone that can be read, else load and memory.
-    static func automatic(zones: String = "/sys/class/thermal") -> SensorSource {
+    package static func automatic(zones: String = "/sys/class/thermal") -> SensorSource {
         for number in 0..<64 {
             let zone = "\(zones)/thermal_zone\(number)"
             if temperature(zone) != nil {
@@ -29,8 +28,8 @@ enum SensorSource: Sendable {
         return .load
     }
 
-    /// One reading, a JSON object, or what the command printed.
-    func read() async throws -> [UInt8] {
+    /// One reading, a JSON object, or what the command printed. A command keeps the thread until it ends.
+    package func read() throws -> [UInt8] {
         switch self {
         case .thermal(let zone):
             guard let celsius = Self.temperature(zone) else {
@@ -46,7 +45,7 @@ enum SensorSource: Sendable {
         case .load:
             return try Self.loadAndMemory()
         case .command(let command):
-            return try await Self.run(command)
+            return try Self.run(command)
         }
     }
 
@@ -95,25 +94,32 @@ enum SensorSource: Sendable {
         return count > 0 ? String(decoding: bytes.prefix(count), as: UTF8.self) : nil
     }
 
-    private static func run(_ command: String) async throws -> [UInt8] {
-        do {
-            let result = try await Subprocess.run(
-                .path("/bin/sh"), arguments: ["-c", command], output: .bytes(limit: 65_536),
-                error: .discarded)
-            guard result.terminationStatus.isSuccess else {
-                throw OuroborosError(.transport, "the command failed: \(result.terminationStatus)")
-            }
-            var output = result.standardOutput
-            while output.last == UInt8(ascii: "\n") {
-                output.removeLast()
-            }
-            return output
-        } catch let error as OuroborosError {
-            throw error
-        } catch {
-            throw OuroborosError(.transport, "the command cannot be run: \(error)")
+    private static func run(_ command: String) throws -> [UInt8] {
+        guard let pipe = popen(command, "r") else {
+            throw OuroborosError(
+                .transport, "the command cannot be run: \(String(cString: strerror(errno)))")
         }
+        var output: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 4096)
+        // What is too much is read all the same: the command is not to end by a broken pipe.
+        while case let count = fread(&chunk, 1, chunk.count, pipe), count > 0 {
+            output += chunk.prefix(min(count, longestOutput + 1 - output.count))
+        }
+        let status = pclose(pipe)
+        guard status == 0 else {
+            let ending = status & 0x7f == 0 ? "status \(status >> 8)" : "signal \(status & 0x7f)"
+            throw OuroborosError(.transport, "the command failed: it ended with \(ending)")
+        }
+        guard output.count <= longestOutput else {
+            throw OuroborosError(.transport, "the command printed more than \(longestOutput) bytes")
+        }
+        while output.last == UInt8(ascii: "\n") {
+            output.removeLast()
+        }
+        return output
     }
+
+    private static let longestOutput = 65_536
 }
 
 // The method has the system call's name.

@@ -1,14 +1,16 @@
 /// One JSON object, its members in the order they are added.
-struct JSONLine {
-    private(set) var bytes: [UInt8] = [UInt8(ascii: "{")]
+package struct JSONLine {
+    package init() {}
 
-    mutating func add(_ name: String, _ value: some BinaryInteger) {
+    package private(set) var bytes: [UInt8] = [UInt8(ascii: "{")]
+
+    package mutating func add(_ name: String, _ value: some BinaryInteger) {
         begin(name)
         bytes.append(contentsOf: String(value).utf8)
     }
 
     /// A number with so many decimals; one that is no number is null.
-    mutating func add(_ name: String, _ value: Double, decimals: Int) {
+    package mutating func add(_ name: String, _ value: Double, decimals: Int) {
         begin(name)
         guard value.isFinite, abs(value) < 1e15 else {
             bytes.append(contentsOf: "null".utf8)
@@ -23,12 +25,12 @@ struct JSONLine {
         bytes.append(contentsOf: "\(sign)\(scaled / Int64(scale)).\(padding)\(fraction)".utf8)
     }
 
-    mutating func add(_ name: String, _ value: String) {
+    package mutating func add(_ name: String, _ value: String) {
         begin(name)
         append(quoted: value)
     }
 
-    mutating func add(_ name: String, _ values: [String]) {
+    package mutating func add(_ name: String, _ values: [String]) {
         begin(name)
         bytes.append(UInt8(ascii: "["))
         for (index, value) in values.enumerated() {
@@ -38,7 +40,7 @@ struct JSONLine {
         bytes.append(UInt8(ascii: "]"))
     }
 
-    func finished() -> [UInt8] {
+    package func finished() -> [UInt8] {
         bytes + [UInt8(ascii: "}")]
     }
 
@@ -68,11 +70,11 @@ struct JSONLine {
     }
 }
 
-enum Base64 {
+package enum Base64 {
     private static let alphabet = Array(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-    static func string(of bytes: [UInt8]) -> String {
+    package static func string(of bytes: [UInt8]) -> String {
         var text: [UInt8] = []
         text.reserveCapacity((bytes.count + 2) / 3 * 4)
         for start in stride(from: 0, to: bytes.count, by: 3) {
