@@ -62,19 +62,23 @@ private func eventually(_ holds: () async throws -> Bool) async throws {
     /// Runs `body` with a server that echoes, a proxy before it, and clients.
     private func withProxy(
         _ configuration: ImpairmentProxy.Configuration = .init(), host: String = "127.0.0.1",
-        clients: Int = 1, _ body: (Peer, ImpairmentProxy, [Peer]) async throws -> Void
+        serverHost: String = "127.0.0.1", clients: Int = 1,
+        _ body: (Peer, ImpairmentProxy, [Peer]) async throws -> Void
     ) async throws {
-        let server = try await Peer(host, echoes: true)
+        let server = try await Peer(serverHost, echoes: true)
         var peers: [Peer] = []
         for _ in 0..<clients { peers.append(try await Peer(host)) }
-        try await ImpairmentProxy.withProxy(to: server.address, configuration: configuration) { proxy in
+        let listen = try SocketAddress(ipAddress: host, port: 0)
+        try await ImpairmentProxy.withProxy(at: listen, to: server.address, configuration: configuration) {
+            proxy in
             try await body(server, proxy, peers)
         }
         for peer in peers + [server] { try await peer.close() }
     }
 
-    @Test(arguments: ["127.0.0.1", "::1"]) func eachClientIsAPeerOfItsOwn(host: String) async throws {
-        try await withProxy(host: host, clients: 3) { server, proxy, clients in
+    @Test(arguments: ["127.0.0.1", "::1"], ["127.0.0.1", "::1"])
+    func eachClientIsAPeerOfItsOwn(host: String, serverHost: String) async throws {
+        try await withProxy(host: host, serverHost: serverHost, clients: 3) { server, proxy, clients in
             for (number, client) in clients.enumerated() {
                 try await client.send([UInt8(number)], to: proxy.address)
                 try await client.send([UInt8(number), 1], to: proxy.address)
