@@ -15,20 +15,12 @@ import Glibc
         scratch = try Scratch()
     }
 
-    private func prepare() async throws {
-        #expect(try await Tool.run(["keygen", "--out", "root.key"], in: scratch).succeeded)
-        let add = [
-            "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
-        ]
-        #expect(try await Tool.run(add, in: scratch).succeeded)
-    }
-
     private func client(_ address: String, _ more: String...) -> [String] {
         ["send", "--to", address, "--device", device, "--root-key-file", "root.key"] + more
     }
 
     @Test func messagesSurviveABadPath() async throws {
-        try await prepare()
+        try await Tool.provision(device, in: scratch)
         let texts = (0..<60).map { "line \($0)" }
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
             let arguments = [
@@ -60,7 +52,7 @@ import Glibc
 
     /// It is killed while messages are under way, and comes back at the same port.
     @Test func aGatewayRestartsMidTransfer() async throws {
-        try await prepare()
+        try await Tool.provision(device, in: scratch)
         // An address of this process's own, and a port below those that the system gives away.
         let process = getpid()
         let address = "127.\(192 | process >> 16 & 63).\(process >> 8 & 255).\(process & 255):21000"
