@@ -45,8 +45,8 @@ address() {
 
 # device 10.1.0.2 - 10.1.0.1 router 10.2.0.1 - 10.2.0.2 gateway; a second way, without the router, for IPv6.
 [ "$(id -u)" -eq 0 ] || skip "network namespaces need root"
-for command in ip tc iptables ip6tables conntrack; do
-    command -v $command >/dev/null 2>&1 || skip "there is no $command"
+for name in ip tc iptables conntrack; do
+    command -v "$name" >/dev/null 2>&1 || skip "there is no $name"
 done
 ip netns add "$dev" 2>"$scratch/ns.err" || skip "no network namespaces: $(cat "$scratch/ns.err")"
 ip netns add "$rtr"
@@ -61,7 +61,7 @@ address "$rtr" r1 10.2.0.1 fd00:2::1 -
 address "$gw" g0 10.2.0.2 fd00:2::2 -
 address "$dev" d1 10.3.0.2 fd00:3::2 -
 address "$gw" g1 10.3.0.1 fd00:3::1 -
-in_rtr sysctl -qw net.ipv4.ip_forward=1
+in_rtr sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
 in_rtr iptables -t nat -A POSTROUTING -o r1 -p udp -j MASQUERADE --random-fully 2>"$scratch/nat.err" ||
     skip "no masquerading: $(cat "$scratch/nat.err")"
 in_dev iptables -I INPUT -p udp -m statistic --mode random --probability 0.1 -j DROP \
