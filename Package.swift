@@ -113,7 +113,9 @@ let package = Package(
         .target(name: "OuroborosPOSIX", dependencies: ["Ouroboros"], swiftSettings: strict),
         .target(
             name: "OuroborosTesting",
-            dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded")],
+            dependencies: [
+                "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
+            ],
             swiftSettings: strict),
         .target(name: "OuroborosMetrics", dependencies: [metrics], swiftSettings: strict),
         .target(
@@ -147,8 +149,8 @@ let package = Package(
             dependencies: [
                 "CommandKit", "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX",
                 "OuroborosStore", "OuroborosDownlink", "OuroborosMetrics", "OuroborosMetricsHTTP",
-                "OuroborosSinks", nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle,
-                settings, histogram,
+                "OuroborosSinks", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix"), logging, metrics,
+                arguments, lifecycle, settings, histogram,
             ],
             swiftSettings: strict),
         .target(
@@ -163,6 +165,8 @@ let package = Package(
             name: "NIOBench",
             dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), subprocess],
             path: "Tests/Benchmarks/NIOBench", swiftSettings: strict),
+        .executableTarget(
+            name: "Flood", path: "Tests/Flood", cSettings: [.treatAllWarnings(as: .error)]),
         // What C's own compiler says of the sizes that Swift's importer computes.
         .target(name: "CSizes", dependencies: ["COuroboros"], path: "Tests/CSizes"),
         .testTarget(
@@ -171,7 +175,8 @@ let package = Package(
         .testTarget(
             name: "OuroborosNIOTests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), logging, lifecycle,
+                "Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix"), logging,
+                lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -183,7 +188,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosTestingTests",
-            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore")],
+            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix")],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests", dependencies: ["Ouroboros", "OuroborosStore", grdb],
@@ -203,7 +208,7 @@ let package = Package(
                 .product(
                     name: "HummingbirdTLS", package: "hummingbird", condition: .when(traits: ["Gateway"])),
                 logging, tls, subprocess, "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient",
-                "SleepySensor", "OuroborosLean",
+                "SleepySensor", "OuroborosLean", "NIOBench", "Flood",
             ],
             swiftSettings: strict),
     ]
