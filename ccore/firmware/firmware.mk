@@ -9,7 +9,7 @@ FW = ccore/firmware
 FWB = $(BUILD)/firmware
 # 3.6 is built with the files of alt/ in place of its own GCM and compression, 2.28 as it is.
 MBEDTLS_FILES_3.6 = aes sha256 platform_util
-ALT_FILES_3.6 = gcm_alt sha256_process
+ALT_FILES_3.6 = gcm_alt ghash sha256_process
 ALT_FILES_2.28 =
 MBEDTLS_FILES_2.28 = aes gcm sha256 cipher cipher_wrap memory_buffer_alloc platform platform_util \
 	constant_time
@@ -59,7 +59,7 @@ $(FWB)/$(1)$(2)-$(3)/mbedtls/%.o: $(BUILD)/mbedtls-$(3)/library/aes.c $(FW)/mbed
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $$(or $$(OPTION_$$*),$(2)) -std=c99 $(C_SECTIONS) -fcallgraph-info=su $$(DEFINE_$(3)) -I$(FW) \
 		-I$(BUILD)/mbedtls-$(3)/include -c $(BUILD)/mbedtls-$(3)/library/$$*.c -o $$@
-$(FWB)/$(1)$(2)-$(3)/alt/%.o: $(FW)/alt/%.c $(FW)/alt/gcm_alt.h $(FW)/mbedtls_config.h $(FW)/firmware.mk | $(BUILD)/mbedtls-$(3)/library/aes.c
+$(FWB)/$(1)$(2)-$(3)/alt/%.o: $(FW)/alt/%.c $(FW)/alt/gcm_alt.h $(FW)/alt/ghash.h $(FW)/mbedtls_config.h $(FW)/firmware.mk | $(BUILD)/mbedtls-$(3)/library/aes.c
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $(2) $(C_WARNINGS) $(C_SECTIONS) -fcallgraph-info=su $$(DEFINE_$(3)) -I$(FW) \
 		-I$(FW)/alt -isystem $(BUILD)/mbedtls-$(3)/include -MMD -c $$< -o $$@
@@ -164,7 +164,7 @@ $(BUILD)/cross-$(1)/mbedtls/%.o: $(BUILD)/mbedtls-3.6/library/aes.c $(FW)/mbedtl
 	@mkdir -p $$(@D)
 	@$(CROSS_$(1)) -O2 -std=c99 $(DEFINE_3.6) -I$(FW) -I$(BUILD)/mbedtls-3.6/include \
 		-c $(BUILD)/mbedtls-3.6/library/$$*.c -o $$@
-$(BUILD)/cross-$(1)/alt/%.o: $(FW)/alt/%.c $(FW)/alt/gcm_alt.h | $(BUILD)/mbedtls-3.6/library/aes.c
+$(BUILD)/cross-$(1)/alt/%.o: $(FW)/alt/%.c $(FW)/alt/gcm_alt.h $(FW)/alt/ghash.h | $(BUILD)/mbedtls-3.6/library/aes.c
 	@mkdir -p $$(@D)
 	@$(CROSS_$(1)) -O2 $(C_WARNINGS) $(DEFINE_3.6) -I$(FW) -isystem $(BUILD)/mbedtls-3.6/include \
 		-MMD -c $$< -o $$@

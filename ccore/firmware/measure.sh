@@ -61,7 +61,7 @@ if [ -e "$directory/client.elf" ]; then
     set -- $(weigh "$directory/client.elf") $(weigh "$directory/empty.elf")
     say flash $(($1 - $3))
     say ram $(($2 - $4))
-    crypto="$(kept 'libcore.a.(aes|gcm|gcm_alt|sha256|sha256_process|cipher|platform|constant)')"
+    crypto="$(kept 'libcore.a.(aes|gcm|gcm_alt|ghash|sha256|sha256_process|cipher|platform|constant)')"
     say flash_crypto "$crypto"
     say flash_engine $(($(kept 'libcore.a') - crypto))
     # What a client that neither serves nor sleeps must not carry.
