@@ -76,7 +76,7 @@ $(FWB)/$(1)$(2)-$(3)/own/%.o: $(FW)/%.c $(FW)/firmware.mk | $(BUILD)/mbedtls-$(3
 		-ITests/CoreTests -isystem $(BUILD)/mbedtls-$(3)/include -MMD -c $$< -o $$@
 $(FWB)/$(1)$(2)-$(3)/own/%.o: ccore/examples/%.c $(FW)/firmware.mk | $(BUILD)/mbedtls-$(3)/library/aes.c
 	@mkdir -p $$(@D)
-	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) -MMD -c $$< -o $$@
+	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) -D_POSIX_C_SOURCE=200809L -MMD -c $$< -o $$@
 $(FWB)/$(1)$(2)-$(3)/own/built_in_json.o: $(FW)/json/built_in_json.c
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) -I$(FW)/json -MMD -c $$< -o $$@
@@ -104,8 +104,16 @@ $(FWB)/$(1)$(2)-$(3)/measure.elf: $(FWB)/$(1)$(2)-$(3)/own/measure.o \
 	@echo $$@
 	@$$(CC_$(1)) $(2) $(LIBC_$(START_$(1))) -nostartfiles -L$(FW) -T$(LAYOUT_$(1)).ld -Wl,--gc-sections \
 		$$(filter %.o %.a,$$^) -o $$@
+$(FWB)/$(1)$(2)-$(3)/sensor.elf: $(SENSOR_OWN:%=$(FWB)/$(1)$(2)-$(3)/own/%.o) \
+		$(FWB)/$(1)$(2)-$(3)/own/start_$(START_$(1)).o \
+		$(FWB)/$(1)$(2)-$(3)/libcore.a $(FW)/image.ld $(FW)/$(LAYOUT_$(1)).ld
+	@echo $$@
+	@$$(CC_$(1)) $(2) --specs=rdimon.specs -nostartfiles -L$(FW) -T$(LAYOUT_$(1)).ld -Wl,--gc-sections \
+		-Wl,--wrap=main -Wl,--defsym=end=board_stack_low -Wl,--defsym=rename=_rename \
+		$$(filter %.o %.a,$$^) -o $$@
 # The images that are weighed take the smallest of the C library.
-$(FWB)/$(1)$(2)-$(3)/client.elf: $(FWB)/$(1)$(2)-$(3)/own/bare_loop.o $(FWB)/$(1)$(2)-$(3)/own/hooks_stub.o \
+$(FWB)/$(1)$(2)-$(3)/client.elf: $(FWB)/$(1)$(2)-$(3)/own/bare_loop.o $(FWB)/$(1)$(2)-$(3)/own/sensor.o \
+		$(FWB)/$(1)$(2)-$(3)/own/hooks_stub.o \
 		$(FWB)/$(1)$(2)-$(3)/own/start_$(START_$(1)).o $(WEIGH_$(3):%=$(FWB)/$(1)$(2)-$(3)/own/%.o) \
 		$(FWB)/$(1)$(2)-$(3)/libcore.a $(FW)/image.ld $(FW)/$(LAYOUT_$(1)).ld
 	@echo $$@
@@ -121,6 +129,9 @@ NANO_arm = --specs=nano.specs --specs=nosys.specs
 NANO_riscv =
 WEIGH_3.6 =
 WEIGH_2.28 = libc_glue
+# The sleeping sensor in QEMU, whose network is a UDP socket and whose flash is files.
+# newlib would rename a file by a link, which semihosting has not: its _rename asks the host.
+SENSOR_OWN = sleepy_loop sensor file_hooks gateway/emulated_hooks gateway/network_card aligned_copy
 MEASURE_OWN = libc_glue pair stack_paint crypto_pool aligned_copy
 DEFINE_3.6 = -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>' -I$(FW)/alt
 DEFINE_2.28 = -DMBEDTLS_CONFIG_FILE='<mbedtls_config.h>' -DOURO_MBEDTLS_PLAIN \
@@ -138,7 +149,11 @@ $(FWB)/host_faults: $(FW)/fault_host.c $(FW)/fault_run.c Tests/CoreTests/check.c
 	$(CC) $(C_FLAGS) -O2 -Iccore/src -ITests/CoreTests $^ \
 		$(WRAP_KEYS) -lmbedcrypto -o $@
 
-$(FWB)/posix_client: ccore/examples/posix_client.c $(BUILD)/libouroboros.a
+# The same sensor on this machine and in two emulated ones.
+SENSORS = $(FWB)/posix_sensor $(FWB)/m4-Os-3.6/sensor.elf $(FWB)/m3-Os-3.6/sensor.elf
+
+POSIX_SENSOR = sleepy_loop sensor file_hooks posix_hooks
+$(FWB)/posix_sensor: $(POSIX_SENSOR:%=ccore/examples/%.c) $(BUILD)/libouroboros.a
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -O2 -D_POSIX_C_SOURCE=200809L $^ -lmbedcrypto -o $@
 
@@ -146,7 +161,7 @@ $(FWB)/posix_client: ccore/examples/posix_client.c $(BUILD)/libouroboros.a
 setup-firmware:
 	@Tests/install.sh $(FIRMWARE_PACKAGES)
 
-firmware: setup-firmware $(IMAGES) $(FWB)/m4-Os-3.6/client.elf $(FWB)/posix_client ## images of the engine for Cortex-M and RV32, with mbedTLS 3.6 and 2.28
+firmware: setup-firmware $(IMAGES) $(FWB)/m4-Os-3.6/client.elf $(SENSORS) ## images of the engine for Cortex-M and RV32, with mbedTLS 3.6 and 2.28
 
 firmware-test: firmware $(FWB)/host_faults ## run them in QEMU
 	@$(FW)/run_images.sh $(FWB) $(BUILDS_3.6:%=%-3.6) $(BUILDS_2.28:%=%-2.28)
@@ -224,7 +239,7 @@ cmake-test: setup-firmware $(BUILD)/mbedtls-3.6/library/aes.c ## build and insta
 	@$(FW)/cmake/test.sh $(BUILD)
 .PHONY: cmake-test
 
-interop: setup $(FWB)/posix_client ## the client in C talks to the gateway in Swift over UDP
+interop: setup-firmware $(SENSORS) ## sensors in C, on Linux and in QEMU, talk to the gateway in Swift over UDP, and sleep
 	swift build --product ouroboros
-	@ccore/examples/interop.sh .build/debug/ouroboros $(FWB)/posix_client
+	@ccore/examples/interop.sh .build/debug/ouroboros $(SENSORS)
 .PHONY: interop
