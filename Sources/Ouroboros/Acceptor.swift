@@ -41,7 +41,7 @@ public final class Acceptor {
     private let ahead: UnsafeMutableBufferPointer<ouro_ahead>
     private let tap: PacketTap?
 
-    public init(configuration: Configuration, now: UInt64) throws {
+    public init(configuration: Configuration, now: UInt64) throws(OuroborosError) {
         try LinkConfiguration.check(configuration.pendingSessions, in: 1...65_535, "pendingSessions")
         try LinkConfiguration.check(configuration.devicesAhead, in: 0...1024, "devicesAhead")
         tap = configuration.tap
@@ -54,7 +54,9 @@ public final class Acceptor {
         // The engine writes the epochs ahead before it reads them: they stay untouched until a device needs them.
         ahead = .allocate(capacity: configuration.devicesAhead)
         for index in ahead.indices {
-            Self.zeroHead(of: ahead, index)
+            ahead[index].device = nil
+            ahead[index].epoch = 0
+            ahead[index].made_ms = 0
         }
         raw = .allocate(capacity: 1)
         raw.initialize(to: ouro_server())
@@ -82,18 +84,11 @@ public final class Acceptor {
         return buffer
     }
 
-    private static func zeroHead(of ahead: UnsafeMutableBufferPointer<ouro_ahead>, _ index: Int) {
-        let head = MemoryLayout<ouro_ahead>.offset(of: \.auth) ?? MemoryLayout<ouro_ahead>.size
-        let record = UnsafeMutableRawBufferPointer(
-            UnsafeMutableBufferPointer(rebasing: ahead[index..<index + 1]))
-        record.prefix(head).initialize()
-    }
-
     /// Answers a HELLO of the device. `isTaken` says whether a link holds a session id already.
     public func answer(
         hello packet: UnsafeRawBufferPointer, of device: AcceptedDevice, link: Link?, now: UInt64,
         isTaken: (UInt32) -> Bool
-    ) throws -> Answer {
+    ) throws(OuroborosError) -> Answer {
         var welcome = [UInt8](repeating: 0, count: Int(OURO_WELCOME_SIZE))
         var moved = false
         // A pending session may hold the id that was drawn, once in millions of handshakes.
@@ -141,8 +136,8 @@ public final class Acceptor {
     /// which `link` finds or makes once the packet is known to be authentic.
     public func confirm(
         sessionID: UInt32, packet: UnsafeMutableRawBufferPointer, from source: PeerAddress,
-        device: AcceptedDevice, now: UInt64, link: () throws -> Link
-    ) throws -> Confirmation {
+        device: AcceptedDevice, now: UInt64, link: () throws(OuroborosError) -> Link
+    ) throws(OuroborosError) -> Confirmation {
         guard let pending = ouro_server_pending(raw, sessionID) else {
             return .dropped(.unknownSession)
         }
@@ -170,10 +165,4 @@ public final class Acceptor {
     }
 
     public var pendingCount: Int { raw.pointee.pending_used }
-}
-
-extension Slice where Base == UnsafeMutableRawBufferPointer {
-    fileprivate func initialize() {
-        UnsafeMutableRawBufferPointer(rebasing: self).initializeMemory(as: UInt8.self, repeating: 0)
-    }
 }

@@ -5,10 +5,10 @@ internal import COuroboros
 final class SecretBytes: @unchecked Sendable {
     private let base: UnsafeMutableRawBufferPointer
 
-    init(count: Int, _ fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
+    init(count: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
         base = .allocate(byteCount: count, alignment: 8)
         base.initializeMemory(as: UInt8.self, repeating: 0)
-        try fill(base)
+        fill(base)
     }
 
     deinit {
@@ -18,7 +18,9 @@ final class SecretBytes: @unchecked Sendable {
 
     var count: Int { base.count }
 
-    func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+    func withUnsafeBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         try body(UnsafeRawBufferPointer(base))
     }
 

@@ -102,7 +102,7 @@ final class Pair {
     private func confirm(_ id: UInt32, _ packet: UnsafeMutableRawBufferPointer) throws {
         let confirmation = try acceptor.confirm(
             sessionID: id, packet: packet, from: address, device: accepted, now: now
-        ) {
+        ) { () throws(OuroborosError) in
             let link = try server ?? Link(serverWith: pool)
             link.setRoom(free: 64, capacity: 64)
             server = link
