@@ -22,9 +22,9 @@ CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
 C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
 	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Fuzz/*.c Tests/SideChannel/*.c \
-	ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/json/cjson/*.h ccore/examples/*.h \
+	ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/*/*/*.[ch] ccore/firmware/*/*/*/*.[ch] ccore/examples/*.h \
 	Sources/CSeal/*.c Sources/CSeal/include/*.h)
-SWIFT_PLACES = Package.swift Sources Tests
+SWIFT_PLACES = Package.swift Sources Tests ccore/firmware/swift
 # The tests listen to every key that seals a packet.
 WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once
 TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm

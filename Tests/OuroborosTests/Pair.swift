@@ -103,7 +103,8 @@ final class Pair {
         let confirmation = try acceptor.confirm(
             sessionID: id, packet: packet, from: address, device: accepted, now: now
         ) { () throws(OuroborosError) in
-            let link = try server ?? Link(serverWith: pool)
+            if let server { return server }
+            let link = try Link(serverWith: pool)
             link.setRoom(free: 64, capacity: 64)
             server = link
             return link

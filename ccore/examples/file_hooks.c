@@ -10,6 +10,7 @@
  * that cannot keep its state must not go on.
  */
 #include "bare_hooks.h"
+#include "sensor.h"
 #include "sleepy_hooks.h"
 
 #include <fcntl.h>
@@ -140,4 +141,8 @@ size_t hook_reading(uint8_t *out, size_t cap) {
 
 void hook_command(const uint8_t *data, size_t len) {
     printf("%.*s\n", (int)len, (const char *)data);
+}
+
+int main(void) {
+    return sensor_night() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-enum { PLACES = 4, PACKET = 128 };
-
 ouro_link sensor_link;
 unsigned sensor_lost;
 
@@ -19,12 +17,13 @@ static ouro_slot slots[2 * SENSOR_REACH];
 static ouro_tail tails[2];
 static ouro_prepared prepared;
 static ouro_pool pool;
-static uint64_t pool_memory[PLACES * (sizeof(ouro_place) + PACKET) / sizeof(uint64_t)];
-static uint8_t packet[PACKET];
+static uint64_t
+    pool_memory[SENSOR_PLACES * (sizeof(ouro_place) + SENSOR_PACKET) / sizeof(uint64_t)];
+static uint8_t packet[SENSOR_PACKET];
 
 /* 0 stands for the default in every field that is not named. */
 static const ouro_settings settings = {
-    .role = OURO_CLIENT, .reach = SENSOR_REACH, .max_body = PACKET - OURO_OVERHEAD};
+    .role = OURO_CLIENT, .reach = SENSOR_REACH, .max_body = SENSOR_PACKET - OURO_OVERHEAD};
 static const ouro_memory memory = {.sessions = &session,
                                    .slots = slots,
                                    .tails = tails,
@@ -37,9 +36,10 @@ static const ouro_memory memory = {.sessions = &session,
 bool sensor_start(void) {
     ouro_credential credential;
     uint32_t seed;
+    sensor_lost = 0;
     hook_load_credential(&credential);
     hook_random((uint8_t *)&seed, sizeof seed);
-    ouro_status status = ouro_pool_init(&pool, pool_memory, sizeof pool_memory, PACKET);
+    ouro_status status = ouro_pool_init(&pool, pool_memory, sizeof pool_memory, SENSOR_PACKET);
     if (status == OURO_OK)
         status = ouro_link_init(&sensor_link, &settings, &memory, &credential, seed);
     ouro_erase(&credential, sizeof credential);

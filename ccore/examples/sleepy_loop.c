@@ -30,10 +30,9 @@ static bool fall_asleep(void) {
     return true;
 }
 
-/* 0: every reading was delivered, and the session is saved. */
-int main(void) {
+bool sensor_night(void) {
     if (!wake())
-        return 1;
+        return false;
     uint64_t end = hook_now_ms() + AWAKE_MS;
     while (sensor_step() || !ouro_link_is_quiet(&sensor_link)) {
         if (hook_now_ms() >= end)
@@ -43,5 +42,5 @@ int main(void) {
     }
     bool asleep = fall_asleep();
     ouro_link_erase(&sensor_link);
-    return asleep && sensor_lost == 0 ? 0 : 1;
+    return asleep && sensor_lost == 0;
 }
