@@ -285,17 +285,17 @@ cmake-test: setup-firmware $(BUILD)/mbedtls-3.6/library/aes.c ## build and insta
 
 # What goes into other people's build systems: what of it can be compiled here is.
 ARDUINO = $(BUILD)/arduino/Ouroboros
-arduino-library: ## the engine as an Arduino and PlatformIO library, in build/arduino/Ouroboros
+arduino: ## the engine as an Arduino and PlatformIO library, in build/arduino/Ouroboros
 	@$(FW)/arduino/pack.sh $(ARDUINO)
 	@echo $(ARDUINO)
 
-dropin-test: setup-firmware arduino-library $(BUILD)/mbedtls-3.6/library/aes.c ## compile the Arduino library and the STM32Cube project for Cortex-M4
+dropin-test: setup-firmware arduino $(BUILD)/mbedtls-3.6/library/aes.c ## compile the Arduino library and the STM32Cube project for Cortex-M4
 	@Tests/install.sh liblwip-dev
 	@$(MAKE) -s -f $(FW)/stm32/stand_in/Makefile BUILD_DIR=$(BUILD)/stm32 \
 		OUROBOROS_MBEDTLS=$(abspath $(BUILD)/mbedtls-3.6)
 	@test -s $(BUILD)/stm32/sensor.elf
 	@$(FW)/arduino/test.sh $(ARDUINO) $(BUILD)/mbedtls-3.6/include $(CC_m4)
-.PHONY: arduino-library dropin-test
+.PHONY: arduino dropin-test
 
 interop: setup-firmware $(SENSORS) ## sensors in C, on Linux and in QEMU, talk to the gateway in Swift over UDP, and sleep
 	swift build --product ouroboros
