@@ -4,7 +4,7 @@
  *
  *     credential   "DEVICE_ID EPOCH fixed|evolving KEY", numbers in hexadecimal but for the epoch
  *     session      the saved session, while it sleeps, after the time of day in seconds
- *     readings     one reading a line; all of them are sent
+ *     readings     one reading a line, empty lines left out; all of them are sent
  *
  * What the gateway sends is printed. Whatever goes wrong with a file ends the program: a sensor
  * that cannot keep its state must not go on.
@@ -72,7 +72,8 @@ void hook_load_credential(ouro_credential *credential) {
     if (read_file("credential", text, sizeof text - 1) < 0)
         fail("credential", "is not there");
     if (sscanf(text, "%16s %" SCNu64 " %8s %64s", id, &credential->epoch, kind, key) != 4 ||
-        strlen(id) != ID_DIGITS || strlen(key) != KEY_DIGITS)
+        strlen(id) != ID_DIGITS || strlen(key) != KEY_DIGITS ||
+        (strcmp(kind, "fixed") != 0 && strcmp(kind, "evolving") != 0))
         fail("credential", "is not \"DEVICE_ID EPOCH fixed|evolving KEY\"");
     credential->evolving = strcmp(kind, "evolving") == 0;
     from_hex(id, credential->device_id, OURO_DEVICE_ID_SIZE);
@@ -130,9 +131,12 @@ size_t hook_reading(uint8_t *out, size_t cap) {
     char line[TEXT];
     if (readings == NULL && (readings = fopen("readings", "r")) == NULL)
         fail("readings", "is not there");
-    if (fgets(line, sizeof line, readings) == NULL)
-        return 0;
-    size_t len = strcspn(line, "\n");
+    size_t len = 0;
+    while (len == 0) {
+        if (fgets(line, sizeof line, readings) == NULL)
+            return 0;
+        len = strcspn(line, "\n");
+    }
     if (len > cap)
         fail("readings", "holds a line that is too long");
     memcpy(out, line, len);
