@@ -5,10 +5,12 @@ internal import COuroboros
 final class SecretBytes: @unchecked Sendable {
     private let base: UnsafeMutableRawBufferPointer
 
-    init(count: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
+    init<Failure: Error>(
+        count: Int, _ fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
+    ) throws(Failure) {
         base = .allocate(byteCount: count, alignment: 8)
         base.initializeMemory(as: UInt8.self, repeating: 0)
-        fill(base)
+        try fill(base)
     }
 
     deinit {

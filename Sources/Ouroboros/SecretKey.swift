@@ -8,8 +8,10 @@ public struct SecretKey: Sendable {
 
     let bytes: SecretBytes
 
-    init(fill: (UnsafeMutableRawBufferPointer) -> Void) {
-        bytes = SecretBytes(count: Self.byteCount, fill)
+    package init<Failure: Error>(
+        fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
+    ) throws(Failure) {
+        bytes = try SecretBytes(count: Self.byteCount, fill)
     }
 
     /// A key from its 32 bytes. The caller's own copy stays the caller's to erase.

@@ -168,7 +168,7 @@ $(FWB)/posix_sensor: $(POSIX_SENSOR:%=ccore/examples/%.c) $(BUILD)/libouroboros.
 
 # Embedded Swift: the library's own files but those of Hosted, and an image of two links.
 SWIFT_BUILDS = m4swift-Os-3.6 rv32imacswift-Os-3.6
-SWIFT_FLAGS = -enable-experimental-feature Embedded -wmo -Osize -swift-version 6 -parse-as-library \
+SWIFT_FLAGS = -enable-experimental-feature Embedded -wmo -Osize -swift-version 6 -parse-as-library -package-name ouroboros \
 	-warnings-as-errors -Xfrontend -disable-stack-protector -Xfrontend -function-sections -Xcc -ffreestanding
 SWIFT_m4swift = -target armv7em-none-none-eabi -Xcc -mfloat-abi=soft -Xcc -mno-unaligned-access
 SWIFT_rv32imacswift = -target riscv32-none-none-eabi -Xcc -march=rv32imac -Xcc -mabi=ilp32 -Xcc -mstrict-align
