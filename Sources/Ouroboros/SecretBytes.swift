@@ -1,16 +1,22 @@
 internal import COuroboros
 
 /// Bytes that are erased when the last reference goes away.
-// @unchecked: the bytes are written in `init` alone and read after it, so nothing is ever shared and changed.
+// @unchecked: the bytes are written in `filled` alone, before anybody else has them: nothing is shared and changed.
 final class SecretBytes: @unchecked Sendable {
     private let base: UnsafeMutableRawBufferPointer
 
-    init<Failure: Error>(
-        count: Int, _ fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
-    ) throws(Failure) {
+    private init(count: Int) {
         base = .allocate(byteCount: count, alignment: 8)
         base.initializeMemory(as: UInt8.self, repeating: 0)
-        try fill(base)
+    }
+
+    /// Not an initializer: those of classes may not be generic in Embedded Swift.
+    static func filled<Failure: Error>(
+        count: Int, by fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
+    ) throws(Failure) -> SecretBytes {
+        let bytes = SecretBytes(count: count)
+        try fill(bytes.base)
+        return bytes
     }
 
     deinit {

@@ -11,7 +11,7 @@ public struct SecretKey: Sendable {
     package init<Failure: Error>(
         fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
     ) throws(Failure) {
-        bytes = try SecretBytes(count: Self.byteCount, fill)
+        bytes = try SecretBytes.filled(count: Self.byteCount, by: fill)
     }
 
     /// A key from its 32 bytes. The caller's own copy stays the caller's to erase.

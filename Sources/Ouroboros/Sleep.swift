@@ -7,7 +7,7 @@ public struct SavedSession: Sendable {
     private let secret: SecretBytes
 
     init(count: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
-        secret = SecretBytes(count: count, fill)
+        secret = SecretBytes.filled(count: count, by: fill)
     }
 
     /// A session from the bytes that ``withUnsafeBytes(_:)`` gave; the caller's own are the caller's to erase.
