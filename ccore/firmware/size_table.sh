@@ -66,7 +66,8 @@ END {
     print "Cortex-M4 " get("m4swift-Os-3.6", "flash_swift_image") " bytes of flash, of which engine and crypto " \
         get("m4swift-Os-3.6", "flash_core") " and Swift " get("m4swift-Os-3.6", "flash_swift") "; RV32IMAC " \
         get("rv32imacswift-Os-3.6", "flash_swift_image") ", " get("rv32imacswift-Os-3.6", "flash_core") " and " \
-        get("rv32imacswift-Os-3.6", "flash_swift") ". The rest is the C library. It takes heap, which C does not."
+        get("rv32imacswift-Os-3.6", "flash_swift") "."
+    print "The rest is the C library. It takes heap, which C does not."
     print ""
     print "### Instructions"
     print ""
