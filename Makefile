@@ -23,7 +23,8 @@ SOAK_SEEDS = 20
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
 C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
-	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Flood/*.c Tests/Fuzz/*.c Tests/SideChannel/*.c \
+	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Benchmarks/peers/*.[ch] Tests/Flood/*.c Tests/Fuzz/*.c \
+	Tests/SideChannel/*.c \
 	ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/json/cjson/*.h ccore/examples/*.h \
 	Sources/CSeal/*.c Sources/CSeal/include/*.h)
 SWIFT_PLACES = Package.swift Sources Tests
@@ -31,8 +32,8 @@ SWIFT_PLACES = Package.swift Sources Tests
 WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once
 TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
-.PHONY: help setup setup-check lib swift install uninstall docs formal demo check test-core test-swift \
-	sanitize soak flood netns fuzz secrets bench lint format clean
+.PHONY: FORCE help setup setup-check lib swift install uninstall docs formal demo check test-core test-swift \
+	sanitize soak flood netns fuzz secrets lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -91,7 +92,9 @@ netns: setup-check ## the real command across network namespaces (root): loss, r
 	swift build --product ouroboros
 	@Tests/netns.sh .build/debug/ouroboros
 
-FUZZERS = packet handshake saved links
+FUZZERS = packet handshake saved links analyzer
+# Bytes of an input: a packet is at most 1,232, a capture holds a few.
+FUZZ_MAX = 2048
 
 $(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c Tests/CoreTests/net.c $(CORE)
 	@mkdir -p $(@D)
@@ -100,10 +103,18 @@ $(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c Tests/CoreTests/net.c $(CORE)
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ -lmbedcrypto -o $@ 2>&1 | \
 		grep -v 'Cannot export local symbol' || test -x $@
 
-fuzz: setup-check $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) ## feed the engine what nobody would: SECONDS=60 for each target
+# The analyzer is Swift: a package of its own, Tests/Fuzz/Analyzer.
+$(BUILD)/fuzz/fuzz_analyzer: FORCE
+	@mkdir -p $(@D)
+	@echo $(@F)
+	@swift build --quiet -c release --package-path Tests/Fuzz/Analyzer --scratch-path $(BUILD)/fuzz/analyzer-build \
+		--sanitize fuzzer --sanitize address -Xcc -fsanitize=fuzzer-no-link
+	@ln -sf analyzer-build/release/fuzz_analyzer $@
+
+fuzz: setup-check $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) ## feed the engine and the analyzer what nobody would: SECONDS=60 for each target
 	@for target in $(FUZZERS); do \
 		mkdir -p $(BUILD)/fuzz/corpus/$$target && \
-		$(BUILD)/fuzz/fuzz_$$target -max_total_time=$(SECONDS) -max_len=1300 -verbosity=0 \
+		$(BUILD)/fuzz/fuzz_$$target -max_total_time=$(SECONDS) -max_len=$(FUZZ_MAX) -verbosity=0 \
 			-print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$target- \
 			$(BUILD)/fuzz/corpus/$$target Tests/Fuzz/corpus/$$target >$(BUILD)/fuzz/$$target.log 2>&1 || \
 			{ tail -n 40 $(BUILD)/fuzz/$$target.log; exit 1; }; \
@@ -166,15 +177,6 @@ secrets: setup-check $(BUILD)/secrets_test $(BUILD)/secrets_leak ## no branch an
 	@if $(MEMCHECK) $(BUILD)/secrets_leak >$(BUILD)/secrets_leak.log 2>&1; \
 		then echo "a branch on a secret was not seen" >&2; exit 1; fi
 
-bench: setup-check $(BUILD)/core_bench $(BUILD)/timing_bench ## measure; not a part of any test
-	$(BUILD)/core_bench
-	$(BUILD)/timing_bench
-	swift build -c release --product NIOBench
-	.build/release/NIOBench $(ONLY)
-
-$(BUILD)/%_bench: Tests/Benchmarks/%_bench.c $(BUILD)/libouroboros.a
-	$(CC) $(C_FLAGS) -O2 -g -D_POSIX_C_SOURCE=199309L $^ -lmbedcrypto -lm -o $@
-
 lint: setup-check ## formatting and static analysis
 	clang-format-14 --dry-run --Werror $(C_FILES)
 	cppcheck --quiet --std=c99 --error-exitcode=1 --enable=warning,portability \
@@ -187,6 +189,7 @@ format: setup-check ## format all sources in place
 	swift format --in-place --recursive $(SWIFT_PLACES)
 
 include ccore/firmware/firmware.mk
+include Tests/Benchmarks/bench.mk
 
 clean: ## remove what was built
 	rm -rf $(BUILD) .build

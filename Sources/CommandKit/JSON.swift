@@ -16,13 +16,7 @@ package struct JSONLine {
             bytes.append(contentsOf: "null".utf8)
             return
         }
-        var scale = 1.0
-        for _ in 0..<decimals { scale *= 10 }
-        let scaled = Int64((abs(value) * scale).rounded())
-        let fraction = String(scaled % Int64(scale))
-        let padding = String(repeating: "0", count: max(0, decimals - fraction.count))
-        let sign = value < 0 && scaled != 0 ? "-" : ""
-        bytes.append(contentsOf: "\(sign)\(scaled / Int64(scale)).\(padding)\(fraction)".utf8)
+        bytes.append(contentsOf: Decimal.text(value, decimals).utf8)
     }
 
     package mutating func add(_ name: String, _ value: String) {
@@ -89,5 +83,20 @@ package enum Base64 {
             }
         }
         return String(decoding: text, as: UTF8.self)
+    }
+}
+
+/// Numbers with a point, whatever the locale.
+enum Decimal {
+    /// `number` is finite and below 10^15 in size.
+    static func text(_ number: Double, _ decimals: Int) -> String {
+        var scale = 1.0
+        for _ in 0..<decimals { scale *= 10 }
+        let scaled = Int64((abs(number) * scale).rounded())
+        let sign = number < 0 && scaled != 0 ? "-" : ""
+        guard decimals > 0 else { return "\(sign)\(scaled)" }
+        let fraction = String(scaled % Int64(scale))
+        let padding = String(repeating: "0", count: max(0, decimals - fraction.utf8.count))
+        return "\(sign)\(scaled / Int64(scale)).\(padding)\(fraction)"
     }
 }

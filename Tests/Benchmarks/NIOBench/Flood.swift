@@ -116,7 +116,7 @@ final class FloodTraffic: Sendable {
                 group.addTask { [connection] in
                     let start = clock.now
                     try await connection.send(Array(text.utf8))
-                    return (clock.now - start).microseconds
+                    return (clock.now - start) / .microseconds(1)
                 }
             }
             return try await group.reduce(into: []) { $0.append($1) }
