@@ -106,7 +106,9 @@ let package = Package(
         .target(name: "OuroborosPOSIX", dependencies: ["Ouroboros"], swiftSettings: strict),
         .target(
             name: "OuroborosTesting",
-            dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded")],
+            dependencies: [
+                "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
+            ],
             swiftSettings: strict),
         .target(name: "OuroborosMetrics", dependencies: [metrics], swiftSettings: strict),
         .target(
@@ -121,7 +123,7 @@ let package = Package(
             dependencies: [
                 "CommandKit", "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX",
                 "OuroborosStore",
-                "OuroborosMetrics",
+                "OuroborosTesting", "OuroborosMetrics",
                 "OuroborosMetricsHTTP",
                 nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings, histogram,
             ],
@@ -138,6 +140,8 @@ let package = Package(
             name: "NIOBench",
             dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), subprocess],
             path: "Tests/Benchmarks/NIOBench", swiftSettings: strict),
+        .executableTarget(
+            name: "Flood", path: "Tests/Flood", cSettings: [.treatAllWarnings(as: .error)]),
         // What C's own compiler says of the sizes that Swift's importer computes.
         .target(name: "CSizes", dependencies: ["COuroboros"], path: "Tests/CSizes"),
         .testTarget(
@@ -146,7 +150,8 @@ let package = Package(
         .testTarget(
             name: "OuroborosNIOTests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), logging, lifecycle,
+                "Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix"), logging,
+                lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -158,7 +163,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosTestingTests",
-            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore")],
+            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix")],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests", dependencies: ["Ouroboros", "OuroborosStore", grdb],
@@ -171,7 +176,8 @@ let package = Package(
             name: "OuroborosCLITests",
             dependencies: [
                 "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosCLI", subprocess, "SimpleServer",
-                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "OuroborosLean",
+                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "OuroborosLean", "NIOBench",
+                "Flood",
             ],
             swiftSettings: strict),
     ]

@@ -61,8 +61,12 @@ public protocol DatagramReceiver: AnyObject, Sendable {
 }
 
 /// The system's UDP sockets.
-struct SystemSockets: DatagramNetwork {
-    func makePort(on loop: any EventLoop, at address: SocketAddress, receiveBatch: Int) -> any DatagramPort {
+package struct SystemSockets: DatagramNetwork {
+    package init() {}
+
+    package func makePort(
+        on loop: any EventLoop, at address: SocketAddress, receiveBatch: Int
+    ) -> any DatagramPort {
         DatagramSocket(on: loop, localAddress: address, receiveBatch: receiveBatch)
     }
 }
