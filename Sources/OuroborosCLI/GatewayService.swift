@@ -18,13 +18,13 @@ import Darwin
 struct GatewayService: Service {
     let server: OuroborosServer
     let store: GatewayStore?
-    let spool: Spool?
+    let spool: (any MessageStore)?
     let echo: Bool
     let logger: Logger
     private let activity: ActivityCount
 
     init(
-        server: OuroborosServer, store: GatewayStore?, spool: Spool?, echo: Bool, logger: Logger
+        server: OuroborosServer, store: GatewayStore?, spool: (any MessageStore)?, echo: Bool, logger: Logger
     ) {
         self.server = server
         self.store = store
@@ -81,7 +81,7 @@ struct GatewayService: Service {
         try await withThrowingDiscardingTaskGroup { echoes in
             let underWay = EchoCount()
             for await batch in server.batches {
-                let new = try makeSafe(batch)
+                let new = try await makeSafe(batch)
                 batch.confirm()
                 guard echo else { continue }
                 for received in new {
@@ -104,11 +104,11 @@ struct GatewayService: Service {
     }
 
     /// Stores and prints a batch; gives those of its messages that did not come before.
-    private func makeSafe(_ batch: ReceivedBatch) throws -> [ReceivedMessage] {
+    private func makeSafe(_ batch: ReceivedBatch) async throws -> [ReceivedMessage] {
         let now = WallClock.milliseconds()
         var new = batch.messages
         if let spool {
-            let isNew = try spool.store(new.map { ($0.device, $0.message) }, now: now)
+            let isNew = try await spool.store(new.map { ($0.device, $0.message) }, now: now)
             new = zip(new, isNew).filter(\.1).map(\.0)
         }
         try Output.write(
