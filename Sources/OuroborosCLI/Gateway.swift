@@ -47,6 +47,7 @@ struct Gateway: AsyncParsableCommand {
         configuration.logger = logger
         configuration.link.tap = try taps.tap()
         configuration.metrics = metrics.registry
+        configuration.fleet = try await settings.fleet?.configuration()
         var endpoints: [Endpoint] = []
         for name in settings.bind {
             endpoints.append(try await name.resolve())

@@ -62,8 +62,11 @@ public protocol DatagramReceiver: AnyObject, Sendable {
 
 /// The system's UDP sockets.
 struct SystemSockets: DatagramNetwork {
+    var sharesPort = false
+
     func makePort(on loop: any EventLoop, at address: SocketAddress, receiveBatch: Int) -> any DatagramPort {
-        DatagramSocket(on: loop, localAddress: address, receiveBatch: receiveBatch)
+        DatagramSocket(
+            on: loop, localAddress: address, receiveBatch: receiveBatch, sharesPort: sharesPort)
     }
 }
 
@@ -73,9 +76,11 @@ extension Transport {
     }
 
     /// Nil for streams.
-    var datagramNetwork: (any DatagramNetwork)? {
+    var datagramNetwork: (any DatagramNetwork)? { datagramNetwork(sharesPort: false) }
+
+    func datagramNetwork(sharesPort: Bool) -> (any DatagramNetwork)? {
         switch self {
-        case .udp: SystemSockets()
+        case .udp: SystemSockets(sharesPort: sharesPort)
         case .tcp: nil
         case .datagrams(let network): network
         }

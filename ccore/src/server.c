@@ -86,9 +86,13 @@ static void drop_ahead(ouro_server *server, const ouro_device *device) {
             ouro_erase(&server->ahead[i], sizeof server->ahead[i]);
 }
 
-void ouro_server_forget(ouro_server *server, ouro_device *device) {
+void ouro_server_drop_pending(ouro_server *server, ouro_device *device) {
     while (device->pending != NULL)
         release(server, device->pending);
+}
+
+void ouro_server_forget(ouro_server *server, ouro_device *device) {
+    ouro_server_drop_pending(server, device);
     drop_ahead(server, device);
     ouro_erase(device, sizeof *device);
 }
@@ -247,8 +251,7 @@ static ouro_status move_to(ouro_server *server, ouro_device *device, uint64_t ep
         return status;
     c->epoch = epoch;
     drop_ahead(server, device);
-    while (device->pending != NULL)
-        release(server, device->pending);
+    ouro_server_drop_pending(server, device);
     return OURO_OK;
 }
 

@@ -113,6 +113,9 @@ uint32_t ouro_server_session_id(const ouro_server_settings *settings, uint32_t r
 
 void ouro_device_init(ouro_device *device, const ouro_credential *credential);
 
+/* Ends the device's pending sessions: a newer one was confirmed at another gateway. */
+void ouro_server_drop_pending(ouro_server *server, ouro_device *device);
+
 /* Ends the device's pending sessions and erases its key. */
 void ouro_server_forget(ouro_server *server, ouro_device *device);
 
