@@ -44,6 +44,7 @@ let package = Package(
         .library(name: "OuroborosNIO", targets: ["OuroborosNIO"]),
         .library(name: "OuroborosPOSIX", targets: ["OuroborosPOSIX"]),
         .library(name: "OuroborosStore", targets: ["OuroborosStore"]),
+        .library(name: "OuroborosPostgres", targets: ["OuroborosPostgres"]),
         .library(name: "OuroborosAnalysis", targets: ["OuroborosAnalysis"]),
         .library(name: "OuroborosMetrics", targets: ["OuroborosMetrics"]),
         .library(name: "OuroborosTesting", targets: ["OuroborosTesting"]),
@@ -53,11 +54,14 @@ let package = Package(
         .trait(name: "NIO", description: "OuroborosNIO: client and server on SwiftNIO"),
         .trait(name: "Store", description: "OuroborosStore: credentials in SQLite, on GRDB"),
         .trait(
+            name: "Postgres", description: "OuroborosPostgres: devices that several gateways share, on libpq",
+            enabledTraits: ["NIO", "Store"]),
+        .trait(
             name: "Gateway", description: "the gateway's configuration file and its metrics over HTTP",
             enabledTraits: ["NIO", "Store"]),
         .trait(
             name: "Tool", description: "the command `ouroboros`", enabledTraits: ["Gateway", "NIO", "Store"]),
-        .default(enabledTraits: ["Gateway", "NIO", "Store", "Tool"]),
+        .default(enabledTraits: ["Gateway", "NIO", "Postgres", "Store", "Tool"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -99,6 +103,14 @@ let package = Package(
             name: "OuroborosStore",
             dependencies: ["Ouroboros", grdb, crypto("Crypto"), crypto("CryptoExtras")],
             swiftSettings: strict),
+        .systemLibrary(name: "CPq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .target(
+            name: "OuroborosPostgres",
+            dependencies: [
+                "Ouroboros", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
+                .target(name: "CPq", condition: .when(traits: ["Postgres"])),
+            ],
+            swiftSettings: strict),
         .target(name: "OuroborosPOSIX", dependencies: ["Ouroboros"], swiftSettings: strict),
         .target(
             name: "OuroborosTesting",
@@ -113,8 +125,8 @@ let package = Package(
             name: "OuroborosCLI",
             dependencies: [
                 "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX", "OuroborosStore",
-                "OuroborosMetrics",
-                "OuroborosMetricsHTTP",
+                "OuroborosMetrics", "OuroborosMetricsHTTP",
+                .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
                 nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, subprocess, settings,
             ],
             swiftSettings: strict),
@@ -154,6 +166,14 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests", dependencies: ["Ouroboros", "OuroborosStore", grdb],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosPostgresTests",
+            dependencies: [
+                "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosCLI",
+                nio("NIOCore"),
+                subprocess,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosAnalysisTests",

@@ -24,14 +24,15 @@ struct GatewayService: Service {
     private let activity: ActivityCount
 
     init(
-        server: OuroborosServer, store: GatewayStore?, spool: (any MessageStore)?, echo: Bool, logger: Logger
+        server: OuroborosServer, store: GatewayStore?, activity: (any ActivityStore)?,
+        spool: (any MessageStore)?, echo: Bool, logger: Logger
     ) {
         self.server = server
         self.store = store
         self.spool = spool
         self.echo = echo
         self.logger = logger
-        activity = ActivityCount(store)
+        self.activity = ActivityCount(activity)
     }
 
     /// Echoes that are under way; more are left out, so that devices that do not take them cost no memory.
@@ -63,7 +64,7 @@ struct GatewayService: Service {
             throw error
         }
         await server.close()
-        try activity.write()
+        try await activity.write()
         try store?.erasePastKeys()
         logger.info("stopped")
     }
@@ -137,21 +138,20 @@ struct GatewayService: Service {
         }
     }
 
-    /// Follows what other processes do to the store, and erases keys that were left.
+    /// Follows what other processes do to the store, erases keys that were left, and counts.
     private func maintain() async throws {
-        guard let store else { return }
-        var token = try store.changeToken()
+        var token = try store?.changeToken()
         for turn in 1... {
             guard (try? await Task.sleep(for: .seconds(1))) != nil else { return }
             do {
-                let newToken = try store.changeToken()
+                let newToken = try store?.changeToken()
                 if newToken != token {
                     token = newToken
                     try await server.dropUnknownDevices()
                 }
                 if turn % 10 == 0 {
-                    try activity.write()
-                    try store.erasePastKeys()
+                    try await activity.write()
+                    try store?.erasePastKeys()
                 }
             } catch {
                 logger.error("the store: \(error)")

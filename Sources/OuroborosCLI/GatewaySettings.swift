@@ -53,7 +53,8 @@ struct GatewaySettings: Sendable {
         server.workers = try setting(.workers).number(1...64)
         self.server = server
         guard store != nil || fleetKeyFile != nil || registry != nil else {
-            throw OuroborosError(.invalidConfiguration, "give --store or --fleet-key-file: whose devices?")
+            throw OuroborosError(
+                .invalidConfiguration, "give --store, --registry or --fleet-key-file: whose devices?")
         }
         guard registry == nil || (store == nil && fleetKeyFile == nil && spool == nil && fleet != nil) else {
             throw OuroborosError(
