@@ -168,12 +168,7 @@ let package = Package(
             name: "OuroborosStoreTests", dependencies: ["Ouroboros", "OuroborosStore", grdb],
             swiftSettings: strict),
         .testTarget(
-            name: "OuroborosPostgresTests",
-            dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosCLI",
-                nio("NIOCore"),
-                subprocess,
-            ],
+            name: "OuroborosPostgresTests", dependencies: ["Ouroboros", "OuroborosPostgres"],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosAnalysisTests",
@@ -182,7 +177,9 @@ let package = Package(
         .testTarget(
             name: "OuroborosCLITests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosCLI", subprocess, "SimpleServer",
+                "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosCLI",
+                subprocess,
+                "SimpleServer",
                 "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor",
             ],
             swiftSettings: strict),
