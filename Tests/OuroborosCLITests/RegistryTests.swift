@@ -3,6 +3,8 @@ import Foundation
 import FoundationNetworking
 #endif
 import Ouroboros
+import NIOCore
+import OuroborosNIO
 import OuroborosPostgres
 import OuroborosStore
 import Testing
@@ -63,6 +65,57 @@ import Testing
             #expect(try locked.list().map(\.id) == [Self.id])
             #expect(throws: OuroborosError.self) { try locked.devices(nil) }
         }
+    }
+
+    /// Two copies of one device, at two gateways at once: what no device does, and an attacker may.
+    @Test func concurrentHandshakesNeverMoveAnEpochBack() async throws {
+        try await PostgresCluster.with { cluster in
+            let stores = [try Self.store(cluster), try Self.store(cluster)]
+            let credential = Credential.evolving(device: Self.id, key: .random())
+            try stores[0].add([StoredDevice(credential: credential, name: "", addedAt: 1)])
+            var servers: [OuroborosServer] = []
+            for (index, store) in stores.enumerated() {
+                var configuration = ServerConfiguration()
+                configuration.fleet = FleetConfiguration(gatewayNumber: UInt8(index + 1))
+                servers.append(
+                    try await OuroborosServer.bind(
+                        to: [.udp(try SocketAddress(ipAddress: "127.0.0.1", port: 0))],
+                        sharedRegistry: PostgresRegistry(store), configuration: configuration))
+            }
+            let readers = servers.map { server in
+                Task { for await batch in server.batches { batch.confirm() } }
+            }
+            let watcher = Task {
+                var epochs: [UInt64] = []
+                while !Task.isCancelled {
+                    epochs.append(try stores[0].record(of: Self.id)?.epoch ?? 0)
+                    try? await Task.sleep(for: .milliseconds(5))
+                }
+                return epochs
+            }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for server in servers {
+                    group.addTask {
+                        try await OuroborosClient.withConnection(
+                            to: server.localAddress, credential: credential, store: Forgetful()
+                        ) { try await $0.send([1]) }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            watcher.cancel()
+            let epochs = try await watcher.value
+            #expect(epochs == epochs.sorted())
+            let last = try #require(try stores[1].record(of: Self.id)?.epoch)
+            // Each of the two was confirmed once, in an epoch of its own.
+            #expect(last >= 2)
+            for server in servers { await server.close() }
+            for reader in readers { await reader.value }
+        }
+    }
+
+    private struct Forgetful: CredentialStore {
+        func save(_ credential: Credential) throws {}
     }
 
     @Test func aMessageOfAnOutboxIsStoredOnceWhicheverGatewayItComesTo() async throws {
