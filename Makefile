@@ -12,7 +12,7 @@ SECONDS = 60
 # Where `make install` puts the command; DESTDIR goes before it, for packages.
 PREFIX = /usr/local
 DESTDIR =
-DOCS_TARGETS = Ouroboros OuroborosNIO OuroborosStore OuroborosMetrics
+DOCS_TARGETS = Ouroboros OuroborosNIO OuroborosPOSIX OuroborosTesting OuroborosStore OuroborosMetrics OuroborosAnalysis
 UNITS = docs/systemd
 comma = ,
 SOAK_RUNS = 10000
@@ -21,7 +21,7 @@ SOAK_KILLS = 500
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
 C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
-	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Fuzz/*.c Tests/SideChannel/*.c \
+	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Benchmarks/peers/*.[ch] Tests/Fuzz/*.c Tests/SideChannel/*.c \
 	ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/json/cjson/*.h ccore/examples/*.h \
 	Sources/CSeal/*.c Sources/CSeal/include/*.h)
 SWIFT_PLACES = Package.swift Sources Tests
@@ -29,8 +29,8 @@ SWIFT_PLACES = Package.swift Sources Tests
 WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once
 TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
-.PHONY: help setup setup-check lib swift install uninstall docs formal demo check test-core test-swift \
-	sanitize soak fuzz secrets bench lint format clean
+.PHONY: FORCE help setup setup-check lib swift install uninstall docs formal demo check test-core test-swift \
+	sanitize soak fuzz secrets lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -77,7 +77,9 @@ soak: setup-check $(BUILD)/plain/core_tests ## the long versions of the tests
 	OURO_RUNS=$(SOAK_RUNS) $(BUILD)/plain/core_tests network
 	OURO_KILLS=$(SOAK_KILLS) swift test --filter CrashTests
 
-FUZZERS = packet handshake saved links
+FUZZERS = packet handshake saved links analyzer
+# Bytes of an input: a packet is at most 1,232, a capture holds a few.
+FUZZ_MAX = 2048
 
 $(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c Tests/CoreTests/net.c $(CORE)
 	@mkdir -p $(@D)
@@ -86,10 +88,18 @@ $(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c Tests/CoreTests/net.c $(CORE)
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ -lmbedcrypto -o $@ 2>&1 | \
 		grep -v 'Cannot export local symbol' || test -x $@
 
-fuzz: setup-check $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) ## feed the engine what nobody would: SECONDS=60 for each target
+# The analyzer is Swift: a package of its own, Tests/Fuzz/Analyzer.
+$(BUILD)/fuzz/fuzz_analyzer: FORCE
+	@mkdir -p $(@D)
+	@echo $(@F)
+	@swift build --quiet -c release --package-path Tests/Fuzz/Analyzer --scratch-path $(BUILD)/fuzz/analyzer-build \
+		--sanitize fuzzer --sanitize address -Xcc -fsanitize=fuzzer-no-link
+	@ln -sf analyzer-build/release/fuzz_analyzer $@
+
+fuzz: setup-check $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) ## feed the engine and the analyzer what nobody would: SECONDS=60 for each target
 	@for target in $(FUZZERS); do \
 		mkdir -p $(BUILD)/fuzz/corpus/$$target && \
-		$(BUILD)/fuzz/fuzz_$$target -max_total_time=$(SECONDS) -max_len=1300 -verbosity=0 \
+		$(BUILD)/fuzz/fuzz_$$target -max_total_time=$(SECONDS) -max_len=$(FUZZ_MAX) -verbosity=0 \
 			-print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$target- \
 			$(BUILD)/fuzz/corpus/$$target Tests/Fuzz/corpus/$$target >$(BUILD)/fuzz/$$target.log 2>&1 || \
 			{ tail -n 40 $(BUILD)/fuzz/$$target.log; exit 1; }; \
@@ -98,12 +108,14 @@ fuzz: setup-check $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) ## feed the engine what nobo
 
 swift: setup ## the Swift package, its command line among it, optimised
 	swift build -c release --product ouroboros
+	swift build -c release --product ouroboros-lean
 
 install: setup ## build, and install the command and its systemd units below PREFIX (/usr/local)
-	swift build -c release --product ouroboros --static-swift-stdlib
+	for product in ouroboros ouroboros-lean; do \
+		swift build -c release --product $$product --static-swift-stdlib || exit 1; done
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system \
 		$(DESTDIR)$(PREFIX)/share/ouroboros
-	install -s -m 755 .build/release/ouroboros $(DESTDIR)$(PREFIX)/bin/ouroboros
+	install -s -m 755 .build/release/ouroboros .build/release/ouroboros-lean $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(UNITS)/gateway.yaml $(DESTDIR)$(PREFIX)/share/ouroboros/gateway.yaml
 	for unit in gateway sensor; do \
 		sed 's|@PREFIX@|$(PREFIX)|g' $(UNITS)/ouroboros-$$unit.service \
@@ -111,7 +123,7 @@ install: setup ## build, and install the command and its systemd units below PRE
 	done
 
 uninstall: ## remove what `make install` put there; configuration and stores stay
-	rm -f $(DESTDIR)$(PREFIX)/bin/ouroboros $(DESTDIR)$(PREFIX)/share/ouroboros/gateway.yaml \
+	rm -f $(DESTDIR)$(PREFIX)/bin/ouroboros $(DESTDIR)$(PREFIX)/bin/ouroboros-lean $(DESTDIR)$(PREFIX)/share/ouroboros/gateway.yaml \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/ouroboros-gateway.service \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/ouroboros-sensor.service
 	-rmdir $(DESTDIR)$(PREFIX)/share/ouroboros
@@ -150,15 +162,6 @@ secrets: setup-check $(BUILD)/secrets_test $(BUILD)/secrets_leak ## no branch an
 	@if $(MEMCHECK) $(BUILD)/secrets_leak >$(BUILD)/secrets_leak.log 2>&1; \
 		then echo "a branch on a secret was not seen" >&2; exit 1; fi
 
-bench: setup-check $(BUILD)/core_bench $(BUILD)/timing_bench ## measure; not a part of any test
-	$(BUILD)/core_bench
-	$(BUILD)/timing_bench
-	swift build -c release --product NIOBench
-	.build/release/NIOBench $(ONLY)
-
-$(BUILD)/%_bench: Tests/Benchmarks/%_bench.c $(BUILD)/libouroboros.a
-	$(CC) $(C_FLAGS) -O2 -g -D_POSIX_C_SOURCE=199309L $^ -lmbedcrypto -lm -o $@
-
 lint: setup-check ## formatting and static analysis
 	clang-format-14 --dry-run --Werror $(C_FILES)
 	cppcheck --quiet --std=c99 --error-exitcode=1 --enable=warning,portability \
@@ -171,6 +174,7 @@ format: setup-check ## format all sources in place
 	swift format --in-place --recursive $(SWIFT_PLACES)
 
 include ccore/firmware/firmware.mk
+include Tests/Benchmarks/bench.mk
 
 clean: ## remove what was built
 	rm -rf $(BUILD) .build

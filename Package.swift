@@ -24,6 +24,8 @@ let arguments = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Tool"]))
 let lifecycle = Target.Dependency.product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["NIO"]))
+let histogram = Target.Dependency.product(
+    name: "Histogram", package: "hdrhistogram-swift", condition: .when(traits: ["Tool"]))
 let subprocess = Target.Dependency.product(
     name: "Subprocess", package: "swift-subprocess", condition: .when(traits: ["Tool"]))
 let hummingbird = Target.Dependency.product(
@@ -49,6 +51,7 @@ let package = Package(
         .library(name: "OuroborosMetrics", targets: ["OuroborosMetrics"]),
         .library(name: "OuroborosTesting", targets: ["OuroborosTesting"]),
         .executable(name: "ouroboros", targets: ["OuroborosCLI"]),
+        .executable(name: "ouroboros-lean", targets: ["OuroborosLean"]),
     ],
     traits: [
         .trait(name: "NIO", description: "OuroborosNIO: client and server on SwiftNIO"),
@@ -72,6 +75,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", .upToNextMinor(from: "0.2.0")),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(
             url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
@@ -121,13 +125,16 @@ let package = Package(
             name: "OuroborosMetricsHTTP",
             dependencies: ["OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
             swiftSettings: strict),
+        .target(
+            name: "CommandKit", dependencies: ["Ouroboros", "OuroborosPOSIX"], swiftSettings: strict),
+        .executableTarget(name: "OuroborosLean", dependencies: ["CommandKit"], swiftSettings: strict),
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX", "OuroborosStore",
-                "OuroborosMetrics", "OuroborosMetricsHTTP",
+                "CommandKit", "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX",
+                "OuroborosStore", "OuroborosMetrics", "OuroborosMetricsHTTP",
                 .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
-                nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, subprocess, settings,
+                nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings, histogram,
             ],
             swiftSettings: strict),
         .target(
@@ -177,10 +184,8 @@ let package = Package(
         .testTarget(
             name: "OuroborosCLITests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosCLI",
-                subprocess,
-                "SimpleServer",
-                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor",
+                "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosCLI", subprocess,
+                nio("NIOCore"), "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "OuroborosLean",
             ],
             swiftSettings: strict),
     ]

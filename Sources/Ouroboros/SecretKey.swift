@@ -8,7 +8,7 @@ public struct SecretKey: Sendable {
 
     let bytes: SecretBytes
 
-    init(fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
+    package init(fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
         bytes = try SecretBytes(count: Self.byteCount, fill)
     }
 

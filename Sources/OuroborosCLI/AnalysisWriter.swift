@@ -1,3 +1,4 @@
+import CommandKit
 import Ouroboros
 import OuroborosAnalysis
 

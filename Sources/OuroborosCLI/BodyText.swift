@@ -1,3 +1,4 @@
+import CommandKit
 import OuroborosAnalysis
 
 /// What was opened. It is printed only when payloads were asked for.

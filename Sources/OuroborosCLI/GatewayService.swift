@@ -1,3 +1,4 @@
+import CommandKit
 import Logging
 import NIOCore
 import Ouroboros

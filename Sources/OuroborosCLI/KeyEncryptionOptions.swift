@@ -42,7 +42,7 @@ enum KeyEncryption {
         case (nil, nil):
             guard let directory = getenv("CREDENTIALS_DIRECTORY") else { return nil }
             let path = String(cString: directory) + "/" + credential
-            return PrivateFile.exists(path) ? try KeyFiles.read(path, groupMayRead: true) : nil
+            return PrivateFile.exists(path) ? try KeyFiles.read(path) : nil
         }
     }
 }

@@ -12,8 +12,8 @@ import Darwin
 
 /// Keys come from files and the environment, never from the command line, which others can read.
 enum KeyFiles {
-    static func read(_ path: String, groupMayRead: Bool = false) throws -> SecretKey {
-        var bytes = try PrivateFile.read(path, atMost: 256, groupMayRead: groupMayRead)
+    static func read(_ path: String) throws -> SecretKey {
+        var bytes = try PrivateFile.read(path, atMost: 256)
         defer { Erasing.erase(&bytes) }
         do {
             return try SecretKey(hex: bytes)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandKit
 import Ouroboros
 
 #if canImport(Glibc)
@@ -15,7 +16,7 @@ struct OuroborosCommand: AsyncParsableCommand {
         abstract: "A secure channel between sensors and their gateway, from symmetric keys alone.",
         subcommands: [
             Keygen.self, DeviceCommand.self, Gateway.self, Send.self, Sensor.self, Ping.self,
-            Analyze.self, Decode.self, Vectors.self,
+            Bench.self, Analyze.self, Decode.self, Vectors.self,
             OutboxCommand.self,
             SpoolCommand.self,
         ])

@@ -1,3 +1,4 @@
+import CommandKit
 import Logging
 import Ouroboros
 import OuroborosStore
@@ -60,7 +61,7 @@ struct OutboxSensorService: Service {
             next = max(next + interval, clock.now)
             taken += 1
             do {
-                let reading = try await source.read()
+                let reading = try await source.reading()
                 let dropped = try delivery.outbox.append([reading])
                 if dropped > 0 {
                     logger.warning("the outbox is full: the oldest readings are dropped")

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandKit
 import Ouroboros
 import OuroborosNIO
 
@@ -40,7 +41,7 @@ struct Ping: AsyncParsableCommand {
                 let time = try await connection.ping(timeout: client.timeout?.duration ?? .seconds(10))
                 times.append(time / .milliseconds(1))
                 try Output.line(
-                    "answer \(number) from \(client.to): \(Self.format(times[times.count - 1])) ms")
+                    "answer \(number) from \(client.to): \(Decimal.text(times[times.count - 1], 3)) ms")
             } catch let error as OuroborosError where error.code == .unreachable {
                 try Output.line("answer \(number) from \(client.to): none")
             }
@@ -53,17 +54,12 @@ struct Ping: AsyncParsableCommand {
         if let least = times.min(), let most = times.max() {
             let average = times.reduce(0, +) / Double(times.count)
             try Output.line(
-                "min/avg/max = \(Self.format(least))/\(Self.format(average))/\(Self.format(most)) ms")
+                "min/avg/max = \(Decimal.text(least, 3))/\(Decimal.text(average, 3))/\(Decimal.text(most, 3)) ms"
+            )
         }
         guard times.count == count else {
             throw OuroborosError(
                 .unreachable, "\(count - times.count) of \(count) were not answered by \(client.to)")
         }
-    }
-
-    private static func format(_ milliseconds: Double) -> String {
-        let microseconds = Int((milliseconds * 1000).rounded())
-        let fraction = String(microseconds % 1000)
-        return "\(microseconds / 1000).\(String(repeating: "0", count: 3 - fraction.count))\(fraction)"
     }
 }

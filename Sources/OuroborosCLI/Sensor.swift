@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandKit
 import Logging
 import Ouroboros
 import OuroborosNIO
@@ -26,7 +27,7 @@ struct Sensor: AsyncParsableCommand {
     @Option(help: "A shell command whose output is the reading.")
     var command: String?
 
-    @Flag(help: "One thread and a plain UDP socket: for small machines.")
+    @Flag(help: "One thread and a plain UDP socket, in a program of its own: for small machines.")
     var lean = false
 
     func run() async throws {
@@ -36,7 +37,7 @@ struct Sensor: AsyncParsableCommand {
         let identity = try client.identity()
         let source = command.map(SensorSource.command) ?? .automatic()
         // A source that cannot be read is told before anything is sent.
-        _ = try await source.read()
+        _ = try await source.reading()
         if let outbox = try outbox.open(sharing: identity.store) {
             let delivery = OutboxDelivery(
                 outbox: outbox, client: client, identity: identity,
@@ -46,11 +47,7 @@ struct Sensor: AsyncParsableCommand {
                     delivery: delivery, source: source, interval: interval.duration, count: count))
         }
         if lean {
-            try await LeanSensor(
-                identity: identity, source: source, interval: interval.duration, count: count,
-                timeout: client.timeout?.duration
-            ).run()
-            return
+            return try runLean(source, identity)
         }
         let server = try await identity.server.resolve()
         let connection = try await OuroborosClient.connect(
@@ -60,6 +57,26 @@ struct Sensor: AsyncParsableCommand {
             connection: connection, source: source, interval: interval.duration, count: count,
             logger: client.log.logger("ouroboros.sensor"))
         try await Self.run(service)
+    }
+
+    /// In a small program of its own; in this process when the device has a state, which SQLite holds.
+    private func runLean(_ source: SensorSource, _ identity: ClientOptions.Identity) throws {
+        guard identity.configuration.link.tap == nil else {
+            throw OuroborosError(
+                .invalidConfiguration,
+                "--lean has no --key-log and no OUROBOROS_TRACE: leave one or the other out")
+        }
+        guard !identity.server.isStream else {
+            throw OuroborosError(.invalidConfiguration, "--lean speaks UDP alone: leave tcp:// out")
+        }
+        let place = identity.server.place
+        let sensor = LeanSensor(
+            host: place.host, port: place.port, credential: identity.credential, store: identity.store,
+            source: source, interval: interval.duration, count: count, timeout: client.timeout?.duration)
+        guard identity.store == nil else {
+            return try sensor.run()
+        }
+        try LeanProgram.become(sensor, rootKey: try client.keys.rootKey())
     }
 
     private static func run(_ service: some Service) async throws {

@@ -1,3 +1,4 @@
+import CommandKit
 import Logging
 import Ouroboros
 import OuroborosNIO
@@ -53,7 +54,7 @@ struct SensorService: Service {
 
     private func sendReading(_ progress: SendProgress, _ reports: inout [Task<Void, Never>]) async {
         do {
-            let reading = try await source.read()
+            let reading = try await source.reading()
             guard progress.underWay < Self.mostUnderWay else {
                 logger.warning("the gateway does not answer: a reading is left out")
                 progress.refused(

@@ -1,3 +1,4 @@
+import CommandKit
 import OuroborosAnalysis
 
 /// The statistics at the end, by name.
@@ -84,17 +85,8 @@ struct SummaryText {
             switch entry.value {
             case .count(let count): "\(entry.label): \(count)"
             case .text(let text): "\(entry.label): \(text)"
-            case .number(let number, let decimals): "\(entry.label): \(Self.text(number, decimals))"
+            case .number(let number, let decimals): "\(entry.label): \(Decimal.text(number, decimals))"
             }
         }
-    }
-
-    private static func text(_ number: Double, _ decimals: Int) -> String {
-        var scale = 1.0
-        for _ in 0..<decimals { scale *= 10 }
-        let scaled = Int((number * scale).rounded())
-        let fraction = String(scaled % Int(scale))
-        let padding = String(repeating: "0", count: max(0, decimals - fraction.utf8.count))
-        return "\(scaled / Int(scale)).\(padding)\(fraction)"
     }
 }

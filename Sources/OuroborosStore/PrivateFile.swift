@@ -42,17 +42,14 @@ public enum PrivateFile {
         try check(status, path)
     }
 
-    /// The bytes of a small file of keys. `groupMayRead` is for systemd's credentials, whose access list shows as
-    /// a group's right.
-    public static func read(
-        _ path: String, atMost limit: Int, groupMayRead: Bool = false
-    ) throws -> [UInt8] {
+    /// The bytes of a small file of keys.
+    public static func read(_ path: String, atMost limit: Int) throws -> [UInt8] {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw failure("cannot read “\(path)”") }
         defer { close(file) }
         var status = stat()
         guard fstat(file, &status) == 0 else { throw failure("cannot read “\(path)”") }
-        try check(status, path, forbidden: groupMayRead ? 0o037 : 0o077)
+        try check(status, path, forbidden: isCredential(path) ? 0o037 : 0o077)
         let limit = min(limit, Int(status.st_size) + 1)
         var bytes = [UInt8](repeating: 0, count: limit)
         var count = 0
@@ -105,6 +102,14 @@ public enum PrivateFile {
         defer { close(directory) }
         // A file system that cannot do that says so with EINVAL.
         guard fsync(directory) == 0 || errno == EINVAL else { throw failure("cannot write “\(parent)”") }
+    }
+
+    /// True for what systemd hands to a unit: its access list shows as a group's right to read.
+    private static func isCredential(_ path: String) -> Bool {
+        guard let directory = getenv("CREDENTIALS_DIRECTORY").map({ String(cString: $0) }) else {
+            return false
+        }
+        return path.hasPrefix(directory + "/") && !path.dropFirst(directory.count + 1).contains("/")
     }
 
     private static func check(_ status: stat, _ path: String, forbidden: mode_t = 0o077) throws {

@@ -76,6 +76,21 @@ import Testing
         #expect(status == .exited(0))
     }
 
+    @Test func aGatewayListensOnStreamsToo() async throws {
+        try await prepare()
+        _ = try await RunningGateway.with(
+            Tool.path, ["gateway", "--store", "gw.sqlite", "--bind", "tcp://127.0.0.1:0"], in: scratch
+        ) { gateway in
+            let sent = try await Tool.run(
+                [
+                    "send", "--to", "tcp://\(gateway.address)", "--device", device, "--root-key-file",
+                    "root.key",
+                ], in: scratch, input: "a\nb\n")
+            #expect(sent.succeeded, "\(sent.errors)")
+            #expect(gateway.texts == ["a", "b"])
+        }
+    }
+
     @Test func pingMeasures() async throws {
         try await prepare()
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in

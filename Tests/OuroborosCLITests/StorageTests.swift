@@ -39,6 +39,18 @@ import Testing
         ["send", "--to", gateway.address, "--device", device, "--message", "hi"] + more
     }
 
+    @Test func aKeyFromSystemdMayBeReadByItsGroup() async throws {
+        let credentials = scratch.file("credentials")
+        try FileManager.default.createDirectory(atPath: credentials, withIntermediateDirectories: true)
+        #expect(try await run("keygen", "--out", "fleet.key").succeeded)
+        try scratch.write(try scratch.read("fleet.key"), to: "credentials/fleet.key", mode: 0o440)
+        let derive = ["keygen", "--device", device, "--fleet-key-file", credentials + "/fleet.key"]
+        try await expectRefused(derive, saying: "can be used by others")
+        let derived = try await Tool.run(
+            derive, in: scratch, environment: ["CREDENTIALS_DIRECTORY": credentials])
+        #expect(derived.succeeded, "\(derived.errors)")
+    }
+
     @Test func aSealedGatewayAndASealedDevice() async throws {
         try await prepare("--kek-file", "kek", "--evolving")
         let kek = try scratch.read("kek")

@@ -93,7 +93,7 @@ struct RunningGateway: Sendable {
                 defer { try? execution.send(signal: signal) }
                 let log = executable == Tool.path ? errors : output
                 guard let listening = try await log.first(containing: "listening on"),
-                    let port = listening.split(separator: " ").last
+                    let port = listening.split(separator: " ").last(where: { Int($0) != nil })
                 else { throw NotListening() }
                 try await body(
                     RunningGateway(

@@ -17,9 +17,8 @@ enum BenchGateway {
         try .fixed(device: DeviceID(number: UInt64(number)), fleetKey: fleetKey)
     }
 
-    /// Arguments: "echo", "post N" (to each device that connects) or nothing.
+    /// Arguments: "post N" (to each device that connects) or nothing.
     static func run(_ arguments: ArraySlice<String>) async throws {
-        let mode = arguments.first ?? ""
         let posts = Int(arguments.dropFirst().first ?? "") ?? 0
         let loopback = try SocketAddress(ipAddress: "127.0.0.1", port: 0)
         var configuration = ServerConfiguration()
@@ -34,12 +33,9 @@ enum BenchGateway {
             var greeted: Set<DeviceID> = []
             for await batch in server.batches {
                 batch.confirm()
-                for message in batch.messages {
-                    if mode == "echo" {
-                        _ = server.post(message.payload, to: message.device)
-                    } else if posts > 0, greeted.insert(message.device).inserted {
-                        for _ in 0..<posts { _ = server.post(message.payload, to: message.device) }
-                    }
+                guard posts > 0 else { continue }
+                for message in batch.messages where greeted.insert(message.device).inserted {
+                    for _ in 0..<posts { _ = server.post(message.payload, to: message.device) }
                 }
             }
         }
@@ -66,13 +62,6 @@ enum BenchGateway {
 }
 
 enum System {
-    static var description: String {
-        let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-        let model = text.split(separator: "\n").first { $0.hasPrefix("model name") }?
-            .split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) }
-        return "\(model ?? "unknown"), \(ProcessInfo.processInfo.activeProcessorCount) cores"
-    }
-
     /// Kilobytes.
     static func resident(_ process: String) -> Int {
         let text = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
@@ -83,15 +72,14 @@ enum System {
 
 extension Duration {
     var seconds: Double { self / .seconds(1) }
-    var microseconds: Double { self / .microseconds(1) }
 }
 
 func rounded(_ value: Double, _ decimals: Int = 0) -> String {
     String(format: "%.\(decimals)f", value)
 }
 
-/// A line that is seen at once, also through a pipe.
-func report(_ line: String) {
-    print(line)
+/// A line of fields that is seen at once, also through a pipe.
+func report(_ fields: String...) {
+    print(fields.joined(separator: "\t"))
     fflush(nil)
 }

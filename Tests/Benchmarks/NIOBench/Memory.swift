@@ -3,9 +3,9 @@ import Ouroboros
 import OuroborosNIO
 import Subprocess
 
-/// Resident memory.
+/// Resident memory, in kilobytes.
 enum Memory {
-    static func measure() async throws {
+    static func measure(_ counts: [Int]) async throws {
         try await BenchGateway.with { endpoints, _ in
             let port = endpoints[0].address.port ?? 0
             _ = try await Subprocess.run(
@@ -15,12 +15,11 @@ enum Memory {
                 var lines = execution.standardOutput.strings().makeAsyncIterator()
                 _ = try await lines.next()
                 try await Task.sleep(for: .milliseconds(500))
-                report(
-                    "memory of an idle client: \(System.resident("\(execution.processIdentifier.value)")) KB")
+                report("idle client", "\(System.resident("\(execution.processIdentifier.value)"))")
                 try? execution.send(signal: .kill)
             }
         }
-        for sessions in [1, 1000, 10_000] {
+        for sessions in counts {
             try await gateway(sessions: sessions)
         }
         try await gateway(sessions: 1000, posts: 4)
@@ -76,8 +75,8 @@ enum Memory {
                 posts > 0
                 ? ", \(posts) messages in flight to each" : rekeys ? ", each with a predecessor" : ""
             report(
-                "memory of a gateway: \(before) KB, with \(sessions) sessions\(kind) \(after) KB: "
-                    + "\(rounded(Double(after - before) / Double(sessions), 1)) KB each")
+                "gateway", "\(sessions) sessions\(kind)", "\(before)", "\(after)",
+                rounded(Double(after - before) / Double(sessions), 1))
             for connection in connections {
                 await connection.closeAtOnce()
             }

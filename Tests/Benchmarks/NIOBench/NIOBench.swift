@@ -1,8 +1,8 @@
-import NIOCore
 import Ouroboros
 import OuroborosNIO
 
-/// Measures the Swift library over loopback, the gateway in a process of its own. Nothing here passes or fails.
+/// Measures what `ouroboros bench` cannot: handshakes a second and resident memory, the gateway in a process of
+/// its own. It prints lines of tab-separated fields; nothing here passes or fails.
 @main
 enum NIOBench {
     static func main() async throws {
@@ -10,30 +10,13 @@ enum NIOBench {
         switch arguments.first {
         case "gateway": try await BenchGateway.run(arguments.dropFirst())
         case "idle": try await Memory.idleClient(arguments.dropFirst())
-        default: try await measure(arguments.first ?? "")
+        case "quick": try await measure(handshakes: 400, sessions: [1, 1000])
+        default: try await measure(handshakes: 4000, sessions: [1, 1000, 10_000])
         }
     }
 
-    private static func measure(_ only: String) async throws {
-        report("machine: \(System.description)")
-        if only.isEmpty || only == "throughput" {
-            for isStream in [false, true] {
-                for size in [64, 1024] {
-                    for clients in [1, 100] {
-                        try await Throughput.measure(clients: clients, size: size, isStream: isStream)
-                    }
-                }
-            }
-        }
-        if only.isEmpty || only == "roundtrip" {
-            try await RoundTrip.measure(isStream: false)
-            try await RoundTrip.measure(isStream: true)
-        }
-        if only.isEmpty || only == "handshakes" {
-            try await Handshakes.measure()
-        }
-        if only.isEmpty || only == "memory" {
-            try await Memory.measure()
-        }
+    private static func measure(handshakes: Int, sessions: [Int]) async throws {
+        try await Handshakes.measure(handshakes)
+        try await Memory.measure(sessions)
     }
 }

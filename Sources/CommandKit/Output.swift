@@ -1,0 +1,56 @@
+import Ouroboros
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Standard output and error, unbuffered: what is written is out.
+package enum Output {
+    package static func write(_ bytes: [UInt8]) throws {
+        try write(bytes, to: STDOUT_FILENO, "standard output")
+    }
+
+    package static func line(_ text: String) throws {
+        try write(Array((text + "\n").utf8))
+    }
+
+    /// One line on standard error.
+    package static func complain(_ message: String) {
+        note("ouroboros: error: \(message)")
+    }
+
+    package static func note(_ message: String) {
+        try? write(Array((message + "\n").utf8), to: STDERR_FILENO, "standard error")
+    }
+
+    private static func write(_ bytes: [UInt8], to file: Int32, _ name: String) throws {
+        var offset = 0
+        while offset < bytes.count {
+            let count = bytes.withUnsafeBytes { buffer in
+                #if canImport(Glibc)
+                Glibc.write(file, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
+                #elseif canImport(Musl)
+                Musl.write(file, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
+                #else
+                Darwin.write(file, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
+                #endif
+            }
+            if count < 0, errno == EINTR { continue }
+            if count < 0, errno == EAGAIN {
+                // A pipe that somebody made non-blocking.
+                var poller = pollfd(fd: file, events: Int16(POLLOUT), revents: 0)
+                _ = poll(&poller, 1, 1000)
+                continue
+            }
+            guard count > 0 else {
+                throw OuroborosError(
+                    .transport, "cannot write to \(name): \(String(cString: strerror(errno)))")
+            }
+            offset += count
+        }
+    }
+}

@@ -1,0 +1,26 @@
+import CommandKit
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// What `ouroboros sensor --lean` becomes.
+@main
+enum OuroborosLean {
+    static func main() {
+        do {
+            guard let sensor = try LeanProgram.sensor(CommandLine.arguments) else {
+                Output.complain("call `ouroboros sensor --lean`: it starts this program")
+                exit(64)
+            }
+            try sensor.run()
+        } catch {
+            Output.complain("\(error)")
+            exit(1)
+        }
+    }
+}

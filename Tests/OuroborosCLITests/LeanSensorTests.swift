@@ -1,0 +1,90 @@
+import Foundation
+import Subprocess
+import Testing
+
+/// `sensor --lean`: fixed credentials in a program of its own, with a state in this one.
+@Suite(.timeLimit(.minutes(3))) struct LeanSensorTests {
+    let scratch: Scratch
+    private let device = "0102030405060708"
+
+    init() throws {
+        scratch = try Scratch()
+    }
+
+    private func prepare(_ more: String...) async throws {
+        #expect(try await Tool.run(["keygen", "--out", "root.key"], in: scratch).succeeded)
+        let add = [
+            "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
+        ]
+        #expect(try await Tool.run(add + more, in: scratch).succeeded)
+    }
+
+    private func sensor(_ gateway: RunningGateway, _ more: String...) -> [String] {
+        [
+            "sensor", "--lean", "--to", gateway.address, "--device", device, "--root-key-file", "root.key",
+        ] + more
+    }
+
+    @Test func readingsOfItsOwnAndOfACommand() async throws {
+        try await prepare()
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            let own = try await Tool.run(
+                sensor(gateway, "--interval", "10ms", "--count", "3"), in: scratch)
+            #expect(own.errors == "ouroboros: 3 of 3 delivered\n")
+            #expect(own.succeeded)
+            #expect(gateway.texts.allSatisfy { $0.contains("\"source\":") })
+            let command = try await Tool.run(
+                sensor(gateway, "--count", "1", "--command", "echo 'a  b'"), in: scratch)
+            #expect(command.succeeded, "\(command.errors)")
+            #expect(gateway.texts.dropFirst(3) == ["a  b"])
+        }
+    }
+
+    @Test func itIsAnotherProgramAndEndsAtASignal() async throws {
+        try await prepare()
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            let result = try await Subprocess.run(
+                .path(.init(Tool.path)), arguments: .init(sensor(gateway, "--interval", "20ms")),
+                workingDirectory: .init(scratch.path), input: .none, output: .discarded,
+                error: .string(limit: 1 << 16)
+            ) { execution in
+                while gateway.messages.count < 3 {
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+                let program = try FileManager.default.destinationOfSymbolicLink(
+                    atPath: "/proc/\(execution.processIdentifier.value)/exe")
+                #expect(program == Tool.built("ouroboros-lean"))
+                try execution.send(signal: .terminate)
+            }
+            #expect(result.terminationStatus == .exited(0))
+            #expect(result.standardError.contains(" delivered"))
+            _ = try await gateway.errors.first(containing: "disconnected")
+        }
+    }
+
+    @Test func aStateStaysWithTheCommand() async throws {
+        try await prepare("--evolving")
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            for _ in 1...2 {
+                let sent = try await Tool.run(
+                    sensor(gateway, "--evolving", "--state", "kitchen.state", "--count", "1"), in: scratch)
+                #expect(sent.succeeded, "\(sent.errors)")
+            }
+            #expect(gateway.texts.count == 2)
+        }
+    }
+
+    @Test func whatItCannotDoIsSaid() async throws {
+        try await prepare()
+        let to = ["--device", device, "--root-key-file", "root.key", "--count", "1"]
+        let stream = try await Tool.run(["sensor", "--lean", "--to", "tcp://127.0.0.1:1"] + to, in: scratch)
+        #expect(stream.errors.contains("--lean speaks UDP alone"))
+        #expect(stream.status == .exited(1))
+        let failing = try await Tool.run(
+            ["sensor", "--lean", "--to", "127.0.0.1:1", "--command", "exit 3"] + to, in: scratch)
+        #expect(failing.errors.contains("the command failed: it ended with status 3"))
+        let alone = try await Tool.run(Tool.built("ouroboros-lean"), [], in: scratch)
+        #expect(alone.status == .exited(64))
+        #expect(alone.errors.contains("ouroboros sensor --lean"))
+    }
+}
