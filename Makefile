@@ -1,7 +1,8 @@
 # Ouroboros. `make help` lists what can be made.
 
 SYSTEM_PACKAGES = libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev
-CHECK_PACKAGES = $(SYSTEM_PACKAGES) gcc libcjson-dev clang-format-14 cppcheck valgrind tshark postgresql
+CHECK_PACKAGES = $(SYSTEM_PACKAGES) gcc libcjson-dev clang-format-14 cppcheck valgrind tshark \
+	iproute2 iptables conntrack postgresql
 BUILD = build
 C_WARNINGS = -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 C_FLAGS = $(C_WARNINGS) -Iinclude
@@ -17,11 +18,13 @@ UNITS = docs/systemd
 comma = ,
 SOAK_RUNS = 10000
 SOAK_KILLS = 500
+SOAK_SEEDS = 20
 
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
 C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
-	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Benchmarks/peers/*.[ch] Tests/Fuzz/*.c Tests/SideChannel/*.c \
+	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Benchmarks/peers/*.[ch] Tests/Flood/*.c Tests/Fuzz/*.c \
+	Tests/SideChannel/*.c \
 	ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/json/cjson/*.h ccore/examples/*.h \
 	Sources/CSeal/*.c Sources/CSeal/include/*.h)
 SWIFT_PLACES = Package.swift Sources Tests
@@ -30,7 +33,7 @@ WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_sea
 TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
 .PHONY: FORCE help setup setup-check lib swift install uninstall docs formal demo check test-core test-swift \
-	sanitize soak fuzz secrets lint format clean
+	sanitize soak flood netns fuzz secrets lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -76,6 +79,18 @@ sanitize: setup-check $(BUILD)/sanitized/core_tests ## the same under the addres
 soak: setup-check $(BUILD)/plain/core_tests ## the long versions of the tests
 	OURO_RUNS=$(SOAK_RUNS) $(BUILD)/plain/core_tests network
 	OURO_KILLS=$(SOAK_KILLS) swift test --filter CrashTests
+	OURO_SOAK=$(SOAK_SEEDS) swift test --no-parallel --filter HostileNetworkTests
+	$(MAKE) flood
+
+flood: setup-check ## good traffic beside 10,000 forged packets a second, for SECONDS=60
+	swift build -c release --product ouroboros
+	swift build -c release --product NIOBench
+	swift build -c release --product Flood
+	.build/release/NIOBench flood $(SECONDS)
+
+netns: setup-check ## the real command across network namespaces (root): loss, rate, MTU, NAT, a restart
+	swift build --product ouroboros
+	@Tests/netns.sh .build/debug/ouroboros
 
 FUZZERS = packet handshake saved links analyzer
 # Bytes of an input: a packet is at most 1,232, a capture holds a few.

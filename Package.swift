@@ -118,7 +118,9 @@ let package = Package(
         .target(name: "OuroborosPOSIX", dependencies: ["Ouroboros"], swiftSettings: strict),
         .target(
             name: "OuroborosTesting",
-            dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded")],
+            dependencies: [
+                "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
+            ],
             swiftSettings: strict),
         .target(name: "OuroborosMetrics", dependencies: [metrics], swiftSettings: strict),
         .target(
@@ -132,7 +134,7 @@ let package = Package(
             name: "OuroborosCLI",
             dependencies: [
                 "CommandKit", "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX",
-                "OuroborosStore", "OuroborosMetrics", "OuroborosMetricsHTTP",
+                "OuroborosStore", "OuroborosTesting", "OuroborosMetrics", "OuroborosMetricsHTTP",
                 .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
                 nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings, histogram,
             ],
@@ -149,6 +151,8 @@ let package = Package(
             name: "NIOBench",
             dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), subprocess],
             path: "Tests/Benchmarks/NIOBench", swiftSettings: strict),
+        .executableTarget(
+            name: "Flood", path: "Tests/Flood", cSettings: [.treatAllWarnings(as: .error)]),
         // What C's own compiler says of the sizes that Swift's importer computes.
         .target(name: "CSizes", dependencies: ["COuroboros"], path: "Tests/CSizes"),
         .testTarget(
@@ -157,7 +161,8 @@ let package = Package(
         .testTarget(
             name: "OuroborosNIOTests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), logging, lifecycle,
+                "Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix"), logging,
+                lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -169,7 +174,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosTestingTests",
-            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore")],
+            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix")],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests", dependencies: ["Ouroboros", "OuroborosStore", grdb],
@@ -184,8 +189,10 @@ let package = Package(
         .testTarget(
             name: "OuroborosCLITests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosCLI", subprocess,
-                nio("NIOCore"), "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "OuroborosLean",
+                "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosCLI",
+                subprocess,
+                nio("NIOCore"), "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor",
+                "OuroborosLean", "NIOBench", "Flood",
             ],
             swiftSettings: strict),
     ]

@@ -41,6 +41,7 @@ step cross make -j2 cross-test
 step cmake make cmake-test
 # One test at a time: on two cores, many at once starve those that wait for a network.
 step swift swift test --no-parallel
+step netns Tests/netns.sh .build/debug/ouroboros
 step vectors Tests/vectors.sh
 step kills env OURO_KILLS="$kills" swift test --skip-build --filter CrashTests
 step interop make interop
@@ -49,5 +50,6 @@ step docs make docs
 case "$sums" in *"swift: "*) ;; *) echo "no sum of the Swift tests in $logs/swift.log" >&2 && exit 1 ;; esac
 grep -E '^(network|packets|unreliable|first|BUSY)' "$logs/core.log"
 grep -aE '^kills: ' "$logs/kills.log"
+grep -E '^skipped: ' "$logs/netns.log" || true
 printf '%s' "$sums"
 echo "$total passed, 0 failed"

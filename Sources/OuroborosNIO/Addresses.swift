@@ -81,7 +81,7 @@ extension PeerAddress {
 
 extension SocketAddress {
     /// All addresses of this one's family, with a port that the system chooses.
-    var anyLocal: SocketAddress {
+    package var anyLocal: SocketAddress {
         switch self {
         case .v6:
             var address = sockaddr_in6()

@@ -180,7 +180,7 @@ public final class OuroborosServer: Sendable {
 }
 
 extension OuroborosError {
-    static func cannotListen(on endpoint: Endpoint, _ error: any Error) -> OuroborosError {
+    package static func cannotListen(on endpoint: Endpoint, _ error: any Error) -> OuroborosError {
         if let error = error as? IOError, error.errnoCode == EADDRINUSE {
             return OuroborosError(
                 .transport, "cannot listen on \(endpoint): the port is in use, by another gateway?")

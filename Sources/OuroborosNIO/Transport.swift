@@ -61,10 +61,17 @@ public protocol DatagramReceiver: AnyObject, Sendable {
 }
 
 /// The system's UDP sockets.
-struct SystemSockets: DatagramNetwork {
-    var sharesPort = false
+package struct SystemSockets: DatagramNetwork {
+    private let sharesPort: Bool
 
-    func makePort(on loop: any EventLoop, at address: SocketAddress, receiveBatch: Int) -> any DatagramPort {
+    /// With `sharesPort`, other sockets of this program have the address too.
+    package init(sharesPort: Bool = false) {
+        self.sharesPort = sharesPort
+    }
+
+    package func makePort(
+        on loop: any EventLoop, at address: SocketAddress, receiveBatch: Int
+    ) -> any DatagramPort {
         DatagramSocket(
             on: loop, localAddress: address, receiveBatch: receiveBatch, sharesPort: sharesPort)
     }

@@ -1,3 +1,4 @@
+import CommandKit
 import Histogram
 
 /// What was measured, and how.
