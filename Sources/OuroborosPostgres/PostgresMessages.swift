@@ -31,22 +31,9 @@ public struct PostgresMessages: MessageStore {
         _ messages: [(device: DeviceID, message: Message)], _ now: Int64, _ connection: PostgresConnection
     ) throws -> [Bool] {
         try connection.query("SELECT pg_advisory_xact_lock(\(RegistrySchema.Lock.spool.rawValue))")
-        var isNew: [Bool] = []
-        isNew.reserveCapacity(messages.count)
-        var packet: PacketIdentity?
-        for (device, message) in messages {
-            let this = PacketIdentity(device, message)
-            if packet != this {
-                packet = this
-                isNew.append(try message.position.map { try take($0, device, connection) } ?? true)
-            } else {
-                isNew.append(isNew[isNew.count - 1])
-            }
-            if isNew[isNew.count - 1] {
-                try insert(message, of: device, now, connection)
-            }
-        }
-        return isNew
+        return try store(
+            messages, take: { try take($0, $1, connection) },
+            insert: { try insert($0, of: $1, now, connection) })
     }
 
     private static func insert(

@@ -17,3 +17,35 @@ public protocol MessageStore: Sendable {
 }
 
 extension Spool: MessageStore {}
+
+extension MessageStore {
+    /// Inserts those that `take` finds to be new, within a transaction of the caller's; gives which they are. The items
+    /// of a batch have one position: they are new, or came before, together.
+    package static func store(
+        _ messages: [(device: DeviceID, message: Message)],
+        take: (OutboxPosition, DeviceID) throws -> Bool, insert: (Message, DeviceID) throws -> Void
+    ) rethrows -> [Bool] {
+        var isNew: [Bool] = []
+        isNew.reserveCapacity(messages.count)
+        var packet: PacketIdentity?
+        for (device, message) in messages {
+            let this = PacketIdentity(device: device, session: message.sessionID, counter: message.counter)
+            if packet != this {
+                packet = this
+                isNew.append(try message.position.map { try take($0, device) } ?? true)
+            } else {
+                isNew.append(isNew[isNew.count - 1])
+            }
+            if isNew[isNew.count - 1] {
+                try insert(message, device)
+            }
+        }
+        return isNew
+    }
+}
+
+private struct PacketIdentity: Equatable {
+    let device: DeviceID
+    let session: UInt32
+    let counter: UInt64
+}

@@ -28,19 +28,6 @@ public struct SpooledMessage: Sendable, Hashable {
     }
 }
 
-/// The items of a batch have one position: they are new, or came before, together.
-package struct PacketIdentity: Equatable {
-    let device: DeviceID
-    let session: UInt32
-    let counter: UInt64
-
-    package init(_ device: DeviceID, _ message: Message) {
-        self.device = device
-        session = message.sessionID
-        counter = message.counter
-    }
-}
-
 /// A gateway's durable memory of what came, in an SQLite file, and of which messages of an outbox came.
 ///
 /// A message and the record that it came are one transaction: with senders that keep an outbox each is here once,
@@ -58,22 +45,9 @@ public final class Spool: Sendable {
     /// The messages of a packet come one after the other, as the server gives them.
     public func store(_ messages: [(device: DeviceID, message: Message)], now: Int64) throws -> [Bool] {
         try database.write { database in
-            var isNew: [Bool] = []
-            isNew.reserveCapacity(messages.count)
-            var packet: PacketIdentity?
-            for (device, message) in messages {
-                let this = PacketIdentity(device, message)
-                if packet != this {
-                    packet = this
-                    isNew.append(try message.position.map { try Self.take($0, device, database) } ?? true)
-                } else {
-                    isNew.append(isNew[isNew.count - 1])
-                }
-                if isNew[isNew.count - 1] {
-                    try Self.insert(message, of: device, now, database)
-                }
-            }
-            return isNew
+            try Self.store(
+                messages, take: { try Self.take($0, $1, database) },
+                insert: { try Self.insert($0, of: $1, now, database) })
         }
     }
 

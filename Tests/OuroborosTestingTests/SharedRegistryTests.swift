@@ -98,7 +98,7 @@ private final class SharedMemory: SharedDeviceRegistry {
     private func fleet(_ credential: Credential, _ memory: Memory? = nil, on time: VirtualTime) async throws
         -> Fleet
     {
-        let network = MemoryNetwork(seed: 3, conditions: .init(delay: .milliseconds(20)))
+        let network = MemoryNetwork(seed: 3, impairment: .init(delay: .milliseconds(20)))
         let registry = SharedMemory(credential)
         var servers: [OuroborosServer] = []
         var clients: [@Sendable (Credential) async throws -> OuroborosConnection] = []
