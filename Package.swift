@@ -50,6 +50,7 @@ let package = Package(
         .library(name: "OuroborosNIO", targets: ["OuroborosNIO"]),
         .library(name: "OuroborosPOSIX", targets: ["OuroborosPOSIX"]),
         .library(name: "OuroborosStore", targets: ["OuroborosStore"]),
+        .library(name: "OuroborosPostgres", targets: ["OuroborosPostgres"]),
         .library(name: "OuroborosAnalysis", targets: ["OuroborosAnalysis"]),
         .library(name: "OuroborosMetrics", targets: ["OuroborosMetrics"]),
         .library(name: "OuroborosTesting", targets: ["OuroborosTesting"]),
@@ -60,12 +61,15 @@ let package = Package(
         .trait(name: "NIO", description: "OuroborosNIO: client and server on SwiftNIO"),
         .trait(name: "Store", description: "OuroborosStore: credentials in SQLite, on GRDB"),
         .trait(
+            name: "Postgres", description: "OuroborosPostgres: devices that several gateways share, on libpq",
+            enabledTraits: ["NIO", "Store"]),
+        .trait(
             name: "Gateway",
             description: "the gateway's configuration file, metrics over HTTP, sinks and downlink",
             enabledTraits: ["NIO", "Store"]),
         .trait(
             name: "Tool", description: "the command `ouroboros`", enabledTraits: ["Gateway", "NIO", "Store"]),
-        .default(enabledTraits: ["Gateway", "NIO", "Store", "Tool"]),
+        .default(enabledTraits: ["Gateway", "NIO", "Postgres", "Store", "Tool"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -110,6 +114,14 @@ let package = Package(
             name: "OuroborosStore",
             dependencies: ["Ouroboros", grdb, crypto("Crypto"), crypto("CryptoExtras")],
             swiftSettings: strict),
+        .systemLibrary(name: "CPq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .target(
+            name: "OuroborosPostgres",
+            dependencies: [
+                "Ouroboros", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
+                .target(name: "CPq", condition: .when(traits: ["Postgres"])),
+            ],
+            swiftSettings: strict),
         .target(name: "OuroborosPOSIX", dependencies: ["Ouroboros"], swiftSettings: strict),
         .target(
             name: "OuroborosTesting",
@@ -149,8 +161,9 @@ let package = Package(
             dependencies: [
                 "CommandKit", "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX",
                 "OuroborosStore", "OuroborosDownlink", "OuroborosMetrics", "OuroborosMetricsHTTP",
-                "OuroborosSinks", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix"), logging, metrics,
-                arguments, lifecycle, settings, histogram,
+                "OuroborosSinks", "OuroborosTesting",
+                .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
+                nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings, histogram,
             ],
             swiftSettings: strict),
         .target(
@@ -198,13 +211,17 @@ let package = Package(
             dependencies: ["Ouroboros", "OuroborosSinks", "OuroborosStore", logging, metrics],
             swiftSettings: strict),
         .testTarget(
+            name: "OuroborosPostgresTests", dependencies: ["Ouroboros", "OuroborosPostgres"],
+            swiftSettings: strict),
+        .testTarget(
             name: "OuroborosAnalysisTests",
             dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis"],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosCLITests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosCLI", nio("NIOCore"), hummingbird,
+                "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosCLI",
+                nio("NIOCore"), hummingbird,
                 .product(
                     name: "HummingbirdTLS", package: "hummingbird", condition: .when(traits: ["Gateway"])),
                 logging, tls, subprocess, "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient",

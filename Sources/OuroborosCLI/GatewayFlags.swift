@@ -5,14 +5,24 @@ struct GatewayFlags: ParsableArguments {
     @Option(help: .of(.store)) var store: String?
     @Option(help: .of(.kekFile)) var kekFile: String?
     @Option(help: .of(.kekEnv)) var kekEnv: String?
+    @Option(help: .of(.registry)) var registry: String?
     @Option(help: .of(.spool)) var spool: String?
     @Option(help: .of(.fleetKeyFile)) var fleetKeyFile: String?
     @Option(parsing: .singleValue, help: .of(.bind)) var bind: [String] = []
     @Flag(inversion: .prefixedNo, help: .of(.echo)) var echo: Bool?
     @Option(help: .of(.logLevel)) var logLevel: String?
     @Option(help: .of(.metrics)) var metrics: String?
+    @OptionGroup(title: "Fleet") var fleet: Fleet
     @OptionGroup(title: "Limits and times") var limits: Limits
     @OptionGroup var sinks: GatewaySinkFlags
+
+    struct Fleet: ParsableArguments {
+        @Option(help: .of(.gatewayNumber)) var gatewayNumber: String?
+        @Option(help: .of(.fleetSecretFile)) var fleetSecretFile: String?
+        @Option(help: .of(.forwardBind)) var forwardBind: String?
+        @Option(parsing: .singleValue, help: .of(.peer)) var peer: [String] = []
+        @Option(help: .of(.workers)) var workers: String?
+    }
 
     struct Limits: ParsableArguments {
         @Option(help: .of(.maxDevices)) var maxDevices: String?
@@ -31,7 +41,10 @@ struct GatewayFlags: ParsableArguments {
 
     var values: [GatewayKey: String] {
         let given: [GatewayKey: String?] = [
-            .store: store, .kekFile: kekFile, .kekEnv: kekEnv, .spool: spool, .fleetKeyFile: fleetKeyFile,
+            .store: store, .kekFile: kekFile, .kekEnv: kekEnv, .registry: registry, .spool: spool,
+            .fleetKeyFile: fleetKeyFile, .gatewayNumber: fleet.gatewayNumber,
+            .fleetSecretFile: fleet.fleetSecretFile, .forwardBind: fleet.forwardBind,
+            .peer: fleet.peer.isEmpty ? nil : fleet.peer.joined(separator: ","), .workers: fleet.workers,
             .bind: bind.isEmpty ? nil : bind.joined(separator: ","), .echo: echo.map { "\($0)" },
             .logLevel: logLevel, .metrics: metrics, .maxDevices: limits.maxDevices,
             .maxStreams: limits.maxStreams, .streamsPerAddress: limits.streamsPerAddress,

@@ -15,13 +15,15 @@ struct GatewayOutputs {
     private let endpoint: DownlinkEndpoint?
 
     init(
-        _ settings: GatewaySinkSettings, spool: Spool?, store: GatewayStore?, registry: any DeviceRegistry,
+        _ settings: GatewaySinkSettings, spool: Spool?, store: GatewayStore?, registry: (any DeviceRegistry)?,
         server: OuroborosServer, metrics: any MetricsFactory, logger: Logger
     ) throws {
-        let downlink = try settings.downlink.map {
-            try Downlink(
-                server: server, registry: registry, settings: $0, metrics: DownlinkMetrics(factory: metrics),
-                logger: logger)
+        let downlink = try registry.flatMap { registry in
+            try settings.downlink.map {
+                try Downlink(
+                    server: server, registry: registry, settings: $0,
+                    metrics: DownlinkMetrics(factory: metrics), logger: logger)
+            }
         }
         self.downlink = downlink
         sinks = try spool.flatMap { spool in

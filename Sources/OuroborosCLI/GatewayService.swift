@@ -20,15 +20,15 @@ import Darwin
 struct GatewayService: Service {
     let server: OuroborosServer
     let store: GatewayStore?
-    let spool: Spool?
+    let spool: (any MessageStore)?
     let outputs: GatewayOutputs
     let echo: Bool
     let logger: Logger
     private let activity: ActivityCount
 
     init(
-        server: OuroborosServer, store: GatewayStore?, spool: Spool?, outputs: GatewayOutputs,
-        echo: Bool, logger: Logger
+        server: OuroborosServer, store: GatewayStore?, activity: (any ActivityStore)?,
+        spool: (any MessageStore)?, outputs: GatewayOutputs, echo: Bool, logger: Logger
     ) {
         self.server = server
         self.store = store
@@ -36,7 +36,7 @@ struct GatewayService: Service {
         self.outputs = outputs
         self.echo = echo
         self.logger = logger
-        activity = ActivityCount(store)
+        self.activity = ActivityCount(activity)
     }
 
     /// Echoes that are under way; more are left out, so that devices that do not take them cost no memory.
@@ -70,7 +70,7 @@ struct GatewayService: Service {
             throw error
         }
         await server.close()
-        try activity.write()
+        try await activity.write()
         try store?.erasePastKeys()
         logger.info("stopped")
     }
@@ -119,7 +119,7 @@ struct GatewayService: Service {
         guard try await outputs.sinks?.gate.enter(Self.load(of: new)) ?? true else { return nil }
         let now = WallClock.milliseconds()
         if let spool {
-            let isNew = try spool.store(new.map { ($0.device, $0.message) }, now: now)
+            let isNew = try await spool.store(new.map { ($0.device, $0.message) }, now: now)
             let known = zip(new, isNew).filter { !$0.1 }.map(\.0)
             await outputs.sinks?.gate.left(out: Self.load(of: known))
             new = zip(new, isNew).filter(\.1).map(\.0)
@@ -158,21 +158,20 @@ struct GatewayService: Service {
         }
     }
 
-    /// Follows what other processes do to the store, and erases keys that were left.
+    /// Follows what other processes do to the store, erases keys that were left, and counts.
     private func maintain() async throws {
-        guard let store else { return }
-        var token = try store.changeToken()
+        var token = try store?.changeToken()
         for turn in 1... {
             guard (try? await Task.sleep(for: .seconds(1))) != nil else { return }
             do {
-                let newToken = try store.changeToken()
+                let newToken = try store?.changeToken()
                 if newToken != token {
                     token = newToken
                     try await server.dropUnknownDevices()
                 }
                 if turn % 10 == 0 {
-                    try activity.write()
-                    try store.erasePastKeys()
+                    try await activity.write()
+                    try store?.erasePastKeys()
                 }
             } catch {
                 logger.error("the store: \(error)")

@@ -3,13 +3,19 @@ import Ouroboros
 extension OuroborosServer {
     /// How long ago each device that has a session was last heard.
     public func silences() async throws -> [DeviceID: Duration] {
-        try await engine.loop.submit { [engine] in engine.silences }.get()
+        var silences: [DeviceID: Duration] = [:]
+        for worker in workers.hub.workers {
+            let own = try await worker.loop.submit { worker.silences }.get()
+            silences.merge(own) { min($0, $1) }
+        }
+        return silences
     }
 
     /// The same of one device; nil when it has no session.
     public func silence(of device: DeviceID) async throws -> Duration? {
-        try await engine.loop.submit { [engine] in
-            engine.reachable(device).map { engine.silence(of: $0) }
+        guard let worker = workers.hub.worker(of: device) else { return nil }
+        return try await worker.loop.submit {
+            worker.reachable(device).map { worker.silence(of: $0) }
         }.get()
     }
 }
