@@ -109,7 +109,7 @@ package struct DownlinkEndpoint: Sendable {
     private static func device(_ context: BasicRequestContext) throws -> DeviceID {
         do {
             return try DeviceID(hex: context.parameters.get("device") ?? "")
-        } catch let error as OuroborosError {
+        } catch {
             throw Refusal(.badRequest, error.message)
         }
     }
