@@ -107,7 +107,7 @@ import Testing
         #expect(!entered.value)
         sink.state.withLock { $0.refusals = 0 }
         #expect(try await third)
-        #expect(Set(sink.taken) == ["1", "2", "3"] || Set(sink.taken) == ["1", "2", "3", "4"])
+        #expect(sink.taken.starts(with: ["1", "2"]))
         group.stop()
         try await running
     }
