@@ -1,8 +1,8 @@
 # Ouroboros. `make help` lists what can be made.
 
-SYSTEM_PACKAGES = libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev
+SYSTEM_PACKAGES = libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev libmosquitto-dev
 CHECK_PACKAGES = $(SYSTEM_PACKAGES) gcc libcjson-dev clang-format-14 cppcheck valgrind tshark \
-	iproute2 iptables conntrack postgresql
+	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl
 BUILD = build
 C_WARNINGS = -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 C_FLAGS = $(C_WARNINGS) -Iinclude

@@ -30,6 +30,10 @@ let subprocess = Target.Dependency.product(
     name: "Subprocess", package: "swift-subprocess", condition: .when(traits: ["Tool"]))
 let hummingbird = Target.Dependency.product(
     name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Gateway"]))
+let httpClient = Target.Dependency.product(
+    name: "AsyncHTTPClient", package: "async-http-client", condition: .when(traits: ["Gateway"]))
+let tls = Target.Dependency.product(
+    name: "NIOSSL", package: "swift-nio-ssl", condition: .when(traits: ["Gateway"]))
 let settings = Target.Dependency.product(
     name: "Configuration", package: "swift-configuration", condition: .when(traits: ["Gateway"]))
 
@@ -60,7 +64,8 @@ let package = Package(
             name: "Postgres", description: "OuroborosPostgres: devices that several gateways share, on libpq",
             enabledTraits: ["NIO", "Store"]),
         .trait(
-            name: "Gateway", description: "the gateway's configuration file and its metrics over HTTP",
+            name: "Gateway",
+            description: "the gateway's configuration file, metrics over HTTP, sinks and downlink",
             enabledTraits: ["NIO", "Store"]),
         .trait(
             name: "Tool", description: "the command `ouroboros`", enabledTraits: ["Gateway", "NIO", "Store"]),
@@ -75,10 +80,12 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.34.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", .upToNextMinor(from: "0.2.0")),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(
             url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
@@ -124,8 +131,27 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "OuroborosMetrics", dependencies: [metrics], swiftSettings: strict),
         .target(
+            name: "OuroborosHTTP", dependencies: [hummingbird, logging, nio("NIOCore")],
+            swiftSettings: strict),
+        .target(
             name: "OuroborosMetricsHTTP",
-            dependencies: ["OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
+            dependencies: ["OuroborosHTTP", "OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
+            swiftSettings: strict),
+        .systemLibrary(
+            name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
+        .target(
+            name: "OuroborosSinks",
+            dependencies: [
+                "CommandKit", "Ouroboros", "OuroborosStore", "CMosquitto", httpClient, tls, metrics, logging,
+                nio("NIOCore"), nio("NIOPosix"),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "OuroborosDownlink",
+            dependencies: [
+                "CommandKit", "Ouroboros", "OuroborosHTTP", "OuroborosNIO", "OuroborosStore", hummingbird,
+                logging, metrics, crypto("Crypto"), nio("NIOCore"),
+            ],
             swiftSettings: strict),
         .target(
             name: "CommandKit", dependencies: ["Ouroboros", "OuroborosPOSIX"], swiftSettings: strict),
@@ -134,7 +160,8 @@ let package = Package(
             name: "OuroborosCLI",
             dependencies: [
                 "CommandKit", "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX",
-                "OuroborosStore", "OuroborosTesting", "OuroborosMetrics", "OuroborosMetricsHTTP",
+                "OuroborosStore", "OuroborosDownlink", "OuroborosMetrics", "OuroborosMetricsHTTP",
+                "OuroborosSinks", "OuroborosTesting",
                 .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
                 nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings, histogram,
             ],
@@ -183,6 +210,10 @@ let package = Package(
             name: "OuroborosPostgresTests", dependencies: ["Ouroboros", "OuroborosPostgres"],
             swiftSettings: strict),
         .testTarget(
+            name: "OuroborosSinksTests",
+            dependencies: ["Ouroboros", "OuroborosSinks", "OuroborosStore", logging, metrics],
+            swiftSettings: strict),
+        .testTarget(
             name: "OuroborosAnalysisTests",
             dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis"],
             swiftSettings: strict),
@@ -190,9 +221,11 @@ let package = Package(
             name: "OuroborosCLITests",
             dependencies: [
                 "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosCLI",
-                subprocess,
-                nio("NIOCore"), "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor",
-                "OuroborosLean", "NIOBench", "Flood",
+                nio("NIOCore"), hummingbird,
+                .product(
+                    name: "HummingbirdTLS", package: "hummingbird", condition: .when(traits: ["Gateway"])),
+                logging, tls, subprocess, "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient",
+                "SleepySensor", "OuroborosLean", "NIOBench", "Flood",
             ],
             swiftSettings: strict),
     ]

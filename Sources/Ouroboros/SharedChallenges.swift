@@ -15,9 +15,9 @@ public struct SharedChallenges: Sendable {
         self.wallClock = wallClock
     }
 
-    func key() throws -> SecretKey {
-        try SecretKey { key in
-            try fleetSecret.withUnsafeBytes { secret in
+    func key() throws(OuroborosError) -> SecretKey {
+        try SecretKey { (key) throws(OuroborosError) in
+            try fleetSecret.withUnsafeBytes { (secret) throws(OuroborosError) in
                 try OuroborosError.check(
                     ouro_fleet_challenge_key(secret.octets, key.octets), "deriving the key of challenges")
             }

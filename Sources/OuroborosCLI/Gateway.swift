@@ -47,7 +47,8 @@ struct Gateway: AsyncParsableCommand {
             _ = try shared.devicesWithKeys()
             return shared
         }
-        let spool: (any MessageStore)? = try settings.spool.map { try Spool(path: $0) } ?? shared?.messages
+        let ownSpool = try settings.spool.map { try Spool(path: $0) }
+        let spool: (any MessageStore)? = ownSpool ?? shared?.messages
         let metrics = GatewayMetrics(settings.metrics)
         var configuration = settings.server
         configuration.logger = logger
@@ -59,9 +60,10 @@ struct Gateway: AsyncParsableCommand {
             endpoints.append(try await name.resolve())
         }
         let server: OuroborosServer
-        if let shared {
+        let common = shared?.registry(logger)
+        if let common {
             server = try await .bind(
-                to: endpoints, sharedRegistry: shared.registry(logger), configuration: configuration)
+                to: endpoints, sharedRegistry: common, configuration: configuration)
         } else if let local {
             server = try await .bind(to: endpoints, registry: local, configuration: configuration)
         } else {
@@ -70,15 +72,25 @@ struct Gateway: AsyncParsableCommand {
         if let devices, !devices.isSealed {
             logger.notice("the keys in the store are not sealed (see --kek-file)")
         }
+        let outputs = try GatewayOutputs(
+            settings.sinks, spool: ownSpool, store: devices, server: server, metrics: metrics.factory,
+            logger: logger
+        ) { device in
+            if let common { return try await common.credential(of: device) != nil }
+            return try local?.credential(of: device) != nil
+        }
         let service = GatewayService(
             server: server, store: devices, activity: devices ?? shared?.activity, spool: spool,
-            echo: settings.echo, logger: logger)
-        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+            outputs: outputs, echo: settings.echo, logger: logger)
+        let endpoint = metrics.service(
+            server: server, store: devices, shared: shared, outputs: outputs, logger: logger)
+        var services = outputs.before.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
+        services.append(
             .init(
                 service: service, successTerminationBehavior: .gracefullyShutdownGroup,
-                failureTerminationBehavior: .cancelGroup)
-        ]
-        if let endpoint = metrics.service(server: server, store: devices, shared: shared, logger: logger) {
+                failureTerminationBehavior: .cancelGroup))
+        services += outputs.after.map { .init(service: $0) }
+        if let endpoint {
             services.append(.init(service: endpoint, failureTerminationBehavior: .cancelGroup))
         }
         var quiet = logger

@@ -18,11 +18,15 @@ struct GatewayMetrics {
         registry = address.map { _ in PrometheusRegistry() }
     }
 
+    /// Where everything counts; nowhere, when nobody asks.
+    var factory: any MetricsFactory { registry ?? NOOPMetricsHandler.instance }
+
     func service(
-        server: OuroborosServer, store: GatewayStore?, shared: SharedRegistry?, logger: Logger
+        server: OuroborosServer, store: GatewayStore?, shared: SharedRegistry?, outputs: GatewayOutputs,
+        logger: Logger
     ) -> (any Service)? {
         guard let address, let registry else { return nil }
-        for (name, help) in ServerMetrics.descriptions {
+        for (name, help) in Array(ServerMetrics.descriptions) + GatewayOutputs.descriptions {
             registry.describe(name, help)
         }
         let metrics = ServerMetrics(factory: registry)
@@ -34,6 +38,7 @@ struct GatewayMetrics {
             // A gateway that cannot read its store serves nobody; one without its registry serves nobody anew.
             _ = try store?.changeToken()
             try await registryState?.update()
+            try await outputs.updateMetrics()
         }
         return MetricsService(endpoint: endpoint, address: address)
     }

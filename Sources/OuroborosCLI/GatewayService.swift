@@ -3,6 +3,7 @@ import Logging
 import NIOCore
 import Ouroboros
 import OuroborosNIO
+import OuroborosSinks
 import OuroborosStore
 import ServiceLifecycle
 import Synchronization
@@ -20,17 +21,19 @@ struct GatewayService: Service {
     let server: OuroborosServer
     let store: GatewayStore?
     let spool: (any MessageStore)?
+    let outputs: GatewayOutputs
     let echo: Bool
     let logger: Logger
     private let activity: ActivityCount
 
     init(
         server: OuroborosServer, store: GatewayStore?, activity: (any ActivityStore)?,
-        spool: (any MessageStore)?, echo: Bool, logger: Logger
+        spool: (any MessageStore)?, outputs: GatewayOutputs, echo: Bool, logger: Logger
     ) {
         self.server = server
         self.store = store
         self.spool = spool
+        self.outputs = outputs
         self.echo = echo
         self.logger = logger
         self.activity = ActivityCount(activity)
@@ -45,14 +48,16 @@ struct GatewayService: Service {
             let kind = if case .tcp = endpoint.transport { " (TCP)" } else { "" }
             logger.info("listening on \(address.ipAddress ?? "?") port \(address.port ?? 0)\(kind)")
         }
-        let (server, logger) = (server, logger)
+        let (server, sinks, logger) = (server, outputs.sinks, logger)
         do {
             try await withGracefulShutdownHandler {
                 try await work()
             } onGracefulShutdown: {
                 logger.info("shutting down")
                 Task {
+                    await sinks?.gate.stopWaiting()
                     await server.close()
+                    guard sinks == nil else { return }
                     // A reader of standard output that has stopped must not keep the gateway.
                     try? await Task.sleep(for: .seconds(5))
                     Output.complain("standard output takes no more: what was not written is not acknowledged")
@@ -83,8 +88,9 @@ struct GatewayService: Service {
         try await withThrowingDiscardingTaskGroup { echoes in
             let underWay = EchoCount()
             for await batch in server.batches {
-                let new = try await makeSafe(batch)
+                guard let new = try await makeSafe(batch) else { return }
                 batch.confirm()
+                outputs.downlink?.heard(Set(batch.messages.map(\.device)))
                 guard echo else { continue }
                 for received in new {
                     guard underWay.begin(limit: Self.mostEchoes) else {
@@ -105,18 +111,30 @@ struct GatewayService: Service {
         }
     }
 
-    /// Stores and prints a batch; gives those of its messages that did not come before.
-    private func makeSafe(_ batch: ReceivedBatch) async throws -> [ReceivedMessage] {
-        let now = WallClock.milliseconds()
+    /// Stores or prints a batch, or both; gives those of its messages that did not come before, or nil when the
+    /// gateway stops while there is no room for them: the devices keep them.
+    private func makeSafe(_ batch: ReceivedBatch) async throws -> [ReceivedMessage]? {
         var new = batch.messages
+        guard try await outputs.sinks?.gate.enter(Self.load(of: new)) ?? true else { return nil }
+        let now = WallClock.milliseconds()
         if let spool {
             let isNew = try await spool.store(new.map { ($0.device, $0.message) }, now: now)
+            let known = zip(new, isNew).filter { !$0.1 }.map(\.0)
+            await outputs.sinks?.gate.left(out: Self.load(of: known))
             new = zip(new, isNew).filter(\.1).map(\.0)
         }
-        try Output.write(
-            new.flatMap { MessageLine.line(for: $0.message, of: $0.device, receivedAt: now) })
+        if let sinks = outputs.sinks {
+            sinks.ring()
+        } else {
+            try Output.write(
+                new.flatMap { MessageLine.line(for: $0.message, of: $0.device, receivedAt: now) })
+        }
         activity.add(messages: batch.messages)
         return new
+    }
+
+    private static func load(of messages: [ReceivedMessage]) -> SpoolLoad {
+        SpoolLoad(messages: messages.count, bytes: messages.reduce(0) { $0 + $1.payload.count })
     }
 
     private func logEvents() async {

@@ -16,6 +16,7 @@ struct GatewaySettings: Sendable {
     let registry: String?
     let fleet: GatewayFleet?
     let server: ServerConfiguration
+    let sinks: GatewaySinkSettings
     /// In the order of the keys.
     let all: [GatewaySources.Setting]
 
@@ -53,6 +54,7 @@ struct GatewaySettings: Sendable {
         server.closeTimeout = try setting(.closeTimeout).time()
         server.workers = try setting(.workers).number(1...64)
         self.server = server
+        sinks = try GatewaySinkSettings(setting)
         guard store != nil || fleetKeyFile != nil || registry != nil else {
             throw OuroborosError(
                 .invalidConfiguration, "give --store, --registry or --fleet-key-file: whose devices?")

@@ -18,7 +18,7 @@ public final class OuroborosServer: Sendable {
     public let endpoints: [Endpoint]
     /// The first of them.
     public var localAddress: SocketAddress { endpoints[0].address }
-    private let workers: ServerWorkers
+    let workers: ServerWorkers
 
     private init(_ workers: ServerWorkers, _ endpoints: [Endpoint]) {
         self.workers = workers

@@ -247,7 +247,7 @@ final class ServerEngine: @unchecked Sendable {
     }
 
     /// The device's link that was heard last, over whichever transport.
-    private func reachable(_ device: DeviceID) -> ServerPeer? {
+    func reachable(_ device: DeviceID) -> ServerPeer? {
         [peers[device], streams.devices[device]?.newest].compactMap { $0 }
             .filter { $0.link != nil && !$0.isClosing }
             .max { $0.lastHeard < $1.lastHeard }

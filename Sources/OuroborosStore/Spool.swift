@@ -33,7 +33,7 @@ public struct SpooledMessage: Sendable, Hashable {
 /// A message and the record that it came are one transaction: with senders that keep an outbox each is here once,
 /// across sessions, crashes and restarts of either side.
 public final class Spool: Sendable {
-    private let database: StoreDatabase
+    let database: StoreDatabase
 
     public init(path: String) throws {
         database = try StoreDatabase(path: path, purpose: .spool, isExclusive: false)

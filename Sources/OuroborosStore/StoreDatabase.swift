@@ -32,7 +32,7 @@ struct StoreDatabase {
             }
             vault = try queue.write { database in
                 try Self.bringUpToDate(database, purpose, path)
-                return purpose == .spool
+                return purpose == .spool || purpose == .downlink
                     ? .plain
                     : try Vault.open(
                         in: database, purpose: purpose, path: path, keyEncryptionKey: keyEncryptionKey)
