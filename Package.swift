@@ -46,6 +46,7 @@ let package = Package(
         .library(name: "OuroborosNIO", targets: ["OuroborosNIO"]),
         .library(name: "OuroborosPOSIX", targets: ["OuroborosPOSIX"]),
         .library(name: "OuroborosStore", targets: ["OuroborosStore"]),
+        .library(name: "OuroborosPostgres", targets: ["OuroborosPostgres"]),
         .library(name: "OuroborosAnalysis", targets: ["OuroborosAnalysis"]),
         .library(name: "OuroborosMetrics", targets: ["OuroborosMetrics"]),
         .library(name: "OuroborosTesting", targets: ["OuroborosTesting"]),
@@ -56,11 +57,14 @@ let package = Package(
         .trait(name: "NIO", description: "OuroborosNIO: client and server on SwiftNIO"),
         .trait(name: "Store", description: "OuroborosStore: credentials in SQLite, on GRDB"),
         .trait(
+            name: "Postgres", description: "OuroborosPostgres: devices that several gateways share, on libpq",
+            enabledTraits: ["NIO", "Store"]),
+        .trait(
             name: "Gateway", description: "the gateway's configuration file and its metrics over HTTP",
             enabledTraits: ["NIO", "Store"]),
         .trait(
             name: "Tool", description: "the command `ouroboros`", enabledTraits: ["Gateway", "NIO", "Store"]),
-        .default(enabledTraits: ["Gateway", "NIO", "Store", "Tool"]),
+        .default(enabledTraits: ["Gateway", "NIO", "Postgres", "Store", "Tool"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -103,6 +107,14 @@ let package = Package(
             name: "OuroborosStore",
             dependencies: ["Ouroboros", grdb, crypto("Crypto"), crypto("CryptoExtras")],
             swiftSettings: strict),
+        .systemLibrary(name: "CPq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .target(
+            name: "OuroborosPostgres",
+            dependencies: [
+                "Ouroboros", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
+                .target(name: "CPq", condition: .when(traits: ["Postgres"])),
+            ],
+            swiftSettings: strict),
         .target(name: "OuroborosPOSIX", dependencies: ["Ouroboros"], swiftSettings: strict),
         .target(
             name: "OuroborosTesting",
@@ -122,9 +134,8 @@ let package = Package(
             name: "OuroborosCLI",
             dependencies: [
                 "CommandKit", "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX",
-                "OuroborosStore",
-                "OuroborosTesting", "OuroborosMetrics",
-                "OuroborosMetricsHTTP",
+                "OuroborosStore", "OuroborosTesting", "OuroborosMetrics", "OuroborosMetricsHTTP",
+                .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
                 nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings, histogram,
             ],
             swiftSettings: strict),
@@ -169,15 +180,19 @@ let package = Package(
             name: "OuroborosStoreTests", dependencies: ["Ouroboros", "OuroborosStore", grdb],
             swiftSettings: strict),
         .testTarget(
+            name: "OuroborosPostgresTests", dependencies: ["Ouroboros", "OuroborosPostgres"],
+            swiftSettings: strict),
+        .testTarget(
             name: "OuroborosAnalysisTests",
             dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis"],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosCLITests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosCLI", subprocess, "SimpleServer",
-                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "OuroborosLean", "NIOBench",
-                "Flood",
+                "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosCLI",
+                subprocess,
+                nio("NIOCore"), "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor",
+                "OuroborosLean", "NIOBench", "Flood",
             ],
             swiftSettings: strict),
     ]

@@ -38,33 +38,47 @@ struct Gateway: AsyncParsableCommand {
         var logger = Logger(label: "ouroboros.gateway") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = settings.logLevel
         let devices = try settings.store.map { try openStore($0, sealedUnder: settings.encryption.key()) }
-        let registry = try registry(devices, settings)
+        let local = settings.registry == nil ? try registry(devices, settings) : nil
         if checkConfig {
             return try Output.line(settings.description)
         }
-        let spool = try settings.spool.map { try Spool(path: $0) }
+        let shared = try settings.registry.map {
+            let shared = try SharedRegistry($0, try settings.encryption.key(), logger: logger)
+            _ = try shared.devicesWithKeys()
+            return shared
+        }
+        let spool: (any MessageStore)? = try settings.spool.map { try Spool(path: $0) } ?? shared?.messages
         let metrics = GatewayMetrics(settings.metrics)
         var configuration = settings.server
         configuration.logger = logger
         configuration.link.tap = try taps.tap()
         configuration.metrics = metrics.registry
+        configuration.fleet = try await settings.fleet?.configuration()
         var endpoints: [Endpoint] = []
         for name in settings.bind {
             endpoints.append(try await name.resolve())
         }
-        let server = try await OuroborosServer.bind(
-            to: endpoints, registry: registry, configuration: configuration)
+        let server: OuroborosServer
+        if let shared {
+            server = try await .bind(
+                to: endpoints, sharedRegistry: shared.registry(logger), configuration: configuration)
+        } else if let local {
+            server = try await .bind(to: endpoints, registry: local, configuration: configuration)
+        } else {
+            throw Self.nobody
+        }
         if let devices, !devices.isSealed {
             logger.notice("the keys in the store are not sealed (see --kek-file)")
         }
         let service = GatewayService(
-            server: server, store: devices, spool: spool, echo: settings.echo, logger: logger)
+            server: server, store: devices, activity: devices ?? shared?.activity, spool: spool,
+            echo: settings.echo, logger: logger)
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
             .init(
                 service: service, successTerminationBehavior: .gracefullyShutdownGroup,
                 failureTerminationBehavior: .cancelGroup)
         ]
-        if let endpoint = metrics.service(server: server, store: devices, logger: logger) {
+        if let endpoint = metrics.service(server: server, store: devices, shared: shared, logger: logger) {
             services.append(.init(service: endpoint, failureTerminationBehavior: .cancelGroup))
         }
         var quiet = logger
@@ -82,8 +96,11 @@ struct Gateway: AsyncParsableCommand {
             return FleetRegistry(fleetKey: try KeyFiles.read(path), others: store)
         }
         guard let store else {
-            throw OuroborosError(.invalidConfiguration, "give --store or --fleet-key-file: whose devices?")
+            throw Self.nobody
         }
         return store
     }
+
+    private static let nobody = OuroborosError(
+        .invalidConfiguration, "give --store, --registry or --fleet-key-file: whose devices?")
 }

@@ -5,13 +5,23 @@ struct GatewayFlags: ParsableArguments {
     @Option(help: help(.store)) var store: String?
     @Option(help: help(.kekFile)) var kekFile: String?
     @Option(help: help(.kekEnv)) var kekEnv: String?
+    @Option(help: help(.registry)) var registry: String?
     @Option(help: help(.spool)) var spool: String?
     @Option(help: help(.fleetKeyFile)) var fleetKeyFile: String?
     @Option(parsing: .singleValue, help: help(.bind)) var bind: [String] = []
     @Flag(inversion: .prefixedNo, help: help(.echo)) var echo: Bool?
     @Option(help: help(.logLevel)) var logLevel: String?
     @Option(help: help(.metrics)) var metrics: String?
+    @OptionGroup(title: "Fleet") var fleet: Fleet
     @OptionGroup(title: "Limits and times") var limits: Limits
+
+    struct Fleet: ParsableArguments {
+        @Option(help: help(.gatewayNumber)) var gatewayNumber: String?
+        @Option(help: help(.fleetSecretFile)) var fleetSecretFile: String?
+        @Option(help: help(.forwardBind)) var forwardBind: String?
+        @Option(parsing: .singleValue, help: help(.peer)) var peer: [String] = []
+        @Option(help: help(.workers)) var workers: String?
+    }
 
     struct Limits: ParsableArguments {
         @Option(help: help(.maxDevices)) var maxDevices: String?
@@ -30,7 +40,10 @@ struct GatewayFlags: ParsableArguments {
 
     var values: [GatewayKey: String] {
         let given: [GatewayKey: String?] = [
-            .store: store, .kekFile: kekFile, .kekEnv: kekEnv, .spool: spool, .fleetKeyFile: fleetKeyFile,
+            .store: store, .kekFile: kekFile, .kekEnv: kekEnv, .registry: registry, .spool: spool,
+            .fleetKeyFile: fleetKeyFile, .gatewayNumber: fleet.gatewayNumber,
+            .fleetSecretFile: fleet.fleetSecretFile, .forwardBind: fleet.forwardBind,
+            .peer: fleet.peer.isEmpty ? nil : fleet.peer.joined(separator: ","), .workers: fleet.workers,
             .bind: bind.isEmpty ? nil : bind.joined(separator: ","), .echo: echo.map { "\($0)" },
             .logLevel: logLevel, .metrics: metrics, .maxDevices: limits.maxDevices,
             .maxStreams: limits.maxStreams, .streamsPerAddress: limits.streamsPerAddress,

@@ -7,11 +7,17 @@ enum GatewayKey: String, CaseIterable {
     case kekFile = "kek-file"
     case kekEnv = "kek-env"
     case fleetKeyFile = "fleet-key-file"
+    case registry
     case spool
     case bind
     case echo
     case logLevel = "log-level"
     case metrics
+    case gatewayNumber = "gateway-number"
+    case fleetSecretFile = "fleet-secret-file"
+    case forwardBind = "forward-bind"
+    case peer
+    case workers
     case maxDevices = "max-devices"
     case maxStreams = "max-streams"
     case streamsPerAddress = "streams-per-address"
@@ -37,10 +43,13 @@ enum GatewayKey: String, CaseIterable {
 
     var kind: Kind {
         switch self {
-        case .store, .kekFile, .kekEnv, .fleetKeyFile, .spool, .logLevel, .metrics: .text
-        case .bind: .list
+        case .store, .kekFile, .kekEnv, .fleetKeyFile, .registry, .spool, .logLevel, .metrics,
+            .fleetSecretFile,
+            .forwardBind:
+            .text
+        case .bind, .peer: .list
         case .maxDevices, .maxStreams, .streamsPerAddress, .pendingSessions, .queue, .queuePerDevice, .places,
-            .placesPerDevice, .reach:
+            .placesPerDevice, .reach, .gatewayNumber, .workers:
             .number
         case .idleTimeout, .rekeyAge, .closeTimeout: .time
         case .echo: .yesOrNo
@@ -50,7 +59,10 @@ enum GatewayKey: String, CaseIterable {
     /// Nil for what is off unless it is given.
     var defaultValue: String? {
         switch self {
-        case .store, .kekFile, .kekEnv, .fleetKeyFile, .spool, .metrics: nil
+        case .store, .kekFile, .kekEnv, .fleetKeyFile, .registry, .spool, .metrics, .gatewayNumber,
+            .fleetSecretFile, .forwardBind, .peer:
+            nil
+        case .workers: "1"
         case .bind: "0.0.0.0:5700"
         case .echo: "false"
         case .logLevel: "info"
@@ -82,6 +94,19 @@ enum GatewayKey: String, CaseIterable {
             """
         case .fleetKeyFile:
             "A file with a fleet's key: its devices, of fixed credentials, need no entry in the store."
+        case .registry:
+            """
+            A PostgreSQL database that gateways share, postgres://USER@HOST/DATABASE, in place of --store and --spool; its \
+            password stands in PGPASSFILE or ~/.pgpass. It needs a key-encryption key and --gateway-number.
+            """
+        case .gatewayNumber:
+            "This gateway's number in its fleet, 1 to 255: the upper byte of its session ids."
+        case .fleetSecretFile:
+            "A file with the secret that all gateways of the fleet hold: challenges of one hold at each."
+        case .forwardBind:
+            "The private HOST:PORT (UDP) for packets that landed on the wrong gateway; needs --fleet-secret-file."
+        case .peer: "Another gateway of the fleet, NUMBER=HOST:PORT of its --forward-bind; may be repeated."
+        case .workers: "Threads that share the addresses, each with the limits below (default: 1)."
         case .bind:
             "An address to listen on: HOST:PORT for UDP, or tcp://HOST:PORT; may be repeated (default: 0.0.0.0:5700)."
         case .echo: "Sends each message back to its device."

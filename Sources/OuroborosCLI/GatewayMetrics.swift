@@ -1,3 +1,4 @@
+import CoreMetrics
 import Logging
 import NIOCore
 import Ouroboros
@@ -17,18 +18,22 @@ struct GatewayMetrics {
         registry = address.map { _ in PrometheusRegistry() }
     }
 
-    func service(server: OuroborosServer, store: GatewayStore?, logger: Logger) -> (any Service)? {
+    func service(
+        server: OuroborosServer, store: GatewayStore?, shared: SharedRegistry?, logger: Logger
+    ) -> (any Service)? {
         guard let address, let registry else { return nil }
         for (name, help) in ServerMetrics.descriptions {
             registry.describe(name, help)
         }
         let metrics = ServerMetrics(factory: registry)
+        let registryState = shared.map { RegistryMetrics($0, registry) }
         let endpoint = MetricsEndpoint(
             host: address.host, port: address.port, registry: registry, logger: logger
         ) {
             try await server.update(metrics)
-            // A gateway that cannot read its store serves nobody.
+            // A gateway that cannot read its store serves nobody; one without its registry serves nobody anew.
             _ = try store?.changeToken()
+            try await registryState?.update()
         }
         return MetricsService(endpoint: endpoint, address: address)
     }
@@ -44,5 +49,29 @@ private struct MetricsService: Service {
         } catch let error as IOError {
             throw OuroborosError(.transport, "cannot serve metrics on \(address): \(error)")
         }
+    }
+}
+
+/// How the registry that gateways share is.
+private struct RegistryMetrics: Sendable {
+    private let shared: SharedRegistry
+    private let isUp: Meter
+    private let failures: Meter
+
+    init(_ shared: SharedRegistry, _ registry: PrometheusRegistry) {
+        self.shared = shared
+        registry.describe("ouroboros_registry_up", "Whether the registry that gateways share answers.")
+        registry.describe(
+            "ouroboros_registry_connection_failures", "Connections to the registry that could not be made.")
+        isUp = Meter(label: "ouroboros_registry_up", factory: registry)
+        failures = Meter(label: "ouroboros_registry_connection_failures", factory: registry)
+    }
+
+    func update() async throws {
+        let result: Result<Void, any Error>
+        do { result = .success(try await shared.check()) } catch { result = .failure(error) }
+        isUp.set(shared.isUp ? 1 : 0)
+        failures.set(Double(shared.failures))
+        try result.get()
     }
 }

@@ -19,20 +19,21 @@ import Darwin
 struct GatewayService: Service {
     let server: OuroborosServer
     let store: GatewayStore?
-    let spool: Spool?
+    let spool: (any MessageStore)?
     let echo: Bool
     let logger: Logger
     private let activity: ActivityCount
 
     init(
-        server: OuroborosServer, store: GatewayStore?, spool: Spool?, echo: Bool, logger: Logger
+        server: OuroborosServer, store: GatewayStore?, activity: (any ActivityStore)?,
+        spool: (any MessageStore)?, echo: Bool, logger: Logger
     ) {
         self.server = server
         self.store = store
         self.spool = spool
         self.echo = echo
         self.logger = logger
-        activity = ActivityCount(store)
+        self.activity = ActivityCount(activity)
     }
 
     /// Echoes that are under way; more are left out, so that devices that do not take them cost no memory.
@@ -64,7 +65,7 @@ struct GatewayService: Service {
             throw error
         }
         await server.close()
-        try activity.write()
+        try await activity.write()
         try store?.erasePastKeys()
         logger.info("stopped")
     }
@@ -82,7 +83,7 @@ struct GatewayService: Service {
         try await withThrowingDiscardingTaskGroup { echoes in
             let underWay = EchoCount()
             for await batch in server.batches {
-                let new = try makeSafe(batch)
+                let new = try await makeSafe(batch)
                 batch.confirm()
                 guard echo else { continue }
                 for received in new {
@@ -105,11 +106,11 @@ struct GatewayService: Service {
     }
 
     /// Stores and prints a batch; gives those of its messages that did not come before.
-    private func makeSafe(_ batch: ReceivedBatch) throws -> [ReceivedMessage] {
+    private func makeSafe(_ batch: ReceivedBatch) async throws -> [ReceivedMessage] {
         let now = WallClock.milliseconds()
         var new = batch.messages
         if let spool {
-            let isNew = try spool.store(new.map { ($0.device, $0.message) }, now: now)
+            let isNew = try await spool.store(new.map { ($0.device, $0.message) }, now: now)
             new = zip(new, isNew).filter(\.1).map(\.0)
         }
         try Output.write(
@@ -138,21 +139,20 @@ struct GatewayService: Service {
         }
     }
 
-    /// Follows what other processes do to the store, and erases keys that were left.
+    /// Follows what other processes do to the store, erases keys that were left, and counts.
     private func maintain() async throws {
-        guard let store else { return }
-        var token = try store.changeToken()
+        var token = try store?.changeToken()
         for turn in 1... {
             guard (try? await Task.sleep(for: .seconds(1))) != nil else { return }
             do {
-                let newToken = try store.changeToken()
+                let newToken = try store?.changeToken()
                 if newToken != token {
                     token = newToken
                     try await server.dropUnknownDevices()
                 }
                 if turn % 10 == 0 {
-                    try activity.write()
-                    try store.erasePastKeys()
+                    try await activity.write()
+                    try store?.erasePastKeys()
                 }
             } catch {
                 logger.error("the store: \(error)")

@@ -13,6 +13,8 @@ struct GatewaySettings: Sendable {
     let echo: Bool
     let logLevel: Logger.Level
     let metrics: HostAndPort?
+    let registry: String?
+    let fleet: GatewayFleet?
     let server: ServerConfiguration
     /// In the order of the keys.
     let all: [GatewaySources.Setting]
@@ -34,6 +36,8 @@ struct GatewaySettings: Sendable {
         echo = try setting(.echo).yesOrNo()
         logLevel = try setting(.logLevel).level()
         metrics = try setting(.metrics).address()
+        registry = try setting(.registry).text()
+        fleet = try GatewayFleet(setting)
         var server = ServerConfiguration()
         server.maximumDevices = try setting(.maxDevices).number(1...1_000_000)
         server.maximumStreams = try setting(.maxStreams).number(1...1_000_000)
@@ -47,9 +51,17 @@ struct GatewaySettings: Sendable {
         server.link.idleTimeout = try setting(.idleTimeout).milliseconds()
         server.link.rekeyAge = try setting(.rekeyAge).milliseconds()
         server.closeTimeout = try setting(.closeTimeout).time()
+        server.workers = try setting(.workers).number(1...64)
         self.server = server
-        guard store != nil || fleetKeyFile != nil else {
-            throw OuroborosError(.invalidConfiguration, "give --store or --fleet-key-file: whose devices?")
+        guard store != nil || fleetKeyFile != nil || registry != nil else {
+            throw OuroborosError(
+                .invalidConfiguration, "give --store, --registry or --fleet-key-file: whose devices?")
+        }
+        guard registry == nil || (store == nil && fleetKeyFile == nil && spool == nil && fleet != nil) else {
+            throw OuroborosError(
+                .invalidConfiguration,
+                "--registry takes the place of --store, --fleet-key-file and --spool, and needs --gateway-number"
+            )
         }
     }
 
