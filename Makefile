@@ -24,10 +24,10 @@ CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
 C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
 	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Benchmarks/peers/*.[ch] Tests/Flood/*.c Tests/Fuzz/*.c \
-	Tests/SideChannel/*.c \
-	ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/json/cjson/*.h ccore/examples/*.h \
+	Tests/SideChannel/*.c ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/*/*/*.[ch] \
+	ccore/firmware/*/*/*/*.[ch] ccore/examples/*.h \
 	Sources/CSeal/*.c Sources/CSeal/include/*.h)
-SWIFT_PLACES = Package.swift Sources Tests
+SWIFT_PLACES = Package.swift Sources Tests ccore/firmware/swift
 # The tests listen to every key that seals a packet.
 WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once
 TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
@@ -171,8 +171,19 @@ endef
 $(eval $(call secrets_rule,secrets_test))
 $(eval $(call secrets_rule,secrets_leak,-DLEAK))
 
+# $(1): which of the two products of ghash.c, $(2): its option
+define ghash_rule
+$(BUILD)/ghash_$(1): Tests/SideChannel/ghash_test.c ccore/firmware/alt/ghash.c ccore/firmware/alt/ghash.h
+	@mkdir -p $$(@D)
+	$(CC) $(C_FLAGS) -Wno-pedantic -O2 -g $(2) -Iccore/firmware/alt $$(filter %.c,$$^) -o $$@
+endef
+$(eval $(call ghash_rule,long,))
+$(eval $(call ghash_rule,short,-DGHASH_SHORT_PRODUCTS))
+
 MEMCHECK = valgrind -q --error-exitcode=9 --suppressions=Tests/SideChannel/secrets.supp
-secrets: setup-check $(BUILD)/secrets_test $(BUILD)/secrets_leak ## no branch and no address depends on a secret (valgrind)
+secrets: setup-check $(BUILD)/secrets_test $(BUILD)/secrets_leak $(BUILD)/ghash_long $(BUILD)/ghash_short ## no branch and no address depends on a secret (valgrind)
+	$(MEMCHECK) $(BUILD)/ghash_long
+	$(MEMCHECK) $(BUILD)/ghash_short
 	$(MEMCHECK) $(BUILD)/secrets_test
 	@if $(MEMCHECK) $(BUILD)/secrets_leak >$(BUILD)/secrets_leak.log 2>&1; \
 		then echo "a branch on a secret was not seen" >&2; exit 1; fi

@@ -39,6 +39,7 @@ step firmware make -j2 firmware-test
 step budget make -j2 budget
 step cross make -j2 cross-test
 step cmake make cmake-test
+step dropins make dropin-test
 # One test at a time: on two cores, many at once starve those that wait for a network.
 step swift swift test --no-parallel
 step netns Tests/netns.sh .build/debug/ouroboros

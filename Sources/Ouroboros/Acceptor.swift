@@ -46,7 +46,9 @@ public final class Acceptor {
     private let shared: SharedChallenges?
 
     /// With `shared`, a challenge of this acceptor holds at all that were given the same.
-    public init(configuration: Configuration, shared: SharedChallenges? = nil, now: UInt64) throws {
+    public init(
+        configuration: Configuration, shared: SharedChallenges? = nil, now: UInt64
+    ) throws(OuroborosError) {
         try LinkConfiguration.check(configuration.pendingSessions, in: 1...65_535, "pendingSessions")
         try LinkConfiguration.check(configuration.devicesAhead, in: 0...1024, "devicesAhead")
         tap = configuration.tap
@@ -63,7 +65,9 @@ public final class Acceptor {
         // The engine writes the epochs ahead before it reads them: they stay untouched until a device needs them.
         ahead = .allocate(capacity: configuration.devicesAhead)
         for index in ahead.indices {
-            Self.zeroHead(of: ahead, index)
+            ahead[index].device = nil
+            ahead[index].epoch = 0
+            ahead[index].made_ms = 0
         }
         raw = .allocate(capacity: 1)
         raw.initialize(to: ouro_server())
@@ -91,18 +95,11 @@ public final class Acceptor {
         return buffer
     }
 
-    private static func zeroHead(of ahead: UnsafeMutableBufferPointer<ouro_ahead>, _ index: Int) {
-        let head = MemoryLayout<ouro_ahead>.offset(of: \.auth) ?? MemoryLayout<ouro_ahead>.size
-        let record = UnsafeMutableRawBufferPointer(
-            UnsafeMutableBufferPointer(rebasing: ahead[index..<index + 1]))
-        record.prefix(head).initialize()
-    }
-
     /// Answers a HELLO of the device. `isTaken` says whether a link holds a session id already.
     public func answer(
         hello packet: UnsafeRawBufferPointer, of device: AcceptedDevice, link: Link?, now: UInt64,
         isTaken: (UInt32) -> Bool
-    ) throws -> Answer {
+    ) throws(OuroborosError) -> Answer {
         var welcome = [UInt8](repeating: 0, count: Int(OURO_WELCOME_SIZE))
         var moved = false
         if let shared {
@@ -156,8 +153,8 @@ public final class Acceptor {
     /// which `link` finds or makes once the packet is known to be authentic.
     public func confirm(
         sessionID: UInt32, packet: UnsafeMutableRawBufferPointer, from source: PeerAddress,
-        device: AcceptedDevice, now: UInt64, link: () throws -> Link
-    ) throws -> Confirmation {
+        device: AcceptedDevice, now: UInt64, link: () throws(OuroborosError) -> Link
+    ) throws(OuroborosError) -> Confirmation {
         guard let pending = ouro_server_pending(raw, sessionID) else {
             return .dropped(.unknownSession)
         }
@@ -190,10 +187,4 @@ public final class Acceptor {
     }
 
     public var pendingCount: Int { raw.pointee.pending_used }
-}
-
-extension Slice where Base == UnsafeMutableRawBufferPointer {
-    fileprivate func initialize() {
-        UnsafeMutableRawBufferPointer(rebasing: self).initializeMemory(as: UInt8.self, repeating: 0)
-    }
 }

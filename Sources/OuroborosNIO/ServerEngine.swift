@@ -459,7 +459,7 @@ final class ServerEngine: @unchecked Sendable {
         peer.sessions = held
     }
 
-    func makeLink(for peer: ServerPeer) throws -> Link {
+    func makeLink(for peer: ServerPeer) throws(OuroborosError) -> Link {
         if let link = peer.link {
             return link
         }

@@ -162,7 +162,7 @@ extension ServerEngine {
         do {
             let confirmation = try acceptor.confirm(
                 sessionID: sessionID, packet: packet, from: address, device: peer.accepted,
-                now: now, link: { try makeLink(for: peer) })
+                now: now, link: { () throws(OuroborosError) in try makeLink(for: peer) })
             switch confirmation {
             case .dropped(let reason):
                 count(reason)

@@ -346,7 +346,7 @@ extension ServerEngine {
         let peer = ServerPeer(device.accepted, device: device.id, now: now, stream: stream)
         let confirmation = try streams.acceptor.confirm(
             sessionID: id, packet: packet, from: PeerAddress(UnsafeRawBufferPointer(start: nil, count: 0)),
-            device: device.accepted, now: now, link: { try makeLink(for: peer) })
+            device: device.accepted, now: now, link: { () throws(OuroborosError) in try makeLink(for: peer) })
         switch confirmation {
         case .dropped(let reason):
             count(reason)

@@ -2,8 +2,8 @@ import Foundation
 import Ouroboros
 import OuroborosNIO
 
-/// Measures what `ouroboros bench` cannot: handshakes a second, resident memory and a flood, the gateway in a process of
-/// its own. It prints lines of tab-separated fields; only `flood` can fail.
+/// Measures what `ouroboros bench` cannot: handshakes a second and resident memory, the gateway in a process of
+/// its own. It prints lines of tab-separated fields; only `flood`, which has the real gateway, can fail.
 @main
 enum NIOBench {
     static func main() async throws {
