@@ -15,12 +15,12 @@ public struct SharedChallenges: Sendable {
         self.wallClock = wallClock
     }
 
-    func key() throws -> SecretKey {
-        try SecretKey { key in
-            try fleetSecret.withUnsafeBytes { secret in
-                try OuroborosError.check(
-                    ouro_fleet_challenge_key(secret.octets, key.octets), "deriving the key of challenges")
-            }
+    func key() throws(OuroborosError) -> SecretKey {
+        var status = OURO_OK
+        let key = SecretKey { key in
+            status = fleetSecret.withUnsafeBytes { ouro_fleet_challenge_key($0.octets, key.octets) }
         }
+        try OuroborosError.check(status, "deriving the key of challenges")
+        return key
     }
 }
