@@ -88,9 +88,10 @@ struct GatewayService: Service {
         try await withThrowingDiscardingTaskGroup { echoes in
             let underWay = EchoCount()
             for await batch in server.batches {
+                // A device that sleeps again once it is acknowledged gets what waits for it before that.
+                outputs.downlink?.heard(Set(batch.messages.map(\.device)))
                 guard let new = try await makeSafe(batch) else { return }
                 batch.confirm()
-                outputs.downlink?.heard(Set(batch.messages.map(\.device)))
                 guard echo else { continue }
                 for received in new {
                     guard underWay.begin(limit: Self.mostEchoes) else {

@@ -147,6 +147,11 @@ struct GatewaySinkSettings: Sendable {
     }
 
     private func check(_ setting: (GatewayKey) throws -> GatewaySources.Setting) throws {
+        guard try setting(.registry).value == nil || (!hasSinks && downlink == nil) else {
+            throw OuroborosError(
+                .invalidConfiguration,
+                "sinks and “downlink” need a spool and a store of the gateway's own, not “registry”")
+        }
         guard try !hasSinks || setting(.spool).value != nil else {
             throw OuroborosError(
                 .invalidConfiguration, "sinks read the spool: set “\(GatewayKey.spool.rawValue)” to a file")

@@ -216,10 +216,10 @@ package final class MQTTSink: Sink {
 
     private func carryOut(_ commands: AsyncStream<MQTTMessage>, over connection: MQTTConnection) async {
         await withDiscardingTaskGroup { group in
-            for await command in commands {
-                guard !command.isRetained, let device = settings.down?.device(of: command.topic) else {
+            for await command in commands where !command.isRetained {
+                guard let device = settings.down?.device(of: command.topic) else {
                     logger.warning(
-                        "a message to “\(command.topic)” names no device: 16 hexadecimal digits",
+                        "a message to a device names none: 16 hexadecimal digits in its topic",
                         metadata: ["sink": "mqtt"])
                     continue
                 }
