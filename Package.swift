@@ -207,11 +207,11 @@ let package = Package(
             name: "OuroborosStoreTests", dependencies: ["Ouroboros", "OuroborosStore", grdb],
             swiftSettings: strict),
         .testTarget(
-            name: "OuroborosSinksTests",
-            dependencies: ["Ouroboros", "OuroborosSinks", "OuroborosStore", logging, metrics],
+            name: "OuroborosPostgresTests", dependencies: ["Ouroboros", "OuroborosPostgres"],
             swiftSettings: strict),
         .testTarget(
-            name: "OuroborosPostgresTests", dependencies: ["Ouroboros", "OuroborosPostgres"],
+            name: "OuroborosSinksTests",
+            dependencies: ["Ouroboros", "OuroborosSinks", "OuroborosStore", logging, metrics],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosAnalysisTests",

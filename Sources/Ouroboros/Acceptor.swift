@@ -71,7 +71,7 @@ public final class Acceptor {
         }
         raw = .allocate(capacity: 1)
         raw.initialize(to: ouro_server())
-        let key = try shared?.key() ?? SecretKey.random()
+        let key = if let shared { try shared.key() } else { SecretKey.random() }
         let status = key.withUnsafeBytes { key in
             ouro_server_init(
                 raw, settings, pending.baseAddress, pending.count,

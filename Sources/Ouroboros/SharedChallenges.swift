@@ -16,11 +16,11 @@ public struct SharedChallenges: Sendable {
     }
 
     func key() throws(OuroborosError) -> SecretKey {
-        try SecretKey { (key) throws(OuroborosError) in
-            try fleetSecret.withUnsafeBytes { (secret) throws(OuroborosError) in
-                try OuroborosError.check(
-                    ouro_fleet_challenge_key(secret.octets, key.octets), "deriving the key of challenges")
-            }
+        var status = OURO_OK
+        let key = SecretKey { key in
+            status = fleetSecret.withUnsafeBytes { ouro_fleet_challenge_key($0.octets, key.octets) }
         }
+        try OuroborosError.check(status, "deriving the key of challenges")
+        return key
     }
 }

@@ -47,8 +47,8 @@ struct Gateway: AsyncParsableCommand {
             _ = try shared.devicesWithKeys()
             return shared
         }
-        let file = try settings.spool.map { try Spool(path: $0) }
-        let spool: (any MessageStore)? = file ?? shared?.messages
+        let ownSpool = try settings.spool.map { try Spool(path: $0) }
+        let spool: (any MessageStore)? = ownSpool ?? shared?.messages
         let metrics = GatewayMetrics(settings.metrics)
         var configuration = settings.server
         configuration.logger = logger
@@ -60,9 +60,10 @@ struct Gateway: AsyncParsableCommand {
             endpoints.append(try await name.resolve())
         }
         let server: OuroborosServer
-        if let shared {
+        let common = shared?.registry(logger)
+        if let common {
             server = try await .bind(
-                to: endpoints, sharedRegistry: shared.registry(logger), configuration: configuration)
+                to: endpoints, sharedRegistry: common, configuration: configuration)
         } else if let local {
             server = try await .bind(to: endpoints, registry: local, configuration: configuration)
         } else {
@@ -72,8 +73,12 @@ struct Gateway: AsyncParsableCommand {
             logger.notice("the keys in the store are not sealed (see --kek-file)")
         }
         let outputs = try GatewayOutputs(
-            settings.sinks, spool: file, store: devices, registry: local, server: server,
-            metrics: metrics.factory, logger: logger)
+            settings.sinks, spool: ownSpool, store: devices, server: server, metrics: metrics.factory,
+            logger: logger
+        ) { device in
+            if let common { return try await common.credential(of: device) != nil }
+            return try local?.credential(of: device) != nil
+        }
         let service = GatewayService(
             server: server, store: devices, activity: devices ?? shared?.activity, spool: spool,
             outputs: outputs, echo: settings.echo, logger: logger)
@@ -84,7 +89,10 @@ struct Gateway: AsyncParsableCommand {
             .init(
                 service: service, successTerminationBehavior: .gracefullyShutdownGroup,
                 failureTerminationBehavior: .cancelGroup))
-        services += (outputs.after + [endpoint].compactMap(\.self)).map { .init(service: $0) }
+        services += outputs.after.map { .init(service: $0) }
+        if let endpoint {
+            services.append(.init(service: endpoint, failureTerminationBehavior: .cancelGroup))
+        }
         var quiet = logger
         quiet.logLevel = .critical
         let group = ServiceGroup(

@@ -37,8 +37,8 @@ struct GatewayMetrics {
             try await server.update(metrics)
             // A gateway that cannot read its store serves nobody; one without its registry serves nobody anew.
             _ = try store?.changeToken()
-            try await outputs.updateMetrics()
             try await registryState?.update()
+            try await outputs.updateMetrics()
         }
         return MetricsService(endpoint: endpoint, address: address)
     }

@@ -15,15 +15,14 @@ struct GatewayOutputs {
     private let endpoint: DownlinkEndpoint?
 
     init(
-        _ settings: GatewaySinkSettings, spool: Spool?, store: GatewayStore?, registry: (any DeviceRegistry)?,
-        server: OuroborosServer, metrics: any MetricsFactory, logger: Logger
+        _ settings: GatewaySinkSettings, spool: Spool?, store: GatewayStore?, server: OuroborosServer,
+        metrics: any MetricsFactory, logger: Logger,
+        isKnown: @escaping @Sendable (DeviceID) async throws -> Bool
     ) throws {
-        let downlink = try registry.flatMap { registry in
-            try settings.downlink.map {
-                try Downlink(
-                    server: server, registry: registry, settings: $0,
-                    metrics: DownlinkMetrics(factory: metrics), logger: logger)
-            }
+        let downlink = try settings.downlink.map {
+            try Downlink(
+                server: server, settings: $0, metrics: DownlinkMetrics(factory: metrics), logger: logger,
+                isKnown: isKnown)
         }
         self.downlink = downlink
         sinks = try spool.flatMap { spool in

@@ -7,7 +7,7 @@ import OuroborosStore
 /// Messages to devices: each is in the queue before anything is sent, and goes out when its device is heard.
 package actor Downlink {
     private let server: OuroborosServer
-    private let registry: any DeviceRegistry
+    private let isKnown: @Sendable (DeviceID) async throws -> Bool
     private let settings: DownlinkSettings
     private let queue: DownlinkQueue
     private let metrics: DownlinkMetrics
@@ -25,12 +25,11 @@ package actor Downlink {
     private static let sweepPeriod = Duration.seconds(1)
 
     package init(
-        server: OuroborosServer, registry: any DeviceRegistry, settings: DownlinkSettings,
-        metrics: DownlinkMetrics,
-        logger: Logger
+        server: OuroborosServer, settings: DownlinkSettings, metrics: DownlinkMetrics, logger: Logger,
+        isKnown: @escaping @Sendable (DeviceID) async throws -> Bool
     ) throws {
         self.server = server
-        self.registry = registry
+        self.isKnown = isKnown
         self.settings = settings
         self.metrics = metrics
         self.logger = logger
@@ -43,11 +42,13 @@ package actor Downlink {
 
     /// Queues a message; gives its id, or nil for a device that is not known. It throws *limit* when the queue
     /// is full.
-    package func submit(_ payload: [UInt8], to device: DeviceID, timeToLive: Duration?) throws -> Int64? {
+    package func submit(
+        _ payload: [UInt8], to device: DeviceID, timeToLive: Duration?
+    ) async throws -> Int64? {
         guard payload.count <= Self.mostBytes else {
             throw OuroborosError.tooLarge(payload.count, limit: Self.mostBytes)
         }
-        guard try registry.credential(of: device) != nil else { return nil }
+        guard try await isKnown(device) else { return nil }
         let now = WallClock.milliseconds()
         let time = min(timeToLive ?? settings.timeToLive, DownlinkSettings.longestTimeToLive)
         let id = try queue.add(

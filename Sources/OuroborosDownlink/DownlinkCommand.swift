@@ -7,7 +7,7 @@ extension Downlink {
         _ payload: [UInt8], to device: DeviceID, timeToLive: Duration?
     ) async -> @Sendable (_ tell: @Sendable ([UInt8]) async -> Void) async -> Void {
         do {
-            guard let id = try submit(payload, to: device, timeToLive: timeToLive) else {
+            guard let id = try await submit(payload, to: device, timeToLive: timeToLive) else {
                 return { await $0(DownlinkAnswer.refusal(DownlinkAnswer.unknown(device))) }
             }
             return { [self] tell in await follow(id, of: device, tell) }

@@ -5,8 +5,7 @@ extension OuroborosServer {
     public func silences() async throws -> [DeviceID: Duration] {
         var silences: [DeviceID: Duration] = [:]
         for worker in workers.hub.workers {
-            let own = try await worker.loop.submit { worker.silences }.get()
-            silences.merge(own) { min($0, $1) }
+            silences.merge(try await worker.loop.submit { worker.silences }.get(), uniquingKeysWith: min)
         }
         return silences
     }

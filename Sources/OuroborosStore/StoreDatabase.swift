@@ -139,7 +139,7 @@ struct StoreDatabase {
         }
     }
 
-    private static func translate(_ error: any Error, _ path: String) -> any Error {
+    static func translate(_ error: any Error, _ path: String) -> any Error {
         guard let error = error as? DatabaseError else { return error }
         let message =
             switch error.resultCode {

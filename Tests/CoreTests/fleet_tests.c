@@ -138,9 +138,21 @@ static ouro_status open_copy(const uint8_t *data, size_t len, uint64_t wall, our
     return ouro_forward_open(&in, wall, copy, len, f);
 }
 
+/* A context that is made anew is ended first: the crypto library may have memory of its own in it.
+ */
+static void begin_run(const uint8_t run[OURO_RUN_SIZE]) {
+    ouro_forwarder_erase(&out);
+    CHECK(ouro_forwarder_init(&out, secret, FROM, TO, run) == OURO_OK);
+}
+
+static void begin_window(const uint8_t fleet_secret[OURO_KEY_SIZE], uint8_t from, uint8_t to) {
+    ouro_forward_window_erase(&in);
+    ouro_forward_window_init(&in, fleet_secret, from, to);
+}
+
 static void begin_forwards(void) {
-    CHECK(ouro_forwarder_init(&out, secret, FROM, TO, run_a) == OURO_OK);
-    ouro_forward_window_init(&in, secret, FROM, TO);
+    begin_run(run_a);
+    begin_window(secret, FROM, TO);
 }
 
 static void a_forward_arrives_once(void) {
@@ -183,7 +195,7 @@ static void a_gateway_that_restarts_is_heard(void) {
     CHECK(open_copy(sealed, sealed_len, WALL, &f) == OURO_OK);
     seal(WALL, 2);
     memcpy(old, sealed, sealed_len);
-    CHECK(ouro_forwarder_init(&out, secret, FROM, TO, run_b) == OURO_OK);
+    begin_run(run_b);
     seal(WALL + 1, 3);
     CHECK(open_copy(sealed, sealed_len, WALL + 1, &f) == OURO_OK);
     CHECK_EQUAL(f.packet[0], 3);
@@ -227,9 +239,9 @@ static void forged_forwards_change_nothing(void) {
     CHECK(in.known && open_copy(sealed, sealed_len, WALL, &f) == OURO_OK);
     /* Another fleet, another direction. */
     uint8_t other[OURO_KEY_SIZE] = {5, 6, 8};
-    ouro_forward_window_init(&in, other, FROM, TO);
+    begin_window(other, FROM, TO);
     CHECK(open_copy(sealed, sealed_len, WALL, &f) == OURO_DROP_AUTH);
-    ouro_forward_window_init(&in, secret, TO, FROM);
+    begin_window(secret, TO, FROM);
     CHECK(open_copy(sealed, sealed_len, WALL, &f) == OURO_DROP_MALFORMED);
 }
 
