@@ -30,6 +30,8 @@ let subprocess = Target.Dependency.product(
     name: "Subprocess", package: "swift-subprocess", condition: .when(traits: ["Tool"]))
 let hummingbird = Target.Dependency.product(
     name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Gateway"]))
+let mustache = Target.Dependency.product(
+    name: "Mustache", package: "swift-mustache", condition: .when(traits: ["Gateway"]))
 let settings = Target.Dependency.product(
     name: "Configuration", package: "swift-configuration", condition: .when(traits: ["Gateway"]))
 
@@ -75,6 +77,7 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(
             url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],

@@ -87,9 +87,9 @@ package enum Base64 {
 }
 
 /// Numbers with a point, whatever the locale.
-enum Decimal {
+package enum Decimal {
     /// `number` is finite and below 10^15 in size.
-    static func text(_ number: Double, _ decimals: Int) -> String {
+    package static func text(_ number: Double, _ decimals: Int) -> String {
         var scale = 1.0
         for _ in 0..<decimals { scale *= 10 }
         let scaled = Int64((abs(number) * scale).rounded())

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandKit
 import Ouroboros
 import OuroborosNIO
 
@@ -136,12 +137,6 @@ struct Bench: AsyncParsableCommand {
             try Output.write(setting.json + [0x0a])
         } else {
             for line in setting.lines { try Output.line(line) }
-        }
-    }
-
-    private static func check(_ value: Int, in range: ClosedRange<Int>, _ name: String) throws {
-        guard range.contains(value) else {
-            throw ValidationError("\(name) is \(range.lowerBound) to \(range.upperBound), not \(value)")
         }
     }
 }
