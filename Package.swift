@@ -58,7 +58,7 @@ let package = Package(
         .trait(name: "NIO", description: "OuroborosNIO: client and server on SwiftNIO"),
         .trait(name: "Store", description: "OuroborosStore: credentials in SQLite, on GRDB"),
         .trait(
-            name: "Gateway", description: "the gateway's configuration file and its metrics over HTTP",
+            name: "Gateway", description: "the gateway's configuration file, its metrics and page over HTTP",
             enabledTraits: ["NIO", "Store"]),
         .trait(
             name: "Tool", description: "the command `ouroboros`", enabledTraits: ["Gateway", "NIO", "Store"]),
@@ -116,6 +116,10 @@ let package = Package(
             name: "OuroborosMetricsHTTP",
             dependencies: ["OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
             swiftSettings: strict),
+        // Its templates, style and script are files, which become part of the binary.
+        .target(
+            name: "OuroborosPage", dependencies: [hummingbird, mustache, logging, nio("NIOCore")],
+            resources: [.embedInCode("Resources")], swiftSettings: strict),
         .target(
             name: "CommandKit", dependencies: ["Ouroboros", "OuroborosPOSIX"], swiftSettings: strict),
         .executableTarget(name: "OuroborosLean", dependencies: ["CommandKit"], swiftSettings: strict),
@@ -126,6 +130,8 @@ let package = Package(
                 "OuroborosStore",
                 "OuroborosMetrics",
                 "OuroborosMetricsHTTP",
+                "OuroborosPage",
+                hummingbird, collections,
                 nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings, histogram,
             ],
             swiftSettings: strict),
@@ -154,6 +160,14 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosMetricsTests", dependencies: ["OuroborosMetrics", metrics],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosPageTests",
+            dependencies: [
+                "OuroborosPage", hummingbird, logging, nio("NIOCore"), nio("NIOPosix"),
+                .product(
+                    name: "HummingbirdTesting", package: "hummingbird", condition: .when(traits: ["Gateway"])),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosPOSIXTests",

@@ -42,6 +42,8 @@ step cmake make cmake-test
 # One test at a time: on two cores, many at once starve those that wait for a network.
 step swift swift test --no-parallel
 step vectors Tests/vectors.sh
+step page make page-test
+step monitoring make monitoring-test
 step kills env OURO_KILLS="$kills" swift test --skip-build --filter CrashTests
 step interop make interop
 step docs make docs

@@ -57,14 +57,16 @@ struct Gateway: AsyncParsableCommand {
         if let devices, !devices.isSealed {
             logger.notice("the keys in the store are not sealed (see --kek-file)")
         }
+        let page = try GatewayPage(settings, server: server, store: devices, logger: logger)
         let service = GatewayService(
-            server: server, store: devices, spool: spool, echo: settings.echo, logger: logger)
+            server: server, store: devices, spool: spool, recent: page?.recent, echo: settings.echo,
+            logger: logger)
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
             .init(
                 service: service, successTerminationBehavior: .gracefullyShutdownGroup,
                 failureTerminationBehavior: .cancelGroup)
         ]
-        if let endpoint = metrics.service(server: server, store: devices, logger: logger) {
+        if let endpoint = metrics.service(server: server, store: devices, page: page, logger: logger) {
             services.append(.init(service: endpoint, failureTerminationBehavior: .cancelGroup))
         }
         var quiet = logger

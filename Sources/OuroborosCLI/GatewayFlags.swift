@@ -11,6 +11,7 @@ struct GatewayFlags: ParsableArguments {
     @Flag(inversion: .prefixedNo, help: help(.echo)) var echo: Bool?
     @Option(help: help(.logLevel)) var logLevel: String?
     @Option(help: help(.metrics)) var metrics: String?
+    @Flag(inversion: .prefixedNo, help: help(.pagePayloads)) var pagePayloads: Bool?
     @OptionGroup(title: "Limits and times") var limits: Limits
 
     struct Limits: ParsableArguments {
@@ -32,7 +33,7 @@ struct GatewayFlags: ParsableArguments {
         let given: [GatewayKey: String?] = [
             .store: store, .kekFile: kekFile, .kekEnv: kekEnv, .spool: spool, .fleetKeyFile: fleetKeyFile,
             .bind: bind.isEmpty ? nil : bind.joined(separator: ","), .echo: echo.map { "\($0)" },
-            .logLevel: logLevel, .metrics: metrics, .maxDevices: limits.maxDevices,
+            .logLevel: logLevel, .metrics: metrics, .pagePayloads: pagePayloads.map { "\($0)" }, .maxDevices: limits.maxDevices,
             .maxStreams: limits.maxStreams, .streamsPerAddress: limits.streamsPerAddress,
             .pendingSessions: limits.pendingSessions, .queue: limits.queue,
             .queuePerDevice: limits.queuePerDevice, .places: limits.places,

@@ -20,16 +20,19 @@ struct GatewayService: Service {
     let server: OuroborosServer
     let store: GatewayStore?
     let spool: Spool?
+    let recent: RecentMessages?
     let echo: Bool
     let logger: Logger
     private let activity: ActivityCount
 
     init(
-        server: OuroborosServer, store: GatewayStore?, spool: Spool?, echo: Bool, logger: Logger
+        server: OuroborosServer, store: GatewayStore?, spool: Spool?, recent: RecentMessages?, echo: Bool,
+        logger: Logger
     ) {
         self.server = server
         self.store = store
         self.spool = spool
+        self.recent = recent
         self.echo = echo
         self.logger = logger
         activity = ActivityCount(store)
@@ -115,6 +118,7 @@ struct GatewayService: Service {
         try Output.write(
             new.flatMap { MessageLine.line(for: $0.message, of: $0.device, receivedAt: now) })
         activity.add(messages: batch.messages)
+        recent?.add(new, at: now)
         return new
     }
 

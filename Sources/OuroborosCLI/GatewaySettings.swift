@@ -13,6 +13,7 @@ struct GatewaySettings: Sendable {
     let echo: Bool
     let logLevel: Logger.Level
     let metrics: HostAndPort?
+    let pagePayloads: Bool
     let server: ServerConfiguration
     /// In the order of the keys.
     let all: [GatewaySources.Setting]
@@ -34,6 +35,11 @@ struct GatewaySettings: Sendable {
         echo = try setting(.echo).yesOrNo()
         logLevel = try setting(.logLevel).level()
         metrics = try setting(.metrics).address()
+        pagePayloads = try setting(.pagePayloads).yesOrNo()
+        guard !pagePayloads || metrics != nil else {
+            throw OuroborosError(
+                .invalidConfiguration, "“page-payloads” is for the page: give “metrics” HOST:PORT, too")
+        }
         var server = ServerConfiguration()
         server.maximumDevices = try setting(.maxDevices).number(1...1_000_000)
         server.maximumStreams = try setting(.maxStreams).number(1...1_000_000)

@@ -18,7 +18,7 @@ public final class OuroborosServer: Sendable {
     public let endpoints: [Endpoint]
     /// The first of them.
     public var localAddress: SocketAddress { endpoints[0].address }
-    private let engine: ServerEngine
+    let engine: ServerEngine
 
     private init(_ engine: ServerEngine, _ endpoints: [Endpoint]) {
         self.engine = engine

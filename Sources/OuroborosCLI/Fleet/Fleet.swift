@@ -44,6 +44,9 @@ struct Fleet: AsyncParsableCommand {
     @Option(help: "How many handshakes may be under way.")
     var connectAtOnce = 64
 
+    @Option(help: "How long a device waits for its handshake; without it the protocol's 45 seconds or more.")
+    var connectTimeout: TimeArgument?
+
     @Option(help: "The seed of the pauses between messages: the same seed gives the same pauses.")
     var seed: UInt32 = 1
 
@@ -73,6 +76,7 @@ struct Fleet: AsyncParsableCommand {
         }
         var client = ClientConfiguration()
         client.logger = log.logger("ouroboros.client")
+        client.connectTimeout = connectTimeout?.duration
         // A device sends one message at a time.
         client.link.places = 2
         client.link.reach = 8
