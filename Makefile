@@ -31,7 +31,7 @@ WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_sea
 TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
 .PHONY: FORCE help setup setup-check lib swift install uninstall docs formal demo check test-core test-swift \
-	sanitize soak fuzz secrets page-test monitoring-test lint format clean
+	sanitize soak fuzz secrets page-test monitoring lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -146,7 +146,7 @@ page-test: setup-check ## the gateway's page in headless Chromium; screenshots g
 	swift build --product ouroboros
 	Tests/Page/page.sh .build/debug
 
-monitoring-test: setup-check ## alert rules and dashboard, read by promtool
+monitoring: setup-check ## alert rules and dashboard, read by promtool
 	Tests/Monitoring/monitoring.sh
 
 demo: swift ## a sensor's readings travel to a gateway over UDP on loopback

@@ -43,7 +43,7 @@ step cmake make cmake-test
 step swift swift test --no-parallel
 step vectors Tests/vectors.sh
 step page make page-test
-step monitoring make monitoring-test
+step monitoring make monitoring
 step kills env OURO_KILLS="$kills" swift test --skip-build --filter CrashTests
 step interop make interop
 step docs make docs

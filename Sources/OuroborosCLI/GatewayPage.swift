@@ -14,11 +14,11 @@ struct GatewayPage: Sendable {
 
     /// Nil without an address to serve it at.
     init?(_ settings: GatewaySettings, server: OuroborosServer, store: GatewayStore?, logger: Logger) throws {
-        guard settings.metrics != nil else { return nil }
+        guard let address = settings.metrics else { return nil }
         recent = settings.pagePayloads ? RecentMessages() : nil
         feed = PageFeed(
             source: GatewayFacts(server: server, store: store, recent: recent), logger: logger)
-        routes = try PageRoutes(feed: feed)
+        routes = try PageRoutes(feed: feed, host: address.host)
     }
 }
 

@@ -52,12 +52,19 @@ struct PageEvents: Sendable {
         guard !text.isEmpty else { return }
         let buffer = ByteBuffer(string: text)
         try await withUnsafeCurrentTask { task in
-            nonisolated(unsafe) let task = task
-            let guardian = Task { [patience] in
-                if (try? await Task.sleep(for: patience)) != nil { task?.cancel() }
+            let writing = Writing(task: task)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { [patience] in
+                    if (try? await Task.sleep(for: patience)) != nil { writing.task?.cancel() }
+                }
+                defer { group.cancelAll() }
+                try await writer.write(buffer)
             }
-            defer { guardian.cancel() }
-            try await writer.write(buffer)
         }
     }
+}
+
+// @unchecked: a task may be cancelled from anywhere, and this one outlives the group that does it.
+private struct Writing: @unchecked Sendable {
+    let task: UnsafeCurrentTask?
 }

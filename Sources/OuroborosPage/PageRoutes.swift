@@ -6,13 +6,17 @@ import NIOCore
 public struct PageRoutes: Sendable {
     private let feed: PageFeed
     private let templates: PageTemplates
+    private let host: String
 
-    public init(feed: PageFeed) throws {
+    /// `host` is where the server listens: a name, or an address.
+    public init(feed: PageFeed, host: String) throws {
         self.feed = feed
+        self.host = host
         templates = try PageTemplates()
     }
 
     public func add(to router: Router<BasicRequestContext>) {
+        let router = router.group().add(middleware: OwnHost(name: host))
         router.get("/") { request, _ in try await overview(request) }
         router.get("events") { request, _ in
             try await answer {
@@ -115,7 +119,7 @@ public struct PageRoutes: Sendable {
         for (name, value) in [
             ("Referrer-Policy", "no-referrer"), ("Cross-Origin-Resource-Policy", "same-origin"),
         ] {
-            if let name = HTTPField.Name(name) { headers[name] = value }
+            if let name = HTTPFields.Element.Name(name) { headers[name] = value }
         }
         return Response(status: status, headers: headers, body: .init(byteBuffer: body))
     }

@@ -59,7 +59,7 @@ struct Page {
         var quiet = Logger(label: "page")
         quiet.logLevel = .critical
         feed = PageFeed(source: facts, settings: settings, logger: quiet)
-        try PageRoutes(feed: feed).add(to: router)
+        try PageRoutes(feed: feed, host: "gateway.lan").add(to: router)
     }
 
     func get(_ path: String) async throws -> TestResponse {

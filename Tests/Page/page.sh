@@ -51,6 +51,12 @@ EOF
 chmod +x send.sh
 /usr/bin/python3 "$here/browse.py" "http://127.0.0.1:$http" "$work/send.sh" "$shots"
 
+# Another site whose name leads here gets nothing.
+for path in / /events /devices/0000000000000103; do
+    status="$(curl -s -o answer.log -w '%{http_code}' -H 'Host: site.example' "http://127.0.0.1:$http$path")"
+    [ "$status" = 421 ] || { echo "$path for another site's name: $status" >&2; exit 1; }
+done
+
 # With a listener that stays, the gateway ends all the same.
 curl -sN "http://127.0.0.1:$http/events" >events.log &
 sleep 0.5
