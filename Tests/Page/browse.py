@@ -95,9 +95,9 @@ def pause(browser):
 
 
 def device_page(browser):
-    browser.get(f"{SITE}/?find=Cellar")
+    browser.get(f"{SITE}/?find=attic")
     browser.find_element(By.CSS_SELECTOR, "#rows a").click()
-    check(text(browser, "h1") == "Cellar", "the device's page has another title")
+    check(text(browser, "h1") == "Attic", "the device's page has another title")
     check("None since" in text(browser, "#messages"), "there are messages before one was sent")
     subprocess.run([SEND, '21.5 <b onclick="x">degrees</b>'], check=True, timeout=30)
     wait(browser, "the message came live", lambda it: '21.5 <b onclick="x">' in text(it, "#messages"))
@@ -108,11 +108,13 @@ def screenshots(browser):
     for scheme in ["light", "dark"]:
         for width in [1280, 320]:
             look(browser, width, scheme)
-            for path in ["/", "/?sort=seen&order=desc&state=online"]:
+            for path in ["/?sort=seen&order=desc&state=online", "/"]:
                 browser.get(SITE + path)
                 overflow = "return document.documentElement.scrollWidth - innerWidth"
                 check(browser.execute_script(overflow) <= 0, f"{path} is wider than {width} pixels")
             shoot(browser, f"{scheme}-{width}")
+            browser.find_element(By.ID, "pages").location_once_scrolled_into_view
+            shoot(browser, f"{scheme}-{width}-end")
     colours = {browser.execute_script("return getComputedStyle(document.body).backgroundColor")}
     look(browser, 320, "light")
     colours.add(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))

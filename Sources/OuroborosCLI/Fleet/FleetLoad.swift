@@ -117,7 +117,14 @@ struct FleetLoad: Sendable {
         await withDiscardingTaskGroup { group in
             for connection in connections {
                 let own = jitter.split()
-                group.addTask { await send(over: connection, own, until: end, tally) }
+                group.addTask {
+                    await withTaskGroup(of: Void.self) { device in
+                        // What the gateway sends is taken, or it would have to wait.
+                        device.addTask { for await _ in connection.messages {} }
+                        await send(over: connection, own, until: end, tally)
+                        device.cancelAll()
+                    }
+                }
             }
         }
     }
