@@ -20,7 +20,7 @@ import Testing
     private func ruleQueries() throws -> [String] {
         String(decoding: try file("rules.yaml"), as: UTF8.self)
             .split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
-            .filter { $0.hasPrefix("expr: ") || $0.hasPrefix("rate(") }.map(String.init)
+            .filter { $0.hasPrefix("expr: ") || $0.hasPrefix("rate(") }
     }
 
     @Test func queriesNameWhatIsExported() async throws {

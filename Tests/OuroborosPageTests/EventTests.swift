@@ -26,13 +26,7 @@ import Testing
     private func listen(
         _ page: Page, _ path: String = "/events", _ body: @Sendable () async throws -> Void
     ) async throws -> [Event] {
-        async let text = page.text(path)
-        async let running: Void = page.feed.run()
-        try await Task.sleep(for: .milliseconds(200))
-        try await body()
-        try await Task.sleep(for: .milliseconds(200))
-        page.feed.end()
-        return events(try await text)
+        events(try await page.events(path, body))
     }
 
     @Test func aMessage() async throws {
@@ -68,12 +62,16 @@ import Testing
     @Test func aDeviceThatGoesEndsItsEvents() async throws {
         let facts = Facts([device(1)])
         let page = try Page(facts)
-        async let text = page.text("/devices/\(device(1).id)/events")
-        async let running: Void = page.feed.run()
-        try await Task.sleep(for: .milliseconds(100))
-        facts.set(devices: [])
-        _ = try await text
-        page.feed.end()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await page.feed.run() }
+            group.addTask {
+                try await Task.sleep(for: .milliseconds(100))
+                facts.set(devices: [])
+            }
+            // It returns, though the feed goes on.
+            _ = try await page.text("/devices/\(device(1).id)/events")
+            group.cancelAll()
+        }
     }
 
     @Test func notTooMany() async throws {
@@ -98,7 +96,7 @@ import Testing
             $0.period = .milliseconds(2)
             $0.patience = .milliseconds(300)
         }
-        try await Application(router: page.router).test(.live) { client in
+        try await page.application().test(.live) { client in
             let port = try #require(client.port)
             let stuck = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .channelOption(.autoRead, value: false)

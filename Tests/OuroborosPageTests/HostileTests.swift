@@ -48,15 +48,10 @@ import Testing
     /// A line break in a name cannot begin another event.
     @Test func events() async throws {
         let page = try Page(Facts([device(1, name: "a\r\nevent: status\r\ndata: b\n\nevent: x")]))
-        async let text = page.text("/events")
-        async let feed: Void = page.feed.run()
-        try await Task.sleep(for: .milliseconds(100))
-        page.feed.end()
-        let lines = try await text.split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = try await page.events("/events") {}.split(separator: "\n", omittingEmptySubsequences: false)
         let names = Set(lines.filter { $0.hasPrefix("event:") }.map { $0.dropFirst(7) })
         #expect(names.isSubset(of: Set(PageTemplates.overviewParts.map { $0[...] })))
         #expect(names.contains("rows"))
-        _ = consume feed
     }
 }
 

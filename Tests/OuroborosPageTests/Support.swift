@@ -48,9 +48,8 @@ final class Facts: PageSource {
     }
 }
 
-struct Page {
+struct Page: Sendable {
     let feed: PageFeed
-    let router = Router()
 
     init(_ facts: Facts, _ change: (inout PageFeed.Settings) -> Void = { _ in }) throws {
         var settings = PageFeed.Settings()
@@ -59,17 +58,42 @@ struct Page {
         var quiet = Logger(label: "page")
         quiet.logLevel = .critical
         feed = PageFeed(source: facts, settings: settings, logger: quiet)
+    }
+
+    func application() throws -> some ApplicationProtocol {
+        let router = Router()
         try PageRoutes(feed: feed, host: "gateway.lan").add(to: router)
+        return Application(router: router)
     }
 
     func get(_ path: String) async throws -> TestResponse {
-        try await Application(router: router).test(.router) { try await $0.execute(uri: path, method: .get) }
+        try await application().test(.router) { try await $0.execute(uri: path, method: .get) }
     }
 
     func text(_ path: String) async throws -> String {
         let response = try await get(path)
         guard response.status == .ok else { throw NotServed(status: response.status) }
         return String(buffer: response.body)
+    }
+
+    /// The events of a path until the feed ends, which it does after `body`, unless the path's end came before.
+    func events(_ path: String, _ body: @Sendable () async throws -> Void) async throws -> String {
+        try await withThrowingTaskGroup(of: String?.self) { group in
+            group.addTask {
+                await feed.run()
+                return nil
+            }
+            group.addTask { try await text(path) }
+            try await Task.sleep(for: .milliseconds(200))
+            try await body()
+            try await Task.sleep(for: .milliseconds(200))
+            feed.end()
+            defer { group.cancelAll() }
+            while let text = try await group.next() {
+                if let text { return text }
+            }
+            throw NotServed(status: .gone)
+        }
     }
 
     struct NotServed: Error {
