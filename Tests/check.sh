@@ -44,6 +44,8 @@ step dropins make dropin-test
 step swift swift test --no-parallel
 step netns Tests/netns.sh .build/debug/ouroboros
 step vectors Tests/vectors.sh
+step page make page-test
+step monitoring make monitoring
 step kills env OURO_KILLS="$kills" swift test --skip-build --filter CrashTests
 step interop make interop
 step docs make docs
