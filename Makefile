@@ -100,9 +100,10 @@ FUZZ_MAX = 2048
 $(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c Tests/CoreTests/net.c $(CORE)
 	@mkdir -p $(@D)
 	@echo $(@F)
+	@rm -f $@
 	@$(SANITIZER_CC) $(C_FLAGS) -Iccore/src -ITests/CoreTests -O1 -g \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ -lmbedcrypto -o $@ 2>&1 | \
-		grep -v 'Cannot export local symbol' || test -x $@
+		grep -v 'Cannot export local symbol' >&2; test -x $@
 
 # The analyzer is Swift: a package of its own, Tests/Fuzz/Analyzer.
 $(BUILD)/fuzz/fuzz_analyzer: FORCE
