@@ -33,7 +33,8 @@ struct GatewayFlags: ParsableArguments {
         let given: [GatewayKey: String?] = [
             .store: store, .kekFile: kekFile, .kekEnv: kekEnv, .spool: spool, .fleetKeyFile: fleetKeyFile,
             .bind: bind.isEmpty ? nil : bind.joined(separator: ","), .echo: echo.map { "\($0)" },
-            .logLevel: logLevel, .metrics: metrics, .pagePayloads: pagePayloads.map { "\($0)" }, .maxDevices: limits.maxDevices,
+            .logLevel: logLevel, .metrics: metrics, .pagePayloads: pagePayloads.map { "\($0)" },
+            .maxDevices: limits.maxDevices,
             .maxStreams: limits.maxStreams, .streamsPerAddress: limits.streamsPerAddress,
             .pendingSessions: limits.pendingSessions, .queue: limits.queue,
             .queuePerDevice: limits.queuePerDevice, .places: limits.places,

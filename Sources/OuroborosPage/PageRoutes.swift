@@ -50,7 +50,8 @@ public struct PageRoutes: Sendable {
         try await answer {
             let id = try context.parameters.require("id")
             guard let view = try await view(of: id, in: try await feed.current()) else {
-                return Self.text("there is no such device: go back to / for those that there are\n", .notFound)
+                return Self.text(
+                    "there is no such device: go back to / for those that there are\n", .notFound)
             }
             return html(templates.render(view, as: "device"))
         }

@@ -25,7 +25,9 @@ import Testing
     @Test func fiftyDevices() async throws {
         try await makeKey()
         _ = try await RunningGateway.with(["--fleet-key-file", "fleet.key"], in: scratch) { gateway in
-            let load = ["--devices", "50", "--rate", "100", "--seconds", "2", "--size", "20", "--sockets", "3"]
+            let load = [
+                "--devices", "50", "--rate", "100", "--seconds", "2", "--size", "20", "--sockets", "3",
+            ]
             let outcome = try await fleet(gateway.address, load + ["--device", "00000000000000a0"])
             #expect(outcome.succeeded, "\(outcome.errors)")
             let result = try result(outcome)
@@ -51,7 +53,8 @@ import Testing
     @Test func aSignalEndsItWithTheReport() async throws {
         try await makeKey()
         _ = try await RunningGateway.with(["--fleet-key-file", "fleet.key"], in: scratch) { gateway in
-            let run = "\(Tool.path) fleet --to \(gateway.address) --fleet-key-file fleet.key --devices 5 --rate 50"
+            let run =
+                "\(Tool.path) fleet --to \(gateway.address) --fleet-key-file fleet.key --devices 5 --rate 50"
             let script = """
                 \(run) --seconds 600 --json & fleet=$!
                 read line

@@ -6,8 +6,10 @@ import Testing
 @Suite struct HostileTests {
     private static let texts = [
         "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\"><svg onload=alert(1)>",
-        "' onfocus='alert(1)' autofocus='", "\"\u{301} onmouseover=alert(1) x=\"", "<\u{301}b>", "</title><b>",
-        "{{{name}}} {{> head}}", "&lt;script&gt;", "\u{202e}evil\u{2066}", "a\r\nevent: rows\r\ndata: b", "\0",
+        "' onfocus='alert(1)' autofocus='", "\"\u{301} onmouseover=alert(1) x=\"", "<\u{301}b>",
+        "</title><b>",
+        "{{{name}}} {{> head}}", "&lt;script&gt;", "\u{202e}evil\u{2066}", "a\r\nevent: rows\r\ndata: b",
+        "\0",
         String(repeating: "<", count: 500),
     ]
 
@@ -48,7 +50,8 @@ import Testing
     /// A line break in a name cannot begin another event.
     @Test func events() async throws {
         let page = try Page(Facts([device(1, name: "a\r\nevent: status\r\ndata: b\n\nevent: x")]))
-        let lines = try await page.events("/events") {}.split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = try await page.events("/events") {}.split(
+            separator: "\n", omittingEmptySubsequences: false)
         let names = Set(lines.filter { $0.hasPrefix("event:") }.map { $0.dropFirst(7) })
         #expect(names.isSubset(of: Set(PageTemplates.overviewParts.map { $0[...] })))
         #expect(names.contains("rows"))

@@ -12,7 +12,9 @@ import Testing
 
     @Test func nothingFromElsewhere() async throws {
         let page = try Page(Facts([device(1, name: "one")]))
-        for path in ["/", "/devices/0000000000000001", "/page.js", "/page.css", "/devices/nobody", "/?sort=x"] {
+        for path in [
+            "/", "/devices/0000000000000001", "/page.js", "/page.css", "/devices/nobody", "/?sort=x",
+        ] {
             let response = try await page.get(path)
             let policy = try #require(response.headers[.contentSecurityPolicy])
             #expect(policy.contains("default-src 'none'") && !policy.contains("unsafe"))
@@ -63,12 +65,14 @@ import Testing
         #expect(try await order("/?sort=rtt") == [3, 1, 2, 4])
         #expect(try await order("/?sort=rtt&order=desc") == [2, 1, 3, 4])
         let text = try await page.text("/?sort=rtt")
-        #expect(text.contains("aria-sort=\"ascending\" class=\"number\"><a href=\"/?sort=rtt&amp;order=desc\""))
+        #expect(
+            text.contains("aria-sort=\"ascending\" class=\"number\"><a href=\"/?sort=rtt&amp;order=desc\""))
     }
 
     @Test func filtered() async throws {
         let page = try Page(
-            Facts([device(1, name: "Kitchen 50%"), device(2, name: "Cellar", .sleeping), device(3, .offline)]))
+            Facts([device(1, name: "Kitchen 50%"), device(2, name: "Cellar", .sleeping), device(3, .offline)])
+        )
         #expect(rows(try await page.text("/?find=kitchen+50%25")) == [device(1).id])
         #expect(rows(try await page.text("/?find=0003")) == [device(3).id])
         #expect(rows(try await page.text("/?state=sleeping")) == [device(2).id])
@@ -79,7 +83,8 @@ import Testing
 
     @Test(arguments: [
         ("sort=colour", "sort is one of name, state"), ("order=up", "order is asc or desc"),
-        ("state=gone", "state is one of online"), ("page=0", "page is a number"), ("page=x", "page is a number"),
+        ("state=gone", "state is one of online"), ("page=0", "page is a number"),
+        ("page=x", "page is a number"),
         ("find=" + String(repeating: "a", count: 65), "find takes up to 64"),
     ])
     func queriesThatMeanNothing(query: String, problem: String) async throws {
@@ -134,7 +139,8 @@ import Testing
 
     @Test(arguments: [
         ("127.0.0.1:9700", true), ("[::1]:9700", true), ("localhost:9700", true), ("gateway.lan", true),
-        ("GATEWAY.lan:9700", true), (nil, true), ("evil.example:9700", false), ("127.0.0.1.evil.example", false),
+        ("GATEWAY.lan:9700", true), (nil, true), ("evil.example:9700", false),
+        ("127.0.0.1.evil.example", false),
         ("localhost.evil.example", false), ("[::1", true), (":", false),
     ])
     func otherSitesCannotHaveItsName(authority: String?, isAccepted: Bool) {
