@@ -23,9 +23,10 @@ struct PageQuery: Sendable, Equatable {
 
     /// Values that mean nothing are refused; names that mean nothing are not looked at.
     init(_ query: String?) throws(Problem) {
-        var components = URLComponents()
-        // What a form sends for a space.
-        components.percentEncodedQuery = query?.replacing("+", with: "%20")
+        // A form sends + for a space.
+        guard let components = URLComponents(string: "/?" + (query ?? "").replacing("+", with: "%20")) else {
+            throw Problem(text: "the query string cannot be read")
+        }
         for item in components.queryItems ?? [] {
             guard let value = item.value, !value.isEmpty else { continue }
             switch item.name {

@@ -89,8 +89,8 @@ import Testing
 
     /// Its place is another's once it takes nothing for the time of patience.
     @Test func aListenerThatDoesNotRead() async throws {
-        let names = (1...50).map { String(repeating: "\($0 % 10)", count: 64) }
-        let facts = Facts()
+        let id = device(1).id
+        let facts = Facts([device(1)])
         let page = try Page(facts) {
             $0.listeners = 1
             $0.period = .milliseconds(2)
@@ -103,7 +103,7 @@ import Testing
                 .channelOption(.socketOption(.so_rcvbuf), value: 4096)
                 .connect(host: "127.0.0.1", port: port).get()
             try await stuck.writeAndFlush(
-                ByteBuffer(string: "GET /events HTTP/1.1\r\nHost: gateway\r\n\r\n")
+                ByteBuffer(string: "GET /devices/\(id)/events HTTP/1.1\r\nHost: gateway\r\n\r\n")
             ).get()
             // It has the place before anything looks at the devices.
             while facts.asked == 0 { try await Task.sleep(for: .milliseconds(5)) }
@@ -111,10 +111,12 @@ import Testing
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await page.feed.run() }
                 group.addTask {
-                    // Each state is another page of names.
+                    // Each state is another 200 KB, which fill what the kernel keeps for a connection.
                     for turn in 0... {
+                        let bytes = [UInt8](repeating: UInt8(0x61 + turn % 26), count: 200_000)
+                        let message = PageMessage(receivedAt: 0, size: bytes.count, beginning: bytes)
+                        facts.set(messages: [id: [message]])
                         guard (try? await Task.sleep(for: .milliseconds(2))) != nil else { return }
-                        facts.set(devices: (1...50).map { device($0, name: names[($0 + turn) % 50]) })
                     }
                 }
                 while page.feed.listen() == nil { try await Task.sleep(for: .milliseconds(50)) }

@@ -48,7 +48,7 @@ import Testing
         let last = try await page.text("/?page=3")
         #expect(rows(last) == (101...120).map { device($0).id })
         #expect(last.contains("rel=\"prev\"") && !last.contains("rel=\"next\""))
-        #expect(try await page.text("/?page=99") == last)
+        #expect(rows(try await page.text("/?page=99")) == rows(last))
     }
 
     @Test func sorted() async throws {

@@ -34,6 +34,10 @@ final class Facts: PageSource {
         state.withLock { $0.devices = devices }
     }
 
+    func set(messages: [String: [PageMessage]]) {
+        state.withLock { $0.messages = messages }
+    }
+
     func counts() async throws -> PageCounts { state.withLock(\.counts) }
 
     func devices() async throws -> [PageDevice] {

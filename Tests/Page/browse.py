@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -85,6 +86,19 @@ def keyboard(browser):
     check(browser.switch_to.active_element.get_attribute("href") == target, "an update took the focus away")
 
 
+def press(browser):
+    """A link that is pressed stays until it is let go, or the click would be lost."""
+    link = "const link = document.querySelector('#rows a'); window.pressed = link;"
+    event = "link.dispatchEvent(new PointerEvent('pointerdown', { bubbles: true }))"
+    browser.execute_script(link + event)
+    before = text(browser, "#traffic .note")
+    time.sleep(5)
+    check(browser.execute_script("return pressed.isConnected"), "an update took a pressed link away")
+    check(text(browser, "#traffic .note") == before, "an update came while the pointer was down")
+    browser.execute_script("dispatchEvent(new PointerEvent('pointerup'))")
+    wait(browser, "the updates came afterwards", lambda it: text(it, "#traffic .note") != before)
+
+
 def pause(browser):
     button = browser.find_element(By.ID, "pause")
     button.click()
@@ -96,7 +110,9 @@ def pause(browser):
 
 def device_page(browser):
     browser.get(f"{SITE}/?find=attic")
-    browser.find_element(By.CSS_SELECTOR, "#rows a").click()
+    # At once, as an update may replace the link between finding and clicking.
+    browser.execute_script("document.querySelector('#rows a').click()")
+    wait(browser, "the device has a page", lambda it: "/devices/" in it.current_url)
     check(text(browser, "h1") == "Attic", "the device's page has another title")
     check("None since" in text(browser, "#messages"), "there are messages before one was sent")
     subprocess.run([SEND, '21.5 <b onclick="x">degrees</b>'], check=True, timeout=30)
@@ -129,6 +145,7 @@ def main():
         hostile_names(browser)
         live(browser)
         keyboard(browser)
+        press(browser)
         pause(browser)
         device_page(browser)
         screenshots(browser)

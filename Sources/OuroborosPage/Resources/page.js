@@ -4,6 +4,8 @@
 const status = document.getElementById("status");
 const pause = document.getElementById("pause");
 let events = null;
+let isPressed = false;
+const waiting = new Map();
 
 // Only what changed is announced.
 function say(text) {
@@ -12,8 +14,12 @@ function say(text) {
   }
 }
 
-// A link that has the keyboard's focus keeps it.
+// A link that has the keyboard's focus keeps it; one that is pressed stays until it is let go.
 function replace(region, html) {
+  if (isPressed) {
+    waiting.set(region, html);
+    return;
+  }
   const active = document.activeElement;
   const focused = region.contains(active) ? active.getAttribute("href") : null;
   region.innerHTML = html;
@@ -35,6 +41,21 @@ function listen() {
     const isOver = events.readyState === EventSource.CLOSED;
     say(isOver ? "No live updates: reload the page." : "Live updates are interrupted.");
   };
+}
+
+addEventListener("pointerdown", () => {
+  isPressed = true;
+});
+
+for (const end of ["pointerup", "pointercancel"]) {
+  addEventListener(end, () => {
+    isPressed = false;
+    // After the click that follows.
+    setTimeout(() => {
+      waiting.forEach((html, region) => replace(region, html));
+      waiting.clear();
+    });
+  });
 }
 
 pause.addEventListener("click", () => {
