@@ -1,7 +1,8 @@
 # Ouroboros. `make help` lists what can be made.
 
-SYSTEM_PACKAGES = libmbedtls-dev libsqlite3-dev libpcap-dev
+SYSTEM_PACKAGES = libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev libmosquitto-dev
 CHECK_PACKAGES = $(SYSTEM_PACKAGES) gcc libcjson-dev clang-format-14 cppcheck valgrind tshark \
+	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl \
 	chromium chromium-driver python3-selenium curl prometheus jq
 BUILD = build
 C_WARNINGS = -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
@@ -18,20 +19,22 @@ UNITS = docs/systemd
 comma = ,
 SOAK_RUNS = 10000
 SOAK_KILLS = 500
+SOAK_SEEDS = 20
 
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
 C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
-	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Benchmarks/peers/*.[ch] Tests/Fuzz/*.c Tests/SideChannel/*.c \
-	ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/json/cjson/*.h ccore/examples/*.h \
+	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Benchmarks/peers/*.[ch] Tests/Flood/*.c Tests/Fuzz/*.c \
+	Tests/SideChannel/*.c ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/*/*/*.[ch] \
+	ccore/firmware/*/*/*/*.[ch] ccore/examples/*.h \
 	Sources/CSeal/*.c Sources/CSeal/include/*.h)
-SWIFT_PLACES = Package.swift Sources Tests
+SWIFT_PLACES = Package.swift Sources Tests ccore/firmware/swift
 # The tests listen to every key that seals a packet.
 WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once
 TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
 .PHONY: FORCE help setup setup-check lib swift install uninstall docs formal demo check test-core test-swift \
-	sanitize soak fuzz secrets page-test monitoring lint format clean
+	sanitize soak flood netns fuzz secrets page-test monitoring lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -77,6 +80,18 @@ sanitize: setup-check $(BUILD)/sanitized/core_tests ## the same under the addres
 soak: setup-check $(BUILD)/plain/core_tests ## the long versions of the tests
 	OURO_RUNS=$(SOAK_RUNS) $(BUILD)/plain/core_tests network
 	OURO_KILLS=$(SOAK_KILLS) swift test --filter CrashTests
+	OURO_SOAK=$(SOAK_SEEDS) swift test --no-parallel --filter HostileNetworkTests
+	$(MAKE) flood
+
+flood: setup-check ## good traffic beside 10,000 forged packets a second, for SECONDS=60
+	swift build -c release --product ouroboros
+	swift build -c release --product NIOBench
+	swift build -c release --product Flood
+	.build/release/NIOBench flood $(SECONDS)
+
+netns: setup-check ## the real command across network namespaces (root): loss, rate, MTU, NAT, a restart
+	swift build --product ouroboros
+	@Tests/netns.sh .build/debug/ouroboros
 
 FUZZERS = packet handshake saved links analyzer
 # Bytes of an input: a packet is at most 1,232, a capture holds a few.
@@ -85,9 +100,10 @@ FUZZ_MAX = 2048
 $(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c Tests/CoreTests/net.c $(CORE)
 	@mkdir -p $(@D)
 	@echo $(@F)
+	@rm -f $@
 	@$(SANITIZER_CC) $(C_FLAGS) -Iccore/src -ITests/CoreTests -O1 -g \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ -lmbedcrypto -o $@ 2>&1 | \
-		grep -v 'Cannot export local symbol' || test -x $@
+		grep -v 'Cannot export local symbol' >&2; test -x $@
 
 # The analyzer is Swift: a package of its own, Tests/Fuzz/Analyzer.
 $(BUILD)/fuzz/fuzz_analyzer: FORCE
@@ -164,8 +180,19 @@ endef
 $(eval $(call secrets_rule,secrets_test))
 $(eval $(call secrets_rule,secrets_leak,-DLEAK))
 
+# $(1): which of the two products of ghash.c, $(2): its option
+define ghash_rule
+$(BUILD)/ghash_$(1): Tests/SideChannel/ghash_test.c ccore/firmware/alt/ghash.c ccore/firmware/alt/ghash.h
+	@mkdir -p $$(@D)
+	$(CC) $(C_FLAGS) -Wno-pedantic -O2 -g $(2) -Iccore/firmware/alt $$(filter %.c,$$^) -o $$@
+endef
+$(eval $(call ghash_rule,long,))
+$(eval $(call ghash_rule,short,-DGHASH_SHORT_PRODUCTS))
+
 MEMCHECK = valgrind -q --error-exitcode=9 --suppressions=Tests/SideChannel/secrets.supp
-secrets: setup-check $(BUILD)/secrets_test $(BUILD)/secrets_leak ## no branch and no address depends on a secret (valgrind)
+secrets: setup-check $(BUILD)/secrets_test $(BUILD)/secrets_leak $(BUILD)/ghash_long $(BUILD)/ghash_short ## no branch and no address depends on a secret (valgrind)
+	$(MEMCHECK) $(BUILD)/ghash_long
+	$(MEMCHECK) $(BUILD)/ghash_short
 	$(MEMCHECK) $(BUILD)/secrets_test
 	@if $(MEMCHECK) $(BUILD)/secrets_leak >$(BUILD)/secrets_leak.log 2>&1; \
 		then echo "a branch on a secret was not seen" >&2; exit 1; fi

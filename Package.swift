@@ -30,6 +30,10 @@ let subprocess = Target.Dependency.product(
     name: "Subprocess", package: "swift-subprocess", condition: .when(traits: ["Tool"]))
 let hummingbird = Target.Dependency.product(
     name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Gateway"]))
+let httpClient = Target.Dependency.product(
+    name: "AsyncHTTPClient", package: "async-http-client", condition: .when(traits: ["Gateway"]))
+let tls = Target.Dependency.product(
+    name: "NIOSSL", package: "swift-nio-ssl", condition: .when(traits: ["Gateway"]))
 let mustache = Target.Dependency.product(
     name: "Mustache", package: "swift-mustache", condition: .when(traits: ["Gateway"]))
 let settings = Target.Dependency.product(
@@ -48,6 +52,7 @@ let package = Package(
         .library(name: "OuroborosNIO", targets: ["OuroborosNIO"]),
         .library(name: "OuroborosPOSIX", targets: ["OuroborosPOSIX"]),
         .library(name: "OuroborosStore", targets: ["OuroborosStore"]),
+        .library(name: "OuroborosPostgres", targets: ["OuroborosPostgres"]),
         .library(name: "OuroborosAnalysis", targets: ["OuroborosAnalysis"]),
         .library(name: "OuroborosMetrics", targets: ["OuroborosMetrics"]),
         .library(name: "OuroborosTesting", targets: ["OuroborosTesting"]),
@@ -58,11 +63,15 @@ let package = Package(
         .trait(name: "NIO", description: "OuroborosNIO: client and server on SwiftNIO"),
         .trait(name: "Store", description: "OuroborosStore: credentials in SQLite, on GRDB"),
         .trait(
-            name: "Gateway", description: "the gateway's configuration file, its metrics and page over HTTP",
+            name: "Postgres", description: "OuroborosPostgres: devices that several gateways share, on libpq",
+            enabledTraits: ["NIO", "Store"]),
+        .trait(
+            name: "Gateway",
+            description: "the gateway's configuration file, metrics and page over HTTP, sinks and downlink",
             enabledTraits: ["NIO", "Store"]),
         .trait(
             name: "Tool", description: "the command `ouroboros`", enabledTraits: ["Gateway", "NIO", "Store"]),
-        .default(enabledTraits: ["Gateway", "NIO", "Store", "Tool"]),
+        .default(enabledTraits: ["Gateway", "NIO", "Postgres", "Store", "Tool"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -73,11 +82,13 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.34.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", .upToNextMinor(from: "0.2.0")),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(
             url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
@@ -106,15 +117,44 @@ let package = Package(
             name: "OuroborosStore",
             dependencies: ["Ouroboros", grdb, crypto("Crypto"), crypto("CryptoExtras")],
             swiftSettings: strict),
+        .systemLibrary(name: "CPq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .target(
+            name: "OuroborosPostgres",
+            dependencies: [
+                "Ouroboros", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
+                .target(name: "CPq", condition: .when(traits: ["Postgres"])),
+            ],
+            swiftSettings: strict),
         .target(name: "OuroborosPOSIX", dependencies: ["Ouroboros"], swiftSettings: strict),
         .target(
             name: "OuroborosTesting",
-            dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded")],
+            dependencies: [
+                "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
+            ],
             swiftSettings: strict),
         .target(name: "OuroborosMetrics", dependencies: [metrics], swiftSettings: strict),
         .target(
+            name: "OuroborosHTTP", dependencies: [hummingbird, logging, nio("NIOCore")],
+            swiftSettings: strict),
+        .target(
             name: "OuroborosMetricsHTTP",
-            dependencies: ["OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
+            dependencies: ["OuroborosHTTP", "OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
+            swiftSettings: strict),
+        .systemLibrary(
+            name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
+        .target(
+            name: "OuroborosSinks",
+            dependencies: [
+                "CommandKit", "Ouroboros", "OuroborosStore", "CMosquitto", httpClient, tls, metrics, logging,
+                nio("NIOCore"), nio("NIOPosix"),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "OuroborosDownlink",
+            dependencies: [
+                "CommandKit", "Ouroboros", "OuroborosHTTP", "OuroborosNIO", "OuroborosStore", hummingbird,
+                logging, metrics, crypto("Crypto"), nio("NIOCore"),
+            ],
             swiftSettings: strict),
         // Its templates, style and script are files, which become part of the binary.
         .target(
@@ -127,10 +167,9 @@ let package = Package(
             name: "OuroborosCLI",
             dependencies: [
                 "CommandKit", "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX",
-                "OuroborosStore",
-                "OuroborosMetrics",
-                "OuroborosMetricsHTTP",
-                "OuroborosPage",
+                "OuroborosStore", "OuroborosDownlink", "OuroborosMetrics", "OuroborosMetricsHTTP",
+                "OuroborosPage", "OuroborosSinks", "OuroborosTesting",
+                .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
                 hummingbird, collections,
                 nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings, histogram,
             ],
@@ -147,6 +186,8 @@ let package = Package(
             name: "NIOBench",
             dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), subprocess],
             path: "Tests/Benchmarks/NIOBench", swiftSettings: strict),
+        .executableTarget(
+            name: "Flood", path: "Tests/Flood", cSettings: [.treatAllWarnings(as: .error)]),
         // What C's own compiler says of the sizes that Swift's importer computes.
         .target(name: "CSizes", dependencies: ["COuroboros"], path: "Tests/CSizes"),
         .testTarget(
@@ -155,7 +196,8 @@ let package = Package(
         .testTarget(
             name: "OuroborosNIOTests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), logging, lifecycle,
+                "Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix"), logging,
+                lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -175,10 +217,17 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosTestingTests",
-            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore")],
+            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix")],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests", dependencies: ["Ouroboros", "OuroborosStore", grdb],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosPostgresTests", dependencies: ["Ouroboros", "OuroborosPostgres"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosSinksTests",
+            dependencies: ["Ouroboros", "OuroborosSinks", "OuroborosStore", logging, metrics],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosAnalysisTests",
@@ -187,8 +236,12 @@ let package = Package(
         .testTarget(
             name: "OuroborosCLITests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosCLI", subprocess, "SimpleServer",
-                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "OuroborosLean",
+                "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosCLI",
+                nio("NIOCore"), hummingbird,
+                .product(
+                    name: "HummingbirdTLS", package: "hummingbird", condition: .when(traits: ["Gateway"])),
+                logging, tls, subprocess, "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient",
+                "SleepySensor", "OuroborosLean", "NIOBench", "Flood",
             ],
             swiftSettings: strict),
     ]

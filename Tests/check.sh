@@ -39,8 +39,10 @@ step firmware make -j2 firmware-test
 step budget make -j2 budget
 step cross make -j2 cross-test
 step cmake make cmake-test
+step dropins make dropin-test
 # One test at a time: on two cores, many at once starve those that wait for a network.
 step swift swift test --no-parallel
+step netns Tests/netns.sh .build/debug/ouroboros
 step vectors Tests/vectors.sh
 step page make page-test
 step monitoring make monitoring
@@ -51,5 +53,6 @@ step docs make docs
 case "$sums" in *"swift: "*) ;; *) echo "no sum of the Swift tests in $logs/swift.log" >&2 && exit 1 ;; esac
 grep -E '^(network|packets|unreliable|first|BUSY)' "$logs/core.log"
 grep -aE '^kills: ' "$logs/kills.log"
+grep -E '^skipped: ' "$logs/netns.log" || true
 printf '%s' "$sums"
 echo "$total passed, 0 failed"

@@ -20,7 +20,7 @@ public final class AcceptedDevice {
 
     /// As it stands now: an evolving one moves.
     public var credential: Credential {
-        withUnsafePointer(to: &raw.pointee.credential) { Credential($0) }
+        withUnsafeMutablePointer(to: &raw.pointee.credential) { Credential($0) }
     }
 
     /// Of the credential, without a copy of its key.

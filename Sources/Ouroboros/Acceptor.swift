@@ -14,6 +14,9 @@ public final class Acceptor {
         public var pendingSessions = 256
         /// Devices whose later epochs are kept at hand for a minute, 32 KiB each; 0 allows one epoch ahead.
         public var devicesAhead = Int(OURO_AHEAD_DEVICES)
+        /// The upper bits of each session id, at most 16, which tell whose session it is.
+        public var idPrefix: UInt16 = 0
+        public var idPrefixBits = 0
         /// Sees every packet that is taken or given here.
         public var tap: PacketTap?
 
@@ -40,25 +43,35 @@ public final class Acceptor {
     private let pending: UnsafeMutableBufferPointer<ouro_pending>
     private let ahead: UnsafeMutableBufferPointer<ouro_ahead>
     private let tap: PacketTap?
+    private let shared: SharedChallenges?
 
-    public init(configuration: Configuration, now: UInt64) throws {
+    /// With `shared`, a challenge of this acceptor holds at all that were given the same.
+    public init(
+        configuration: Configuration, shared: SharedChallenges? = nil, now: UInt64
+    ) throws(OuroborosError) {
         try LinkConfiguration.check(configuration.pendingSessions, in: 1...65_535, "pendingSessions")
         try LinkConfiguration.check(configuration.devicesAhead, in: 0...1024, "devicesAhead")
         tap = configuration.tap
+        self.shared = shared
+        try LinkConfiguration.check(configuration.idPrefixBits, in: 0...16, "idPrefixBits")
         settings = .allocate(capacity: 1)
         settings.initialize(to: ouro_server_settings())
         settings.pointee.reach = UInt8(clamping: configuration.reach)
         settings.pointee.max_body = UInt16(clamping: configuration.maxBody)
         settings.pointee.stream = configuration.isStream
+        settings.pointee.id_prefix = configuration.idPrefix
+        settings.pointee.id_prefix_bits = UInt8(configuration.idPrefixBits)
         pending = Self.zeroed(configuration.pendingSessions)
         // The engine writes the epochs ahead before it reads them: they stay untouched until a device needs them.
         ahead = .allocate(capacity: configuration.devicesAhead)
         for index in ahead.indices {
-            Self.zeroHead(of: ahead, index)
+            ahead[index].device = nil
+            ahead[index].epoch = 0
+            ahead[index].made_ms = 0
         }
         raw = .allocate(capacity: 1)
         raw.initialize(to: ouro_server())
-        let key = SecretKey.random()
+        let key = if let shared { try shared.key() } else { SecretKey.random() }
         let status = key.withUnsafeBytes { key in
             ouro_server_init(
                 raw, settings, pending.baseAddress, pending.count,
@@ -82,28 +95,25 @@ public final class Acceptor {
         return buffer
     }
 
-    private static func zeroHead(of ahead: UnsafeMutableBufferPointer<ouro_ahead>, _ index: Int) {
-        let head = MemoryLayout<ouro_ahead>.offset(of: \.auth) ?? MemoryLayout<ouro_ahead>.size
-        let record = UnsafeMutableRawBufferPointer(
-            UnsafeMutableBufferPointer(rebasing: ahead[index..<index + 1]))
-        record.prefix(head).initialize()
-    }
-
     /// Answers a HELLO of the device. `isTaken` says whether a link holds a session id already.
     public func answer(
         hello packet: UnsafeRawBufferPointer, of device: AcceptedDevice, link: Link?, now: UInt64,
         isTaken: (UInt32) -> Bool
-    ) throws -> Answer {
+    ) throws(OuroborosError) -> Answer {
         var welcome = [UInt8](repeating: 0, count: Int(OURO_WELCOME_SIZE))
         var moved = false
+        if let shared {
+            ouro_server_set_wall_clock(raw, now, shared.wallClock())
+        }
         // A pending session may hold the id that was drawn, once in millions of handshakes.
         for _ in 0..<8 {
+            guard let id = freshID(isTaken) else { break }
             let status = withUnsafeTemporaryAllocation(
                 byteCount: Int(OURO_NONCE_SIZE), alignment: 1
             ) { nonce in
                 Randomness.fill(nonce)
                 return ouro_server_hello(
-                    raw, now, device.raw, link?.raw, packet.octets, packet.count, freshID(isTaken),
+                    raw, now, device.raw, link?.raw, packet.octets, packet.count, id,
                     nonce.octets, &welcome, &moved)
             }
             if status == OURO_OK {
@@ -122,13 +132,15 @@ public final class Acceptor {
         throw OuroborosError(.engine, "answering a HELLO: no session id is free")
     }
 
-    private func freshID(_ isTaken: (UInt32) -> Bool) -> UInt32 {
-        while true {
-            let id = UInt32.random(in: 1...UInt32.max)
-            if !isTaken(id) {
+    /// Nil when, with every try, a session of that id is there: the prefix leaves too few.
+    private func freshID(_ isTaken: (UInt32) -> Bool) -> UInt32? {
+        for _ in 0..<64 {
+            let id = ouro_server_session_id(settings, UInt32.random(in: 0...UInt32.max))
+            if id != 0, !isTaken(id) {
                 return id
             }
         }
+        return nil
     }
 
     /// The device of a pending session, or nil.
@@ -141,8 +153,8 @@ public final class Acceptor {
     /// which `link` finds or makes once the packet is known to be authentic.
     public func confirm(
         sessionID: UInt32, packet: UnsafeMutableRawBufferPointer, from source: PeerAddress,
-        device: AcceptedDevice, now: UInt64, link: () throws -> Link
-    ) throws -> Confirmation {
+        device: AcceptedDevice, now: UInt64, link: () throws(OuroborosError) -> Link
+    ) throws(OuroborosError) -> Confirmation {
         guard let pending = ouro_server_pending(raw, sessionID) else {
             return .dropped(.unknownSession)
         }
@@ -163,6 +175,11 @@ public final class Acceptor {
         return .confirmed(moved: moved ? device.credential : nil)
     }
 
+    /// Ends the device's pending sessions: a newer one was confirmed elsewhere.
+    public func dropPending(of device: AcceptedDevice) {
+        ouro_server_drop_pending(raw, device.raw)
+    }
+
     /// Ends the pending sessions that are too old; gives when to be called next, or nil.
     public func tick(now: UInt64) -> UInt64? {
         let next = ouro_server_tick(raw, now)
@@ -170,10 +187,4 @@ public final class Acceptor {
     }
 
     public var pendingCount: Int { raw.pointee.pending_used }
-}
-
-extension Slice where Base == UnsafeMutableRawBufferPointer {
-    fileprivate func initialize() {
-        UnsafeMutableRawBufferPointer(rebasing: self).initializeMemory(as: UInt8.self, repeating: 0)
-    }
 }

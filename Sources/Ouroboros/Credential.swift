@@ -27,7 +27,7 @@ public struct Credential: Sendable, Equatable {
     }
 
     /// The fixed credential of a device of a fleet.
-    public static func fixed(device: DeviceID, fleetKey: SecretKey) throws -> Credential {
+    public static func fixed(device: DeviceID, fleetKey: SecretKey) throws(OuroborosError) -> Credential {
         .fixed(device: device, rootKey: try fleetKey.rootKey(of: device))
     }
 
@@ -38,23 +38,22 @@ public struct Credential: Sendable, Equatable {
         self.key = key
     }
 
-    init(_ raw: UnsafePointer<ouro_credential>) {
+    /// `raw` is read where it lies, so that no copy of its key stays behind.
+    init(_ raw: UnsafeMutablePointer<ouro_credential>) {
         kind = raw.pointee.evolving ? .evolving : .fixed
         epoch = raw.pointee.epoch
-        let bytes = UnsafeRawPointer(raw)
-        let idOffset = MemoryLayout<ouro_credential>.offset(of: \.device_id) ?? 0
-        let keyOffset = MemoryLayout<ouro_credential>.offset(of: \.key) ?? 0
-        deviceID = DeviceID(
-            number: UInt64(bigEndian: (bytes + idOffset).loadUnaligned(as: UInt64.self)))
-        key = SecretKey {
-            $0.copyMemory(from: UnsafeRawBufferPointer(start: bytes + keyOffset, count: $0.count))
+        deviceID = withUnsafeBytes(of: &raw.pointee.device_id) {
+            DeviceID(number: UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)))
+        }
+        key = withUnsafeBytes(of: &raw.pointee.key) { bytes in
+            SecretKey { $0.copyMemory(from: bytes) }
         }
     }
 
     /// The engine's own form, erased after `body`.
-    func withEngineForm<Result>(
-        _ body: (UnsafePointer<ouro_credential>) throws -> Result
-    ) rethrows -> Result {
+    func withEngineForm<Result, Failure: Error>(
+        _ body: (UnsafeMutablePointer<ouro_credential>) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         var raw = ouro_credential()
         defer { ouro_erase(&raw, MemoryLayout<ouro_credential>.size) }
         raw.epoch = epoch

@@ -11,7 +11,7 @@ public struct DeviceID: Sendable, Hashable {
         self.number = number
     }
 
-    public init(_ bytes: some Collection<UInt8>) throws {
+    public init(_ bytes: some Collection<UInt8>) throws(OuroborosError) {
         guard bytes.count == Self.byteCount else {
             throw OuroborosError(
                 .invalidDeviceID, "a device id has \(Self.byteCount) bytes, this one has \(bytes.count)")
@@ -19,7 +19,7 @@ public struct DeviceID: Sendable, Hashable {
         number = bytes.reduce(0) { $0 << 8 | UInt64($1) }
     }
 
-    public init(hex text: String) throws {
+    public init(hex text: String) throws(OuroborosError) {
         let digits = text.utf8.compactMap(Hex.value(of:))
         guard digits.count == 2 * Self.byteCount, text.utf8.count == digits.count else {
             throw OuroborosError(
@@ -34,9 +34,9 @@ public struct DeviceID: Sendable, Hashable {
         withUnsafeBytes { Array($0) }
     }
 
-    public func withUnsafeBytes<Result>(
-        _ body: (UnsafeRawBufferPointer) throws -> Result
-    ) rethrows -> Result {
+    public func withUnsafeBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         try Swift.withUnsafeBytes(of: number.bigEndian, body)
     }
 }

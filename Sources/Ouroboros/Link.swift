@@ -14,7 +14,7 @@ public final class Link {
 
     private init(
         _ configuration: LinkConfiguration, role: ouro_role, pool: PlacePool, credential: Credential?
-    ) throws {
+    ) throws(OuroborosError) {
         try configuration.check()
         self.pool = pool
         tap = configuration.tap
@@ -35,7 +35,7 @@ public final class Link {
     /// A client's link.
     public convenience init(
         client credential: Credential, configuration: LinkConfiguration = .client
-    ) throws {
+    ) throws(OuroborosError) {
         let pool = try PlacePool(places: max(1, configuration.places))
         try self.init(configuration, role: OURO_CLIENT, pool: pool, credential: credential)
     }
@@ -43,7 +43,7 @@ public final class Link {
     /// A server's link to one device, which ``Acceptor`` gives its sessions.
     public convenience init(
         serverWith pool: PlacePool, configuration: LinkConfiguration = .server
-    ) throws {
+    ) throws(OuroborosError) {
         try self.init(configuration, role: OURO_SERVER, pool: pool, credential: nil)
     }
 
@@ -80,21 +80,21 @@ public final class Link {
     /// Gives the next packet to send to `body`, with its address at a server; false when there is none.
     public func transmit(
         now: UInt64, _ body: (UnsafeRawBufferPointer, PeerAddress?) -> Void
-    ) throws -> Bool {
+    ) throws(OuroborosError) -> Bool {
         try transmit(body) { ouro_link_transmit(raw, now, scratch, $0) }
     }
 
     /// The same for a PONG alone: for those who read many packets before they transmit, after each.
     public func transmitPong(
         now: UInt64, _ body: (UnsafeRawBufferPointer, PeerAddress?) -> Void
-    ) throws -> Bool {
+    ) throws(OuroborosError) -> Bool {
         try transmit(body) { ouro_link_transmit_pong(raw, now, scratch, $0) }
     }
 
     private func transmit(
         _ body: (UnsafeRawBufferPointer, PeerAddress?) -> Void,
         _ call: (UnsafeMutablePointer<ouro_datagram>) -> ouro_status
-    ) throws -> Bool {
+    ) throws(OuroborosError) -> Bool {
         var datagram = ouro_datagram()
         try OuroborosError.check(call(&datagram), "making a packet")
         guard datagram.len > 0 else { return false }
@@ -120,7 +120,7 @@ public final class Link {
     // MARK: Events
 
     /// The next event, or nil. Drain it after each packet.
-    public func nextEvent() throws -> LinkEvent? {
+    public func nextEvent() throws(OuroborosError) -> LinkEvent? {
         var event = ouro_event()
         while ouro_link_next_event(raw, &event) {
             if event.type == OURO_EVENT_NONCE {
@@ -132,11 +132,12 @@ public final class Link {
         return nil
     }
 
-    private func giveNonce() throws {
-        try withUnsafeTemporaryAllocation(byteCount: Int(OURO_NONCE_SIZE), alignment: 1) { nonce in
+    private func giveNonce() throws(OuroborosError) {
+        let status = withUnsafeTemporaryAllocation(byteCount: Int(OURO_NONCE_SIZE), alignment: 1) { nonce in
             Randomness.fill(nonce)
-            try OuroborosError.check(ouro_link_nonce(raw, nonce.octets), "beginning a handshake")
+            return ouro_link_nonce(raw, nonce.octets)
         }
+        try OuroborosError.check(status, "beginning a handshake")
     }
 
     private func translate(_ event: ouro_event) -> LinkEvent? {
@@ -172,7 +173,7 @@ public final class Link {
     /// A client's credential as it stands now.
     public var credential: Credential? {
         memory.layout.pointee.client.map { client in
-            withUnsafePointer(to: &client.pointee.credential) { Credential($0) }
+            withUnsafeMutablePointer(to: &client.pointee.credential) { Credential($0) }
         }
     }
 
@@ -194,7 +195,7 @@ public final class Link {
     // MARK: Messages and life
 
     /// Client: begins a handshake now.
-    public func connect(now: UInt64) throws {
+    public func connect(now: UInt64) throws(OuroborosError) {
         try OuroborosError.check(ouro_link_connect(raw, now), "connecting")
     }
 
@@ -230,23 +231,23 @@ public final class Link {
     }
 
     /// Sends a PING, if none is outstanding.
-    public func ping() throws {
+    public func ping() throws(OuroborosError) {
         try OuroborosError.check(ouro_link_ping(raw), "sending a PING")
     }
 
     /// Client: replaces the session, make before break; server: asks the client to.
-    public func rekey(now: UInt64) throws {
+    public func rekey(now: UInt64) throws(OuroborosError) {
         try OuroborosError.check(ouro_link_rekey(raw, now), "replacing the session")
     }
 
     /// Takes no new message, sends what is queued, then CLOSE; at once if that is asked for.
-    public func close(reason: CloseReason, atOnce: Bool, now: UInt64) throws {
+    public func close(reason: CloseReason, atOnce: Bool, now: UInt64) throws(OuroborosError) {
         try OuroborosError.check(
             ouro_link_close(raw, now, ouro_reason(rawValue: UInt32(reason.rawValue)), atOnce), "closing")
     }
 
     /// Makes the next message's keys ahead, in idle time.
-    public func prepare(bodyLength: Int) throws {
+    public func prepare(bodyLength: Int) throws(OuroborosError) {
         try OuroborosError.check(ouro_link_prepare(raw, bodyLength), "preparing a message")
     }
 

@@ -20,10 +20,10 @@ public struct PeerAddress {
         self.raw = raw
     }
 
-    public func withUnsafeBytes<Result>(
-        _ body: (UnsafeRawBufferPointer) throws -> Result
-    ) rethrows -> Result {
-        try Swift.withUnsafeBytes(of: raw.bytes) { bytes in
+    public func withUnsafeBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try Swift.withUnsafeBytes(of: raw.bytes) { (bytes) throws(Failure) in
             try body(UnsafeRawBufferPointer(rebasing: bytes[..<min(Int(raw.len), bytes.count)]))
         }
     }

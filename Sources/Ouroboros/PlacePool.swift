@@ -6,7 +6,7 @@ public final class PlacePool {
     private let memory: UnsafeMutableRawBufferPointer
 
     /// `packetCapacity` is the largest packet that a place takes, its 32 bytes of overhead included.
-    public init(places: Int, packetCapacity: Int = Packet.maximumSize) throws {
+    public init(places: Int, packetCapacity: Int = Packet.maximumSize) throws(OuroborosError) {
         try LinkConfiguration.check(places, in: 1...1_000_000, "places")
         try LinkConfiguration.check(packetCapacity, in: 96...Int(OURO_MAX_PACKET), "packetCapacity")
         memory = .allocate(byteCount: ouro_pool_memory(places, packetCapacity), alignment: 8)

@@ -1,14 +1,22 @@
 internal import COuroboros
 
 /// Bytes that are erased when the last reference goes away.
-// @unchecked: the bytes are written in `init` alone and read after it, so nothing is ever shared and changed.
+// @unchecked: the bytes are written in `filled` alone, before anybody else has them: nothing is shared and changed.
 final class SecretBytes: @unchecked Sendable {
     private let base: UnsafeMutableRawBufferPointer
 
-    init(count: Int, _ fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
+    private init(count: Int) {
         base = .allocate(byteCount: count, alignment: 8)
         base.initializeMemory(as: UInt8.self, repeating: 0)
-        try fill(base)
+    }
+
+    /// Not an initializer: those of classes may not be generic in Embedded Swift.
+    static func filled<Failure: Error>(
+        count: Int, by fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
+    ) throws(Failure) -> SecretBytes {
+        let bytes = SecretBytes(count: count)
+        try fill(bytes.base)
+        return bytes
     }
 
     deinit {
@@ -18,7 +26,9 @@ final class SecretBytes: @unchecked Sendable {
 
     var count: Int { base.count }
 
-    func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+    func withUnsafeBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         try body(UnsafeRawBufferPointer(base))
     }
 

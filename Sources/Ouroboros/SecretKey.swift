@@ -8,12 +8,14 @@ public struct SecretKey: Sendable {
 
     let bytes: SecretBytes
 
-    package init(fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
-        bytes = try SecretBytes(count: Self.byteCount, fill)
+    package init<Failure: Error>(
+        fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
+    ) throws(Failure) {
+        bytes = try SecretBytes.filled(count: Self.byteCount, by: fill)
     }
 
     /// A key from its 32 bytes. The caller's own copy stays the caller's to erase.
-    public init(_ source: some Collection<UInt8>) throws {
+    public init(_ source: some Collection<UInt8>) throws(OuroborosError) {
         guard source.count == Self.byteCount else {
             throw OuroborosError(
                 .invalidKey, "a key has \(Self.byteCount) bytes, this one has \(source.count)")
@@ -22,7 +24,7 @@ public struct SecretKey: Sendable {
     }
 
     /// A key from its 64 hexadecimal digits; white space around them is ignored.
-    public init(hex text: some Collection<UInt8>) throws {
+    public init(hex text: some Collection<UInt8>) throws(OuroborosError) {
         let space: (UInt8) -> Bool = { $0 == 0x20 || (0x09...0x0d).contains($0) }
         let digits = text.drop(while: space)
         let count = digits.prefix { !space($0) }.count
@@ -56,23 +58,22 @@ public struct SecretKey: Sendable {
         SecretKey { Randomness.fill($0) }
     }
 
-    public func withUnsafeBytes<Result>(
-        _ body: (UnsafeRawBufferPointer) throws -> Result
-    ) rethrows -> Result {
+    public func withUnsafeBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         try bytes.withUnsafeBytes(body)
     }
 
     /// The root key of a device of the fleet whose key this is.
-    public func rootKey(of device: DeviceID) throws -> SecretKey {
-        try SecretKey { root in
-            try bytes.withUnsafeBytes { fleet in
-                try device.withUnsafeBytes { id in
-                    try OuroborosError.check(
-                        ouro_fleet_root_key(fleet.octets, id.octets, root.octets),
-                        "deriving a device's root key")
-                }
+    public func rootKey(of device: DeviceID) throws(OuroborosError) -> SecretKey {
+        var status = OURO_OK
+        let key = SecretKey { root in
+            status = bytes.withUnsafeBytes { fleet in
+                device.withUnsafeBytes { ouro_fleet_root_key(fleet.octets, $0.octets, root.octets) }
             }
         }
+        try OuroborosError.check(status, "deriving a device's root key")
+        return key
     }
 }
 
@@ -85,8 +86,7 @@ extension SecretKey: Equatable {
     }
 }
 
-extension SecretKey: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+extension SecretKey: CustomStringConvertible, CustomDebugStringConvertible {
     public var description: String { "redacted" }
     public var debugDescription: String { "redacted" }
-    public var customMirror: Mirror { Mirror(self, children: []) }
 }

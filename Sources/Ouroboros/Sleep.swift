@@ -6,8 +6,8 @@ internal import COuroboros
 public struct SavedSession: Sendable {
     private let secret: SecretBytes
 
-    init(count: Int, _ fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
-        secret = try SecretBytes(count: count, fill)
+    init(count: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
+        secret = SecretBytes.filled(count: count, by: fill)
     }
 
     /// A session from the bytes that ``withUnsafeBytes(_:)`` gave; the caller's own are the caller's to erase.
@@ -15,18 +15,17 @@ public struct SavedSession: Sendable {
         self.init(count: bytes.count) { $0.copyBytes(from: bytes) }
     }
 
-    public func withUnsafeBytes<Result>(
-        _ body: (UnsafeRawBufferPointer) throws -> Result
-    ) rethrows -> Result {
+    public func withUnsafeBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         try secret.withUnsafeBytes(body)
     }
 
     var count: Int { secret.count }
 }
 
-extension SavedSession: CustomStringConvertible, CustomReflectable {
+extension SavedSession: CustomStringConvertible {
     public var description: String { "redacted" }
-    public var customMirror: Mirror { Mirror(self, children: []) }
 }
 
 extension Link {
@@ -34,23 +33,25 @@ extension Link {
     public var isQuiet: Bool { ouro_link_is_quiet(raw) }
 
     /// Takes the session out of the link, which sends and takes nothing until it is restored or connected.
-    public func save(now: UInt64) throws -> SavedSession {
+    public func save(now: UInt64) throws(OuroborosError) -> SavedSession {
         let capacity = ouro_saved_size(raw.pointee.settings.pointee.reach)
-        return try withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { buffer in
+        var length = 0
+        var status = OURO_OK
+        let saved = withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { buffer in
             defer { ouro_erase(buffer.baseAddress, buffer.count) }
-            var length = 0
-            try OuroborosError.check(
-                ouro_link_save(raw, now, buffer.octets, buffer.count, &length), "saving a session")
+            status = ouro_link_save(raw, now, buffer.octets, buffer.count, &length)
             return SavedSession(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<length]))
         }
+        try OuroborosError.check(status, "saving a session")
+        return saved
     }
 
     /// Goes on with a saved session. `slept` is the time since it was saved, 0 if that is not known.
-    public func restore(_ saved: SavedSession, slept: UInt64, now: UInt64) throws {
-        try withUnsafeTemporaryAllocation(byteCount: saved.count, alignment: 8) { copy in
+    public func restore(_ saved: SavedSession, slept: UInt64, now: UInt64) throws(OuroborosError) {
+        let status = withUnsafeTemporaryAllocation(byteCount: saved.count, alignment: 8) { copy in
             saved.withUnsafeBytes { copy.copyMemory(from: $0) }
-            try OuroborosError.check(
-                ouro_link_restore(raw, now, slept, copy.octets, copy.count), "restoring a session")
+            return ouro_link_restore(raw, now, slept, copy.octets, copy.count)
         }
+        try OuroborosError.check(status, "restoring a session")
     }
 }

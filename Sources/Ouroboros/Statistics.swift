@@ -44,6 +44,8 @@ public struct Statistics: Sendable, Hashable {
         timeouts += other.timeouts
         handshakes += other.handshakes
         pending += other.pending
-        drops.merge(other.drops, uniquingKeysWith: +)
+        for (reason, count) in other.drops {
+            drops[reason, default: 0] += count
+        }
     }
 }

@@ -6,11 +6,11 @@ import Synchronization
 
 /// What the devices did since it was last written to the store.
 final class ActivityCount: Sendable {
-    private let store: GatewayStore?
+    private let store: (any ActivityStore)?
     private let counts = Mutex<[DeviceID: DeviceActivity]>([:])
 
     /// Without a store nothing is counted.
-    init(_ store: GatewayStore?) {
+    init(_ store: (any ActivityStore)?) {
         self.store = store
     }
 
@@ -29,11 +29,11 @@ final class ActivityCount: Sendable {
         counts.withLock { $0[device, default: DeviceActivity()].sessions += 1 }
     }
 
-    func write() throws {
+    func write() async throws {
         let new = counts.withLock { counts in
             defer { counts = [:] }
             return counts
         }
-        try store?.count(new, at: WallClock.milliseconds() / 1000)
+        try await store?.count(new, at: WallClock.milliseconds() / 1000)
     }
 }

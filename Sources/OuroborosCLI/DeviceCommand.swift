@@ -10,11 +10,6 @@ struct DeviceCommand: ParsableCommand {
             Add.self, List.self, Show.self, Remove.self, Rotate.self, Export.self, Import.self,
         ])
 
-    struct StoreOption: ParsableArguments {
-        @Option(help: "The gateway's store, an SQLite file.")
-        var store: String
-    }
-
     struct DeviceOption: ParsableArguments {
         @Option(help: "The device's id, 16 hexadecimal digits.")
         var device: String
@@ -41,7 +36,9 @@ struct DeviceCommand: ParsableCommand {
             let key = try keys.rootKey()
             let credential: Credential =
                 evolving ? .evolving(device: id, key: key) : .fixed(device: id, rootKey: key)
-            try makeStore(store.store, encryption).add(credential, name: name)
+            try store.make(encryption).add([
+                StoredDevice(credential: credential, name: name, addedAt: WallClock.milliseconds() / 1000)
+            ])
         }
     }
 
@@ -52,7 +49,7 @@ struct DeviceCommand: ParsableCommand {
         @OptionGroup var store: StoreOption
 
         func run() throws {
-            for device in try openStore(store.store).list() {
+            for device in try store.open().list() {
                 let kind = device.kind == .fixed ? "fixed" : "evolving"
                 let added = WallClock.string(seconds: device.addedAt)
                 try Output.line("\(device.id)\t\(kind)\t\(device.epoch)\t\(added)\t\(device.name)")
@@ -69,8 +66,8 @@ struct DeviceCommand: ParsableCommand {
 
         func run() throws {
             let id = try device.id()
-            guard try openStore(store.store).remove(id) else {
-                throw OuroborosError(.storage, "there is no device \(id) in “\(store.store)”")
+            guard try store.open().remove(id) else {
+                throw OuroborosError(.storage, "there is no device \(id) in “\(store.name)”")
             }
         }
     }

@@ -12,10 +12,10 @@ extension DeviceCommand {
         @OptionGroup var device: DeviceOption
 
         func run() throws {
-            let store = try openStore(store.store)
+            let store = try store.open()
             let id = try device.id()
             guard let device = try store.record(of: id) else {
-                throw OuroborosError(.storage, "there is no device \(id) in “\(self.store.store)”")
+                throw OuroborosError(.storage, "there is no device \(id) in “\(self.store.name)”")
             }
             let lines = [
                 ("device", "\(device.id)"), ("name", device.name),
@@ -54,10 +54,10 @@ extension DeviceCommand {
                     .invalidConfiguration,
                     "give --out for a new key, or --root-key-file or --root-key-env for one that is there")
             }
-            let store = try openStore(store.store, sealedUnder: encryption.key())
+            let store = try store.open(encryption)
             let id = try device.id()
             guard try store.record(of: id) != nil else {
-                throw OuroborosError(.storage, "there is no device \(id) in “\(self.store.store)”")
+                throw OuroborosError(.storage, "there is no device \(id) in “\(self.store.name)”")
             }
             let key = out == nil ? try keys.rootKey() : .random()
             // The file first: a key that only the store has is no use to the device.

@@ -44,17 +44,16 @@ extension DeviceCommand {
         func run() throws {
             let secret = try passphrase.secret(encryption)
             let wanted = device.isEmpty ? nil : try device.map { try DeviceID(hex: $0) }
-            try PrivateFile.check(store.store)
-            let store = try Self.open(store.store, encryption, passphrase)
+            let store = try Self.open(store, encryption)
             try PrivateFile.write(DeviceExport.seal(try store.devices(wanted), under: secret), toNew: out)
         }
 
         /// A store that is not sealed may be exported under a key-encryption key: that is how it becomes sealed.
         private static func open(
-            _ path: String, _ encryption: KeyEncryptionOptions, _ passphrase: PassphraseOption
-        ) throws -> GatewayStore {
-            let plain = try GatewayStore(path: path)
-            return plain.isSealed ? try openStore(path, sealedUnder: encryption.key()) : plain
+            _ option: StoreOption, _ encryption: KeyEncryptionOptions
+        ) throws -> any DeviceStore {
+            let plain = try option.open()
+            return plain.isSealed ? try option.open(encryption) : plain
         }
     }
 
@@ -81,7 +80,7 @@ extension DeviceCommand {
             } catch let error as OuroborosError {
                 throw OuroborosError(error.code, "“\(input)”: \(error.message)")
             }
-            try makeStore(store.store, encryption).add(devices)
+            try store.make(encryption).add(devices)
             Output.note("ouroboros: \(devices.count) \(devices.count == 1 ? "device" : "devices") imported")
         }
     }

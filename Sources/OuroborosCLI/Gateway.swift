@@ -38,35 +38,60 @@ struct Gateway: AsyncParsableCommand {
         var logger = Logger(label: "ouroboros.gateway") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = settings.logLevel
         let devices = try settings.store.map { try openStore($0, sealedUnder: settings.encryption.key()) }
-        let registry = try registry(devices, settings)
+        let local = settings.registry == nil ? try registry(devices, settings) : nil
         if checkConfig {
             return try Output.line(settings.description)
         }
-        let spool = try settings.spool.map { try Spool(path: $0) }
+        let shared = try settings.registry.map {
+            let shared = try SharedRegistry($0, try settings.encryption.key(), logger: logger)
+            _ = try shared.devicesWithKeys()
+            return shared
+        }
+        let ownSpool = try settings.spool.map { try Spool(path: $0) }
+        let spool: (any MessageStore)? = ownSpool ?? shared?.messages
         let metrics = GatewayMetrics(settings.metrics)
         var configuration = settings.server
         configuration.logger = logger
         configuration.link.tap = try taps.tap()
         configuration.metrics = metrics.registry
+        configuration.fleet = try await settings.fleet?.configuration()
         var endpoints: [Endpoint] = []
         for name in settings.bind {
             endpoints.append(try await name.resolve())
         }
-        let server = try await OuroborosServer.bind(
-            to: endpoints, registry: registry, configuration: configuration)
+        let server: OuroborosServer
+        let common = shared?.registry(logger)
+        if let common {
+            server = try await .bind(
+                to: endpoints, sharedRegistry: common, configuration: configuration)
+        } else if let local {
+            server = try await .bind(to: endpoints, registry: local, configuration: configuration)
+        } else {
+            throw Self.nobody
+        }
         if let devices, !devices.isSealed {
             logger.notice("the keys in the store are not sealed (see --kek-file)")
         }
+        let outputs = try GatewayOutputs(
+            settings.sinks, spool: ownSpool, store: devices, server: server, metrics: metrics.factory,
+            logger: logger
+        ) { device in
+            if let common { return try await common.credential(of: device) != nil }
+            return try local?.credential(of: device) != nil
+        }
         let page = try GatewayPage(settings, server: server, store: devices, logger: logger)
         let service = GatewayService(
-            server: server, store: devices, spool: spool, recent: page?.recent, echo: settings.echo,
-            logger: logger)
-        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+            server: server, store: devices, activity: devices ?? shared?.activity, spool: spool,
+            outputs: outputs, recent: page?.recent, echo: settings.echo, logger: logger)
+        let endpoint = metrics.service(
+            server: server, store: devices, shared: shared, outputs: outputs, page: page, logger: logger)
+        var services = outputs.before.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
+        services.append(
             .init(
                 service: service, successTerminationBehavior: .gracefullyShutdownGroup,
-                failureTerminationBehavior: .cancelGroup)
-        ]
-        if let endpoint = metrics.service(server: server, store: devices, page: page, logger: logger) {
+                failureTerminationBehavior: .cancelGroup))
+        services += outputs.after.map { .init(service: $0) }
+        if let endpoint {
             services.append(.init(service: endpoint, failureTerminationBehavior: .cancelGroup))
         }
         var quiet = logger
@@ -84,8 +109,11 @@ struct Gateway: AsyncParsableCommand {
             return FleetRegistry(fleetKey: try KeyFiles.read(path), others: store)
         }
         guard let store else {
-            throw OuroborosError(.invalidConfiguration, "give --store or --fleet-key-file: whose devices?")
+            throw Self.nobody
         }
         return store
     }
+
+    private static let nobody = OuroborosError(
+        .invalidConfiguration, "give --store, --registry or --fleet-key-file: whose devices?")
 }

@@ -1,3 +1,4 @@
+import CoreMetrics
 import Logging
 import NIOCore
 import Ouroboros
@@ -17,21 +18,28 @@ struct GatewayMetrics {
         registry = address.map { _ in PrometheusRegistry() }
     }
 
+    /// Where everything counts; nowhere, when nobody asks.
+    var factory: any MetricsFactory { registry ?? NOOPMetricsHandler.instance }
+
     func service(
-        server: OuroborosServer, store: GatewayStore?, page: GatewayPage?, logger: Logger
+        server: OuroborosServer, store: GatewayStore?, shared: SharedRegistry?, outputs: GatewayOutputs,
+        page: GatewayPage?, logger: Logger
     ) -> (any Service)? {
         guard let address, let registry else { return nil }
-        for (name, help) in ServerMetrics.descriptions {
+        for (name, help) in Array(ServerMetrics.descriptions) + GatewayOutputs.descriptions {
             registry.describe(name, help)
         }
         let metrics = ServerMetrics(factory: registry)
+        let registryState = shared.map { RegistryMetrics($0, registry) }
         let endpoint = MetricsEndpoint(
             host: address.host, port: address.port, registry: registry, logger: logger,
             others: { page?.routes.add(to: $0) }
         ) {
             try await server.update(metrics)
-            // A gateway that cannot read its store serves nobody.
+            // A gateway that cannot read its store serves nobody; one without its registry serves nobody anew.
             _ = try store?.changeToken()
+            try await registryState?.update()
+            try await outputs.updateMetrics()
         }
         return MetricsService(endpoint: endpoint, page: page, address: address)
     }
@@ -62,5 +70,29 @@ private struct MetricsService: Service {
             }
             group.cancelAll()
         }
+    }
+}
+
+/// How the registry that gateways share is.
+private struct RegistryMetrics: Sendable {
+    private let shared: SharedRegistry
+    private let isUp: Meter
+    private let failures: Meter
+
+    init(_ shared: SharedRegistry, _ registry: PrometheusRegistry) {
+        self.shared = shared
+        registry.describe("ouroboros_registry_up", "Whether the registry that gateways share answers.")
+        registry.describe(
+            "ouroboros_registry_connection_failures", "Connections to the registry that could not be made.")
+        isUp = Meter(label: "ouroboros_registry_up", factory: registry)
+        failures = Meter(label: "ouroboros_registry_connection_failures", factory: registry)
+    }
+
+    func update() async throws {
+        let result: Result<Void, any Error>
+        do { result = .success(try await shared.check()) } catch { result = .failure(error) }
+        isUp.set(shared.isUp ? 1 : 0)
+        failures.set(Double(shared.failures))
+        try result.get()
     }
 }

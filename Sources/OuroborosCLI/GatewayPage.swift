@@ -17,7 +17,9 @@ struct GatewayPage: Sendable {
         guard let address = settings.metrics else { return nil }
         recent = settings.pagePayloads ? RecentMessages() : nil
         feed = PageFeed(
-            source: GatewayFacts(server: server, store: store, recent: recent), logger: logger)
+            source: GatewayFacts(
+                server: server, store: store, recent: recent, sleepingAfter: settings.sinks.sleepingAfter),
+            logger: logger)
         routes = try PageRoutes(feed: feed, host: address.host)
     }
 }
@@ -27,9 +29,8 @@ private struct GatewayFacts: PageSource {
     let server: OuroborosServer
     let store: GatewayStore?
     let recent: RecentMessages?
-
     /// The silence after which a device counts as asleep.
-    private static let sleepingAfter = Duration.seconds(120)
+    let sleepingAfter: Duration
 
     func counts() async throws -> PageCounts {
         let now = try await server.statistics()
@@ -51,7 +52,7 @@ private struct GatewayFacts: PageSource {
         for connected in try await server.connectedDevices() {
             let id = connected.device
             var device = devices[id] ?? PageDevice(id: id.description, presence: .offline)
-            device.presence = connected.silence < Self.sleepingAfter ? .online : .sleeping
+            device.presence = connected.silence < sleepingAfter ? .online : .sleeping
             device.lastSeen = now - Int64(connected.silence / .milliseconds(1))
             device.epoch = connected.epoch
             let statistics = connected.statistics

@@ -3,6 +3,7 @@ import Logging
 import NIOCore
 import Ouroboros
 import OuroborosNIO
+import OuroborosSinks
 import OuroborosStore
 import ServiceLifecycle
 import Synchronization
@@ -19,23 +20,26 @@ import Darwin
 struct GatewayService: Service {
     let server: OuroborosServer
     let store: GatewayStore?
-    let spool: Spool?
+    let spool: (any MessageStore)?
+    let outputs: GatewayOutputs
     let recent: RecentMessages?
     let echo: Bool
     let logger: Logger
     private let activity: ActivityCount
 
     init(
-        server: OuroborosServer, store: GatewayStore?, spool: Spool?, recent: RecentMessages?, echo: Bool,
+        server: OuroborosServer, store: GatewayStore?, activity: (any ActivityStore)?,
+        spool: (any MessageStore)?, outputs: GatewayOutputs, recent: RecentMessages?, echo: Bool,
         logger: Logger
     ) {
         self.server = server
         self.store = store
         self.spool = spool
+        self.outputs = outputs
         self.recent = recent
         self.echo = echo
         self.logger = logger
-        activity = ActivityCount(store)
+        self.activity = ActivityCount(activity)
     }
 
     /// Echoes that are under way; more are left out, so that devices that do not take them cost no memory.
@@ -47,14 +51,16 @@ struct GatewayService: Service {
             let kind = if case .tcp = endpoint.transport { " (TCP)" } else { "" }
             logger.info("listening on \(address.ipAddress ?? "?") port \(address.port ?? 0)\(kind)")
         }
-        let (server, logger) = (server, logger)
+        let (server, sinks, logger) = (server, outputs.sinks, logger)
         do {
             try await withGracefulShutdownHandler {
                 try await work()
             } onGracefulShutdown: {
                 logger.info("shutting down")
                 Task {
+                    await sinks?.gate.stopWaiting()
                     await server.close()
+                    guard sinks == nil else { return }
                     // A reader of standard output that has stopped must not keep the gateway.
                     try? await Task.sleep(for: .seconds(5))
                     Output.complain("standard output takes no more: what was not written is not acknowledged")
@@ -67,7 +73,7 @@ struct GatewayService: Service {
             throw error
         }
         await server.close()
-        try activity.write()
+        try await activity.write()
         try store?.erasePastKeys()
         logger.info("stopped")
     }
@@ -85,7 +91,9 @@ struct GatewayService: Service {
         try await withThrowingDiscardingTaskGroup { echoes in
             let underWay = EchoCount()
             for await batch in server.batches {
-                let new = try makeSafe(batch)
+                // A device that sleeps again once it is acknowledged gets what waits for it before that.
+                outputs.downlink?.heard(Set(batch.messages.map(\.device)))
+                guard let new = try await makeSafe(batch) else { return }
                 batch.confirm()
                 guard echo else { continue }
                 for received in new {
@@ -107,19 +115,31 @@ struct GatewayService: Service {
         }
     }
 
-    /// Stores and prints a batch; gives those of its messages that did not come before.
-    private func makeSafe(_ batch: ReceivedBatch) throws -> [ReceivedMessage] {
-        let now = WallClock.milliseconds()
+    /// Stores or prints a batch, or both; gives those of its messages that did not come before, or nil when the
+    /// gateway stops while there is no room for them: the devices keep them.
+    private func makeSafe(_ batch: ReceivedBatch) async throws -> [ReceivedMessage]? {
         var new = batch.messages
+        guard try await outputs.sinks?.gate.enter(Self.load(of: new)) ?? true else { return nil }
+        let now = WallClock.milliseconds()
         if let spool {
-            let isNew = try spool.store(new.map { ($0.device, $0.message) }, now: now)
+            let isNew = try await spool.store(new.map { ($0.device, $0.message) }, now: now)
+            let known = zip(new, isNew).filter { !$0.1 }.map(\.0)
+            await outputs.sinks?.gate.left(out: Self.load(of: known))
             new = zip(new, isNew).filter(\.1).map(\.0)
         }
-        try Output.write(
-            new.flatMap { MessageLine.line(for: $0.message, of: $0.device, receivedAt: now) })
+        if let sinks = outputs.sinks {
+            sinks.ring()
+        } else {
+            try Output.write(
+                new.flatMap { MessageLine.line(for: $0.message, of: $0.device, receivedAt: now) })
+        }
         activity.add(messages: batch.messages)
         recent?.add(new, at: now)
         return new
+    }
+
+    private static func load(of messages: [ReceivedMessage]) -> SpoolLoad {
+        SpoolLoad(messages: messages.count, bytes: messages.reduce(0) { $0 + $1.payload.count })
     }
 
     private func logEvents() async {
@@ -142,21 +162,20 @@ struct GatewayService: Service {
         }
     }
 
-    /// Follows what other processes do to the store, and erases keys that were left.
+    /// Follows what other processes do to the store, erases keys that were left, and counts.
     private func maintain() async throws {
-        guard let store else { return }
-        var token = try store.changeToken()
+        var token = try store?.changeToken()
         for turn in 1... {
             guard (try? await Task.sleep(for: .seconds(1))) != nil else { return }
             do {
-                let newToken = try store.changeToken()
+                let newToken = try store?.changeToken()
                 if newToken != token {
                     token = newToken
                     try await server.dropUnknownDevices()
                 }
                 if turn % 10 == 0 {
-                    try activity.write()
-                    try store.erasePastKeys()
+                    try await activity.write()
+                    try store?.erasePastKeys()
                 }
             } catch {
                 logger.error("the store: \(error)")

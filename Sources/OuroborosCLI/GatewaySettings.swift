@@ -13,8 +13,11 @@ struct GatewaySettings: Sendable {
     let echo: Bool
     let logLevel: Logger.Level
     let metrics: HostAndPort?
+    let registry: String?
+    let fleet: GatewayFleet?
     let pagePayloads: Bool
     let server: ServerConfiguration
+    let sinks: GatewaySinkSettings
     /// In the order of the keys.
     let all: [GatewaySources.Setting]
 
@@ -35,6 +38,8 @@ struct GatewaySettings: Sendable {
         echo = try setting(.echo).yesOrNo()
         logLevel = try setting(.logLevel).level()
         metrics = try setting(.metrics).address()
+        registry = try setting(.registry).text()
+        fleet = try GatewayFleet(setting)
         pagePayloads = try setting(.pagePayloads).yesOrNo()
         guard !pagePayloads || metrics != nil else {
             throw OuroborosError(
@@ -53,9 +58,18 @@ struct GatewaySettings: Sendable {
         server.link.idleTimeout = try setting(.idleTimeout).milliseconds()
         server.link.rekeyAge = try setting(.rekeyAge).milliseconds()
         server.closeTimeout = try setting(.closeTimeout).time()
+        server.workers = try setting(.workers).number(1...64)
         self.server = server
-        guard store != nil || fleetKeyFile != nil else {
-            throw OuroborosError(.invalidConfiguration, "give --store or --fleet-key-file: whose devices?")
+        sinks = try GatewaySinkSettings(setting)
+        guard store != nil || fleetKeyFile != nil || registry != nil else {
+            throw OuroborosError(
+                .invalidConfiguration, "give --store, --registry or --fleet-key-file: whose devices?")
+        }
+        guard registry == nil || (store == nil && fleetKeyFile == nil && spool == nil && fleet != nil) else {
+            throw OuroborosError(
+                .invalidConfiguration,
+                "--registry takes the place of --store, --fleet-key-file and --spool, and needs --gateway-number"
+            )
         }
     }
 

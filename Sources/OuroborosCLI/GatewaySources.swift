@@ -11,6 +11,8 @@ struct GatewaySources: Sendable {
         let key: GatewayKey
         let value: String?
         let origin: String
+        /// It says something else than its default.
+        var isGiven: Bool { value != key.defaultValue }
 
         func refused(_ reason: String) -> OuroborosError {
             OuroborosError(

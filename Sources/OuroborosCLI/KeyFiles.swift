@@ -17,7 +17,7 @@ enum KeyFiles {
         defer { Erasing.erase(&bytes) }
         do {
             return try SecretKey(hex: bytes)
-        } catch let error as OuroborosError {
+        } catch {
             throw OuroborosError(error.code, "“\(path)”: \(error.message)")
         }
     }
@@ -29,7 +29,7 @@ enum KeyFiles {
         do {
             let digits = UnsafeRawBufferPointer(start: value, count: strlen(value))
             return try SecretKey(hex: digits)
-        } catch let error as OuroborosError {
+        } catch {
             throw OuroborosError(error.code, "the variable \(name): \(error.message)")
         }
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CommandKit
 import Ouroboros
+import OuroborosSinks
 import OuroborosStore
 
 struct OutboxCommand: AsyncParsableCommand {

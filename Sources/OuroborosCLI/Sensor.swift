@@ -1,9 +1,7 @@
 import ArgumentParser
 import CommandKit
-import Logging
 import Ouroboros
 import OuroborosNIO
-import ServiceLifecycle
 
 struct Sensor: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -42,9 +40,9 @@ struct Sensor: AsyncParsableCommand {
             let delivery = OutboxDelivery(
                 outbox: outbox, client: client, identity: identity,
                 logger: client.log.logger("ouroboros.sensor"))
-            return try await Self.run(
-                OutboxSensorService(
-                    delivery: delivery, source: source, interval: interval.duration, count: count))
+            return try await OutboxSensorService(
+                delivery: delivery, source: source, interval: interval.duration, count: count
+            ).runUntilSignalled()
         }
         if lean {
             return try runLean(source, identity)
@@ -56,7 +54,7 @@ struct Sensor: AsyncParsableCommand {
         let service = SensorService(
             connection: connection, source: source, interval: interval.duration, count: count,
             logger: client.log.logger("ouroboros.sensor"))
-        try await Self.run(service)
+        try await service.runUntilSignalled()
     }
 
     /// In a small program of its own; in this process when the device has a state, which SQLite holds.
@@ -77,19 +75,5 @@ struct Sensor: AsyncParsableCommand {
             return try sensor.run()
         }
         try LeanProgram.become(sensor, rootKey: try client.keys.rootKey())
-    }
-
-    private static func run(_ service: some Service) async throws {
-        var quiet = Logger(label: "ouroboros.lifecycle") { StreamLogHandler.standardError(label: $0) }
-        quiet.logLevel = .critical
-        let group = ServiceGroup(
-            configuration: .init(
-                services: [
-                    .init(
-                        service: service, successTerminationBehavior: .gracefullyShutdownGroup,
-                        failureTerminationBehavior: .cancelGroup)
-                ],
-                gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet))
-        try await group.run()
     }
 }

@@ -1,24 +1,36 @@
 import ArgumentParser
 import CommandKit
 import Ouroboros
+import OuroborosSinks
 import OuroborosStore
 
-struct SpoolCommand: ParsableCommand {
+struct SpoolCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "spool", abstract: "The messages that a gateway stored.",
         subcommands: [List.self, Trim.self])
 
     struct FileOption: ParsableArguments {
         @Option(help: "The gateway's spool.")
-        var spool: String
+        var spool: String?
 
-        func open() throws -> Spool {
-            try PrivateFile.check(spool)
-            return try Spool(path: spool)
+        @Option(help: "In its place: the gateways' PostgreSQL database, postgres://USER@HOST/DATABASE.")
+        var registry: String?
+
+        func validate() throws {
+            guard (spool == nil) != (registry == nil) else {
+                throw ValidationError("give --spool FILE or --registry URL, one of them")
+            }
+        }
+
+        func open() throws -> any MessageStore {
+            if let registry { return try SharedRegistry(registry, nil).messages }
+            let path = spool ?? ""
+            try PrivateFile.check(path)
+            return try Spool(path: path)
         }
     }
 
-    struct List: ParsableCommand {
+    struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Prints the messages, one JSON line each, in the order they were stored.")
 
@@ -27,11 +39,11 @@ struct SpoolCommand: ParsableCommand {
         @Option(help: "Only those after the message with this id.")
         var after: Int64 = 0
 
-        func run() throws {
+        func run() async throws {
             let spool = try file.open()
             var last = after
             while true {
-                let messages = try spool.messages(after: last)
+                let messages = try await spool.messages(after: last, limit: 1000)
                 guard let end = messages.last?.id else { return }
                 try Output.write(messages.flatMap { MessageLine.line(for: $0) })
                 last = end
@@ -39,7 +51,7 @@ struct SpoolCommand: ParsableCommand {
         }
     }
 
-    struct Trim: ParsableCommand {
+    struct Trim: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Removes messages that were worked off; none of them is stored again.")
 
@@ -48,8 +60,8 @@ struct SpoolCommand: ParsableCommand {
         @Option(help: "The id of the last message to remove.")
         var through: Int64
 
-        func run() throws {
-            Output.note("ouroboros: \(try file.open().remove(through: through)) messages removed")
+        func run() async throws {
+            Output.note("ouroboros: \(try await file.open().remove(through: through)) messages removed")
         }
     }
 }

@@ -1,16 +1,15 @@
 import Hummingbird
 import Logging
 import NIOCore
+import OuroborosHTTP
 import OuroborosMetrics
 
 /// `/metrics` in Prometheus text, and `/healthz`, over HTTP, beside what others add.
 ///
 /// It is for the gateway's own machine or a private network: there is neither TLS nor a password.
 public struct MetricsEndpoint: Sendable {
-    private let host: String
-    private let port: Int
+    private let server: LocalServer
     private let registry: PrometheusRegistry
-    private let logger: Logger
     private let refresh: @Sendable () async throws -> Void
     private let others: @Sendable (Router<BasicRequestContext>) -> Void
 
@@ -20,32 +19,15 @@ public struct MetricsEndpoint: Sendable {
         others: @escaping @Sendable (Router<BasicRequestContext>) -> Void = { _ in },
         refresh: @escaping @Sendable () async throws -> Void
     ) {
-        self.host = host
-        self.port = port
+        server = LocalServer(name: "metrics", host: host, port: port, logger: logger)
         self.registry = registry
-        self.logger = logger
         self.others = others
         self.refresh = refresh
     }
 
     /// Serves until the task is cancelled or the program shuts down.
     public func run() async throws {
-        // What Hummingbird has to tell is not the gateway's log.
-        var quiet = logger
-        quiet.logLevel = .critical
-        let (logger, host) = (logger, host)
-        let application = Application(
-            router: router(),
-            // A scraper that stalls, or many of them, must not take what devices need.
-            server: .http1(configuration: .init(idleTimeout: .seconds(30))),
-            configuration: .init(
-                address: .hostname(host, port: port),
-                availableConnectionsDelegate: .maximum(64, logger: quiet)),
-            onServerRunning: { channel in
-                logger.info("metrics on \(host) port \(channel.localAddress?.port ?? 0)")
-            },
-            logger: quiet)
-        try await application.run()
+        try await server.run(router())
     }
 
     private func router() -> Router<BasicRequestContext> {

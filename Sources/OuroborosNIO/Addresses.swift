@@ -10,8 +10,9 @@ import Darwin
 #endif
 
 extension PeerAddress {
-    /// Family, port, address and scope, one after the other, and which of a server's sockets it came to.
-    init(_ address: SocketAddress, socket: UInt8 = 0) {
+    /// Family, port, address and scope, one after the other, which of a server's sockets it came to, and the gateway
+    /// that passed it on, 0 for none: a path through another gateway is another path.
+    init(_ address: SocketAddress, socket: UInt8 = 0, entry: UInt8 = 0) {
         self = withUnsafeTemporaryAllocation(byteCount: PeerAddress.capacity, alignment: 1) { buffer in
             buffer.initializeMemory(as: UInt8.self, repeating: 0)
             switch address {
@@ -22,7 +23,8 @@ extension PeerAddress {
                     UnsafeMutableRawBufferPointer(rebasing: buffer[3..<7]).copyMemory(from: $0)
                 }
                 buffer[7] = socket
-                return PeerAddress(UnsafeRawBufferPointer(rebasing: buffer[..<8]))
+                buffer[8] = entry
+                return PeerAddress(UnsafeRawBufferPointer(rebasing: buffer[..<9]))
             case .v6(let v6):
                 buffer[0] = 6
                 buffer.storeBytes(of: v6.address.sin6_port, toByteOffset: 1, as: in_port_t.self)
@@ -31,7 +33,8 @@ extension PeerAddress {
                 }
                 buffer.storeBytes(of: v6.address.sin6_scope_id, toByteOffset: 19, as: UInt32.self)
                 buffer[23] = socket
-                return PeerAddress(UnsafeRawBufferPointer(rebasing: buffer[..<24]))
+                buffer[24] = entry
+                return PeerAddress(UnsafeRawBufferPointer(rebasing: buffer[..<25]))
             case .unixDomainSocket:
                 return PeerAddress(UnsafeRawBufferPointer(rebasing: buffer[..<1]))
             }
@@ -40,6 +43,11 @@ extension PeerAddress {
 
     /// Which of a server's sockets it came to.
     var socket: UInt8 {
+        withUnsafeBytes { $0.dropLast().last ?? 0 }
+    }
+
+    /// The gateway that passed it on; 0 for none.
+    var entry: UInt8 {
         withUnsafeBytes { $0.last ?? 0 }
     }
 
@@ -47,7 +55,7 @@ extension PeerAddress {
     package var socketAddress: SocketAddress? {
         withUnsafeBytes { bytes in
             switch (bytes.first, bytes.count) {
-            case (4, 8):
+            case (4, 9):
                 var address = sockaddr_in()
                 address.sin_family = sa_family_t(AF_INET)
                 address.sin_port = bytes.loadUnaligned(fromByteOffset: 1, as: in_port_t.self)
@@ -55,7 +63,7 @@ extension PeerAddress {
                     $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[3..<7]))
                 }
                 return SocketAddress(address)
-            case (6, 24):
+            case (6, 25):
                 var address = sockaddr_in6()
                 address.sin6_family = sa_family_t(AF_INET6)
                 address.sin6_port = bytes.loadUnaligned(fromByteOffset: 1, as: in_port_t.self)
@@ -73,7 +81,7 @@ extension PeerAddress {
 
 extension SocketAddress {
     /// All addresses of this one's family, with a port that the system chooses.
-    var anyLocal: SocketAddress {
+    package var anyLocal: SocketAddress {
         switch self {
         case .v6:
             var address = sockaddr_in6()

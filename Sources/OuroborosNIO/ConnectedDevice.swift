@@ -12,7 +12,22 @@ public struct ConnectedDevice: Sendable, Hashable {
 extension OuroborosServer {
     /// The devices that have a session, each once: over whichever transport it was heard last.
     public func connectedDevices() async throws -> [ConnectedDevice] {
-        try await engine.loop.submit { [engine] in engine.connectedDevices }.get()
+        var newest: [DeviceID: ConnectedDevice] = [:]
+        for worker in workers.hub.workers {
+            for device in try await worker.loop.submit({ worker.connectedDevices }).get() {
+                if let other = newest[device.device], other.silence <= device.silence { continue }
+                newest[device.device] = device
+            }
+        }
+        return Array(newest.values)
+    }
+
+    /// Since when a device was not heard; nil when it has no session.
+    public func silence(of device: DeviceID) async throws -> Duration? {
+        guard let worker = workers.hub.worker(of: device) else { return nil }
+        return try await worker.loop.submit {
+            worker.reachable(device).map { worker.silence(of: $0) }
+        }.get()
     }
 }
 
@@ -26,8 +41,12 @@ extension ServerEngine {
         return newest.values.compactMap { peer in
             guard let link = peer.link else { return nil }
             return ConnectedDevice(
-                device: peer.device, silence: .milliseconds(now - peer.lastHeard), epoch: peer.accepted.epoch,
+                device: peer.device, silence: silence(of: peer), epoch: peer.accepted.epoch,
                 statistics: link.statistics)
         }
+    }
+
+    fileprivate func silence(of peer: ServerPeer) -> Duration {
+        .milliseconds(now - peer.lastHeard)
     }
 }

@@ -2,6 +2,14 @@ import NIOCore
 import NIOPosix
 import Ouroboros
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
 /// A UDP socket on an event loop: packets are read and written many at a time.
 ///
 /// An address that cannot be reached for a while makes the system, or NIO, end a socket. It is opened anew,
@@ -10,6 +18,8 @@ import Ouroboros
 final class DatagramSocket: DatagramPort, @unchecked Sendable {
     let loop: any EventLoop
     private let receiveBatch: Int
+    private let sharesPort: Bool
+    private let largest: Int
     private weak var receiver: (any DatagramReceiver)?
     private(set) var channel: (any Channel)?
     private var context: ChannelHandlerContext?
@@ -22,13 +32,19 @@ final class DatagramSocket: DatagramPort, @unchecked Sendable {
     private var records: [(offset: Int, length: Int, address: SocketAddress)] = []
 
     /// A packet is at most 1232 bytes; what is longer is cut here and dropped by the engine.
-    private static let datagramSize = 1280
+    static let datagramSize = 1280
 
-    init(on loop: any EventLoop, localAddress: SocketAddress, receiveBatch: Int) {
+    /// With `sharesPort`, other sockets of this program have the address too (SO_REUSEPORT).
+    init(
+        on loop: any EventLoop, localAddress: SocketAddress, receiveBatch: Int, sharesPort: Bool = false,
+        largest: Int = DatagramSocket.datagramSize
+    ) {
         self.loop = loop
         self.localAddress = localAddress
         self.receiveBatch = max(1, receiveBatch)
-        scratch = .allocate(byteCount: Self.datagramSize, alignment: 16)
+        self.sharesPort = sharesPort
+        self.largest = largest
+        scratch = .allocate(byteCount: largest, alignment: 16)
     }
 
     deinit {
@@ -44,9 +60,10 @@ final class DatagramSocket: DatagramPort, @unchecked Sendable {
     }
 
     private func bind() -> EventLoopFuture<Void> {
-        let size = Self.datagramSize * receiveBatch
+        let size = largest * receiveBatch
         return DatagramBootstrap(group: loop)
             .channelOption(.datagramVectorReadMessageCount, value: receiveBatch)
+            .channelOption(.socketOption(.sharedPort), value: sharesPort ? 1 : 0)
             .channelOption(
                 .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: size)
             )
@@ -173,4 +190,9 @@ private final class DatagramHandler: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         socket.detach()
     }
+}
+
+extension NIOBSDSocket.Option {
+    /// Several sockets of one program have an address, and the system spreads what comes over them.
+    static var sharedPort: NIOBSDSocket.Option { NIOBSDSocket.Option(rawValue: SO_REUSEPORT) }
 }

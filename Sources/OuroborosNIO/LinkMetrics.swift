@@ -43,13 +43,13 @@ public final class LinkMetrics: Sendable {
 struct DropMetrics: Sendable {
     private let counters: [DropReason: Counter]
 
-    init(_ factory: any MetricsFactory) {
+    init(_ factory: any MetricsFactory, label: String = "ouroboros_drops_total") {
         counters = Dictionary(
             uniqueKeysWithValues: DropReason.allCases.map { reason in
                 let dimensions = [("reason", reason.metricsName)]
                 return (
                     reason,
-                    Counter(label: "ouroboros_drops_total", dimensions: dimensions, factory: factory)
+                    Counter(label: label, dimensions: dimensions, factory: factory)
                 )
             })
     }

@@ -18,15 +18,15 @@ public final class OuroborosServer: Sendable {
     public let endpoints: [Endpoint]
     /// The first of them.
     public var localAddress: SocketAddress { endpoints[0].address }
-    let engine: ServerEngine
+    let workers: ServerWorkers
 
-    private init(_ engine: ServerEngine, _ endpoints: [Endpoint]) {
-        self.engine = engine
+    private init(_ workers: ServerWorkers, _ endpoints: [Endpoint]) {
+        self.workers = workers
         self.endpoints = endpoints
     }
 
     deinit {
-        _ = engine.close()
+        _ = workers.close()
     }
 
     /// Runs `body` with a server, which is closed afterwards.
@@ -61,9 +61,22 @@ public final class OuroborosServer: Sendable {
         to endpoints: [Endpoint], registry: any DeviceRegistry,
         configuration: ServerConfiguration = .init()
     ) async throws -> OuroborosServer {
-        let engine = try ServerEngine(
-            endpoints: endpoints, registry: registry, configuration: configuration)
-        return OuroborosServer(engine, try await engine.open().get())
+        try await bind(to: endpoints, source: .local(registry), configuration)
+    }
+
+    /// Listens with devices that several gateways share, over UDP.
+    public static func bind(
+        to endpoints: [Endpoint], sharedRegistry: any SharedDeviceRegistry,
+        configuration: ServerConfiguration
+    ) async throws -> OuroborosServer {
+        try await bind(to: endpoints, source: .shared(sharedRegistry), configuration)
+    }
+
+    private static func bind(
+        to endpoints: [Endpoint], source: RegistrySource, _ configuration: ServerConfiguration
+    ) async throws -> OuroborosServer {
+        let workers = try ServerWorkers(source, configuration)
+        return OuroborosServer(workers, try await workers.open(endpoints))
     }
 
     /// The same, over UDP.
@@ -74,31 +87,31 @@ public final class OuroborosServer: Sendable {
         try await bind(to: [.udp(address)], registry: registry, configuration: configuration)
     }
 
-    var ended: EventLoopFuture<Void> { engine.whenOver }
+    var ended: EventLoopFuture<Void> { workers.whenOver }
 
     /// What the devices sent, as it comes, for one reader. A slow one makes the devices wait.
-    public var batches: Batches { Batches(engine: engine) }
+    public var batches: Batches { Batches(hub: workers.hub) }
 
     public struct Batches: AsyncSequence, Sendable {
         public typealias Element = ReceivedBatch
         public typealias Failure = Never
 
-        let engine: ServerEngine
+        let hub: ServerHub
 
         public func makeAsyncIterator() -> Iterator {
-            Iterator(engine: engine)
+            Iterator(hub: hub)
         }
 
         public struct Iterator: AsyncIteratorProtocol {
-            let engine: ServerEngine
+            let hub: ServerHub
 
             public mutating func next() async -> ReceivedBatch? {
                 await next(isolation: nil)
             }
 
             public mutating func next(isolation actor: isolated (any Actor)?) async -> ReceivedBatch? {
-                guard let messages = await engine.inbox.next() else { return nil }
-                return ReceivedBatch(messages: messages, engine: engine)
+                guard let messages = await hub.inbox.next() else { return nil }
+                return ReceivedBatch(messages: messages, hub: hub)
             }
         }
     }
@@ -120,46 +133,54 @@ public final class OuroborosServer: Sendable {
     ) -> PendingMessage {
         let ticket = SendTicket(
             OutgoingMessage(Array(payload), delivery: delivery, timeToLive: timeToLive?.engineTime))
-        engine.submit(ticket, to: device)
-        return PendingMessage { [engine] in
+        guard let worker = workers.hub.worker(of: device) else {
+            ticket.finish(.failure(.notConnected(device)))
+            return PendingMessage { try await ticket.outcome() }
+        }
+        worker.submit(ticket, to: device)
+        return PendingMessage {
             try await withTaskCancellationHandler {
                 try await ticket.outcome()
             } onCancel: {
-                engine.cancel(ticket, to: device)
+                worker.cancel(ticket, to: device)
             }
         }
     }
 
     /// What becomes of the devices, from now on.
-    public var events: AsyncStream<ServerEvent> { engine.events.subscribe() }
+    public var events: AsyncStream<ServerEvent> { workers.hub.events.subscribe() }
 
     public func statistics() async throws -> ServerStatistics {
-        try await engine.loop.submit { [engine] in engine.currentStatistics }.get()
+        try await workers.statistics()
     }
 
     /// Ends the session of a device, which hears that the server shuts it down.
     public func disconnect(_ device: DeviceID) async throws {
-        try await engine.loop.submit { [engine] in engine.disconnect(device) }.get()
+        for worker in workers.hub.workers {
+            try await worker.loop.submit { worker.disconnect(device) }.get()
+        }
     }
 
     /// Ends what there is of devices that the registry does not know any more, or has another key for.
     public func dropUnknownDevices() async throws {
-        try await engine.loop.submit { [engine] in try engine.dropUnknownDevices() }.get()
+        for worker in workers.hub.workers {
+            try await worker.loop.submit { try worker.dropUnknownDevices() }.get()
+        }
     }
 
     /// Waits for what is not confirmed, says goodbye to each device, and returns when the server is over. If the
     /// task is cancelled, devices are told and nothing is waited for.
     public func close() async {
         await withTaskCancellationHandler {
-            _ = try? await engine.close().get()
+            _ = try? await workers.close().get()
         } onCancel: {
-            engine.closeAtOnce()
+            workers.closeAtOnce()
         }
     }
 }
 
 extension OuroborosError {
-    static func cannotListen(on endpoint: Endpoint, _ error: any Error) -> OuroborosError {
+    package static func cannotListen(on endpoint: Endpoint, _ error: any Error) -> OuroborosError {
         if let error = error as? IOError, error.errnoCode == EADDRINUSE {
             return OuroborosError(
                 .transport, "cannot listen on \(endpoint): the port is in use, by another gateway?")

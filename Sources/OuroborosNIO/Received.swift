@@ -4,7 +4,8 @@ import Ouroboros
 public struct ReceivedMessage: Sendable {
     public let device: DeviceID
     public let message: Message
-    /// The link it came over: its room is given back when it is safe.
+    /// The worker and the link it came over: its room is given back when it is safe.
+    let worker: Int
     let link: UInt64
 
     public var payload: [UInt8] { message.payload }
@@ -13,11 +14,11 @@ public struct ReceivedMessage: Sendable {
 /// Messages that came and are to be made safe: each device is told only after ``confirm()``.
 public struct ReceivedBatch: Sendable {
     public let messages: [ReceivedMessage]
-    let engine: ServerEngine
+    let hub: ServerHub
 
     /// They are safe: written, or not wanted. A batch that is never confirmed comes again, from the device.
     public func confirm() {
-        engine.confirm(messages)
+        hub.confirm(messages)
     }
 }
 
@@ -61,4 +62,31 @@ public struct ServerStatistics: Sendable, Hashable {
     public var drops: [DropReason: UInt64] = [:]
     /// The registry's failures.
     public var registryFailures: UInt64 = 0
+    /// Packets that landed on the wrong worker or gateway and were passed on, and those that found a worker's queue full.
+    public var passedOn: UInt64 = 0
+    public var overflowed: UInt64 = 0
+    /// Between this gateway and the others of its fleet.
+    public var forwards = ForwardStatistics()
+
+    /// Another worker's of the same server.
+    mutating func add(_ other: ServerStatistics) {
+        links.add(other.links)
+        devices += other.devices
+        sessions += other.sessions
+        pendingSessions += other.pendingSessions
+        messages += other.messages
+        messageBytes += other.messageBytes
+        unconfirmed += other.unconfirmed
+        placesUsed += other.placesUsed
+        unknownDevices += other.unknownDevices
+        displacedDevices += other.displacedDevices
+        streams += other.streams
+        refusedStreams += other.refusedStreams
+        slowStreams += other.slowStreams
+        brokenStreams += other.brokenStreams
+        drops.merge(other.drops, uniquingKeysWith: +)
+        registryFailures += other.registryFailures
+        passedOn += other.passedOn
+        overflowed += other.overflowed
+    }
 }

@@ -31,6 +31,11 @@ public struct ServerConfiguration: Sendable {
     /// a full connection untaken.
     public var streamHandshakeTimeout: Duration = .seconds(10)
     public var streamStallTimeout: Duration = .seconds(30)
+    /// What makes it one of a fleet's gateways; nil for one that stands alone.
+    public var fleet: FleetConfiguration?
+    /// Event loops that share the addresses (SO_REUSEPORT), each with sockets of its own; places, queues and the other
+    /// limits are each worker's.
+    public var workers = 1
     /// How long closing waits for what is still under way.
     public var closeTimeout: Duration = .seconds(5)
     /// How many packets are read from the socket at once.
@@ -39,6 +44,8 @@ public struct ServerConfiguration: Sendable {
     public var logger: Logger?
     /// Where round trips are recorded; nil is what the program has set up with swift-metrics.
     public var metrics: (any MetricsFactory)?
+
+    private static let mostWorkers = 64
 
     public init() {}
 
@@ -50,6 +57,11 @@ public struct ServerConfiguration: Sendable {
         ] where value < 1 {
             throw OuroborosError(.invalidConfiguration, "\(name) is at least 1, not \(value)")
         }
+        guard (1...Self.mostWorkers).contains(workers) else {
+            throw OuroborosError(
+                .invalidConfiguration, "workers is 1 to \(Self.mostWorkers), not \(workers)")
+        }
+        try fleet?.check()
         guard link.sessions == 2 else {
             throw OuroborosError(
                 .invalidConfiguration, "a server's link has 2 sessions, not \(link.sessions)")

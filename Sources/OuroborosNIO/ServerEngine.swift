@@ -7,16 +7,17 @@ import Ouroboros
 // @unchecked: what is not a `let` of a Sendable type is touched on `loop` alone.
 final class ServerEngine: @unchecked Sendable {
     let loop: any EventLoop
-    let inbox = ServerInbox()
-    let events = Broadcast<ServerEvent>()
-
+    let hub: ServerHub
+    /// Which of the server's workers this is.
+    let worker: Int
     let configuration: ServerConfiguration
-    let registry: any DeviceRegistry
+    let registry: RegistryAccess
     let logger: Logger?
     private(set) var ports: [ServerPort] = []
     let streams: ServerStreams
     private let confirmations: Handoff<ReceivedMessage>
     private let submitted: Handoff<(DeviceID, SendTicket)>
+    private let passed: PassedPackets<Void>
 
     let pool: PlacePool
     let acceptor: Acceptor
@@ -36,6 +37,9 @@ final class ServerEngine: @unchecked Sendable {
     private var withoutPlace: [ServerPeer] = []
     private var arrivals: [ReceivedMessage] = []
     private var unconfirmed = 0
+    /// Those with a newer session elsewhere, the first to end first.
+    private var retiring: [(due: UInt64, peer: ServerPeer)] = []
+    var comparisons = RegistryComparisons()
     private var nextLink: UInt64 = 0
     private(set) var isClosing = false
     private var isEnded = false
@@ -43,31 +47,49 @@ final class ServerEngine: @unchecked Sendable {
 
     /// Devices without a session are forgotten after so long; their allowance of handshakes is full by then.
     private static let sweepPeriod: UInt64 = 60_000
+    /// As long as a session that is replaced has on one gateway (PROTOCOL.md, section 3).
+    private static let drainTime: UInt64 = 60_000
 
     init(
-        endpoints: [Endpoint], registry: any DeviceRegistry, configuration: ServerConfiguration
+        endpoints: [Endpoint], registry source: RegistrySource, configuration: ServerConfiguration,
+        hub: ServerHub,
+        worker: Int
     ) throws {
-        try configuration.check()
         guard !endpoints.isEmpty, endpoints.count <= 64 else {
             throw OuroborosError(.invalidConfiguration, "a server listens on 1 to 64 addresses")
         }
-        self.registry = registry
+        self.hub = hub
+        self.worker = worker
         self.configuration = configuration
         logger = configuration.logger
         loop = configuration.eventLoopGroup.next()
+        registry = source.access(on: loop)
+        if registry.shared != nil, endpoints.contains(where: { $0.transport.isStream }) {
+            throw OuroborosError(
+                .invalidConfiguration, "a registry that gateways share serves UDP alone: leave tcp:// out")
+        }
         confirmations = Handoff(to: loop)
         submitted = Handoff(to: loop)
+        passed = PassedPackets(to: loop)
         roundTrip = .roundTrip(configuration.metrics)
         pool = try PlacePool(places: configuration.places)
         let now = loop.now.milliseconds
-        acceptor = try Acceptor(configuration: configuration.acceptor(forStreams: false), now: now)
+        func acceptor(forStreams isStream: Bool) throws -> Acceptor {
+            var acceptor = configuration.acceptor(forStreams: isStream)
+            acceptor.idPrefix = hub.numbers.prefix(ofWorker: worker)
+            acceptor.idPrefixBits = hub.numbers.prefixBits
+            let shared = configuration.fleet?.secret.map {
+                SharedChallenges(fleetSecret: $0, wallClock: WallTime.milliseconds)
+            }
+            return try Acceptor(configuration: acceptor, shared: shared, now: now)
+        }
+        self.acceptor = try acceptor(forStreams: false)
         // What was made for one transport means nothing on the other.
-        streams = ServerStreams(
-            acceptor: try Acceptor(configuration: configuration.acceptor(forStreams: true), now: now))
+        streams = ServerStreams(acceptor: try acceptor(forStreams: true))
         ended = loop.makePromise()
         timer = LoopTimer(on: loop) { [weak self] in self?.timerFired() }
         for endpoint in endpoints {
-            if let network = endpoint.transport.datagramNetwork {
+            if let network = endpoint.transport.datagramNetwork(sharesPort: configuration.workers > 1) {
                 let port = network.makePort(
                     on: loop, at: endpoint.address, receiveBatch: configuration.receiveBatch)
                 ports.append(ServerPort(port, endpoint, index: UInt8(ports.count), engine: self))
@@ -161,8 +183,7 @@ final class ServerEngine: @unchecked Sendable {
         peers.removeAll()
         timer?.cancel()
         timer = nil
-        inbox.finish()
-        events.finish()
+        hub.workerEnded()
         let closed = ports.map { $0.port.close() } + endStreams()
         EventLoopFuture.whenAllComplete(closed, on: loop).whenComplete { [ended] _ in ended.succeed() }
     }
@@ -188,6 +209,23 @@ final class ServerEngine: @unchecked Sendable {
         }
     }
 
+    /// A packet that landed elsewhere; from any loop.
+    func take(_ packet: UnsafeRawBufferPointer, from address: PeerAddress) {
+        passed.put(packet, address, ()) { [self] in takePassed() }
+    }
+
+    private func takePassed() {
+        guard !isEnded else { return }
+        for packet in passed.take() {
+            var bytes = packet.bytes
+            bytes.withUnsafeMutableBytes { bytes in
+                let id = Packet.sessionID(of: UnsafeRawBufferPointer(bytes))
+                receive(bytes, sessionID: id, from: packet.address, now)
+            }
+        }
+        finishTurn()
+    }
+
     private func takeHandoffs() {
         for received in confirmations.take() where received.message.isLastOfPacket {
             unconfirmed -= 1
@@ -209,7 +247,7 @@ final class ServerEngine: @unchecked Sendable {
     }
 
     /// The device's link that was heard last, over whichever transport.
-    private func reachable(_ device: DeviceID) -> ServerPeer? {
+    func reachable(_ device: DeviceID) -> ServerPeer? {
         [peers[device], streams.devices[device]?.newest].compactMap { $0 }
             .filter { $0.link != nil && !$0.isClosing }
             .max { $0.lastHeard < $1.lastHeard }
@@ -253,7 +291,7 @@ final class ServerEngine: @unchecked Sendable {
 
     private func handOnArrivals() {
         guard !arrivals.isEmpty else { return }
-        inbox.append(arrivals)
+        hub.inbox.append(arrivals)
         arrivals.removeAll(keepingCapacity: true)
     }
 
@@ -265,7 +303,8 @@ final class ServerEngine: @unchecked Sendable {
 
     private func arm() {
         let sweep = peers.isEmpty && streams.devices.isEmpty ? nil : sweepDue
-        let due = [timers.first?.deadline, pendingDue, sweep, streams.due].compactMap { $0 }.min()
+        let due = [timers.first?.deadline, pendingDue, sweep, streams.due, retiring.first?.due]
+            .compactMap { $0 }.min()
         timer?.arm(at: due, now: now)
     }
 
@@ -282,6 +321,7 @@ final class ServerEngine: @unchecked Sendable {
             }
         }
         tendStreams(now)
+        endRetired(now)
         if let pendingDue, pendingDue <= now {
             tickAcceptor(now)
         }
@@ -297,6 +337,8 @@ final class ServerEngine: @unchecked Sendable {
 
     private func sweep(_ now: UInt64) {
         sweepDue = now + Self.sweepPeriod
+        registry.forgetSaves()
+        compareNext()
         for peer in Array(peers.values)
         where peer.link == nil && !peer.accepted.hasPendingSessions
             && now - peer.lastHeard >= Self.sweepPeriod
@@ -308,6 +350,35 @@ final class ServerEngine: @unchecked Sendable {
             && now - device.lastHeard >= Self.sweepPeriod
         {
             streams.devices[device.id] = nil
+        }
+    }
+
+    /// A newer session of the device was confirmed elsewhere: what is here has a minute to end.
+    func retire(_ session: ConfirmedSession) {
+        guard !isEnded else { return }
+        if let accepted = peers[session.device]?.accepted {
+            let known = accepted.credential
+            // An older one, which was told late.
+            guard known.kind == .fixed || session.epoch >= known.epoch else { return }
+            acceptor.dropPending(of: accepted)
+        }
+        if let device = streams.devices[session.device] {
+            streams.acceptor.dropPending(of: device.accepted)
+        }
+        let due = now + Self.drainTime
+        for peer in links(of: session.device) where peer.link != nil && peer.retires == nil {
+            peer.retires = due
+            retiring.append((due, peer))
+        }
+        finishTurn()
+    }
+
+    private func endRetired(_ now: UInt64) {
+        while let (due, peer) = retiring.first, due <= now {
+            retiring.removeFirst()
+            if peer.retires == due {
+                dropLink(of: peer)
+            }
         }
     }
 
@@ -349,7 +420,12 @@ final class ServerEngine: @unchecked Sendable {
             stream.write(packet)
             return
         }
-        guard let address, let destination = peer.socketAddress(of: address) else { return }
+        guard let address else { return }
+        guard address.entry == 0 else {
+            hub.answer(packet, to: address)
+            return
+        }
+        guard let destination = peer.socketAddress(of: address) else { return }
         let index = Int(address.socket)
         if ports.indices.contains(index) {
             ports[index].port.write(packet, to: destination)
@@ -383,7 +459,7 @@ final class ServerEngine: @unchecked Sendable {
         peer.sessions = held
     }
 
-    func makeLink(for peer: ServerPeer) throws -> Link {
+    func makeLink(for peer: ServerPeer) throws(OuroborosError) -> Link {
         if let link = peer.link {
             return link
         }
@@ -400,6 +476,8 @@ final class ServerEngine: @unchecked Sendable {
         peer.linkNumber = nextLink
         linked[nextLink] = peer
         peer.isClosing = false
+        peer.isHeld = false
+        peer.retires = nil
         peer.room = -1
         updateRoom(peer)
         return link
@@ -425,7 +503,8 @@ final class ServerEngine: @unchecked Sendable {
         }
         let device = peer.device
         if peers[device]?.link == nil, streams.devices[device]?.peers.isEmpty ?? true {
-            events.send(.disconnected(device))
+            hub.disconnected(device, by: worker)
+            hub.events.send(.disconnected(device))
         }
     }
 
@@ -451,18 +530,20 @@ final class ServerEngine: @unchecked Sendable {
                 unconfirmed += 1
                 updateRoom(peer)
             }
-            arrivals.append(ReceivedMessage(device: device, message: message, link: peer.linkNumber))
+            arrivals.append(
+                ReceivedMessage(
+                    device: device, message: message, worker: worker, link: peer.linkNumber))
         case .delivered(let id):
             roundTrip.recordMilliseconds(link.roundTripMilliseconds)
             peer.sends.finish(id, .success(()))
         case .sent(let id): peer.sends.finish(id, .success(()))
         case .unknown(let id): peer.sends.finish(id, .failure(.unknownOutcome))
         case .failed(let id): peer.sends.finish(id, .failure(.neverSent))
-        case .established(let session): events.send(.connected(device, sessionID: session))
+        case .established(let session): hub.events.send(.connected(device, sessionID: session))
         case .closed(let reason, let byPeer, let missing):
-            events.send(.closed(device, reason, byDevice: byPeer, missing: missing))
-        case .dead: events.send(.silent(device))
-        case .alive: events.send(.heardAgain(device))
+            hub.events.send(.closed(device, reason, byDevice: byPeer, missing: missing))
+        case .dead: hub.events.send(.silent(device))
+        case .alive: hub.events.send(.heardAgain(device))
         case .epochMoved, .pong: break
         }
     }
@@ -509,6 +590,7 @@ final class ServerEngine: @unchecked Sendable {
         result.pendingSessions = acceptor.pendingCount + streams.acceptor.pendingCount
         result.unconfirmed = unconfirmed
         result.placesUsed = pool.used
+        result.overflowed = passed.overflowed
         return result
     }
 }
@@ -525,13 +607,29 @@ extension ServerEngine {
     ) {
         let now = now
         let id = Packet.sessionID(of: UnsafeRawBufferPointer(packet))
-        if id == 0 {
-            receiveHello(UnsafeRawBufferPointer(packet), from: address, over: port, now: now)
-        } else if let peer = sessions[id], let link = peer.link {
-            receive(packet, from: PeerAddress(address, socket: port.index), peer, link, now)
+        guard id != 0 else {
+            receiveHello(packet, from: address, over: port, now: now)
+            return
+        }
+        let source = PeerAddress(address, socket: port.index)
+        if sessions[id] == nil,
+            hub.passOn(UnsafeRawBufferPointer(packet), sessionID: id, from: source, by: worker)
+        {
+            statistics.passedOn += 1
+            return
+        }
+        receive(packet, sessionID: id, from: source, now)
+    }
+
+    /// A packet of a session that is this worker's, if there is one.
+    func receive(
+        _ packet: UnsafeMutableRawBufferPointer, sessionID id: UInt32, from address: PeerAddress,
+        _ now: UInt64
+    ) {
+        if let peer = sessions[id], let link = peer.link {
+            receive(packet, from: address, peer, link, now)
         } else {
-            receiveFirst(
-                packet, sessionID: id, from: PeerAddress(address, socket: port.index), now: now)
+            receiveFirst(packet, sessionID: id, from: address, now: now)
         }
     }
 
@@ -539,6 +637,11 @@ extension ServerEngine {
         _ packet: UnsafeMutableRawBufferPointer, from address: PeerAddress, _ peer: ServerPeer,
         _ link: Link, _ now: UInt64
     ) {
+        // Its epoch is being made durable: until then it takes no more, and the device sends it again.
+        guard !peer.isHeld else {
+            count(.limit)
+            return
+        }
         switch link.receive(packet, from: address, now: now) {
         case .taken: peer.lastHeard = now
         // The link counts its drops itself.

@@ -15,6 +15,12 @@ public final class ServerMetrics: Sendable {
     private let slowStreams: Counter
     private let brokenStreams: Counter
     private let registryFailures: Counter
+    private let passedOn: Counter
+    private let overflowed: Counter
+    private let forwardsSent: Counter
+    private let forwardsReceived: Counter
+    private let forwardsWithoutPeer: Counter
+    private let forwardDrops: DropMetrics
     private let devices: Meter
     private let sessions: Meter
     private let pendingSessions: Meter
@@ -39,6 +45,14 @@ public final class ServerMetrics: Sendable {
         "ouroboros_streams_broken_total": "TCP connections ended because what they sent was wrong.",
         "ouroboros_streams": "TCP connections.",
         "ouroboros_registry_failures_total": "Failures of the store of devices.",
+        "ouroboros_packets_passed_on_total": "Packets that landed on the wrong worker or gateway, passed on.",
+        "ouroboros_passed_packets_lost_total": "Packets to be passed on that found a queue full.",
+        "ouroboros_forwards_sent_total":
+            "Packets passed on to other gateways, and answers sent through them.",
+        "ouroboros_forwards_received_total":
+            "Packets that other gateways passed on, and answers to send for them.",
+        "ouroboros_forwards_without_peer_total": "Packets for gateways that are no peers.",
+        "ouroboros_forward_drops_total": "What came to the fleet's socket and was dropped, by reason.",
         "ouroboros_devices": "Devices with a session.",
         "ouroboros_sessions": "Sessions, those that a newer one replaces included.",
         "ouroboros_pending_sessions": "Handshakes that wait for their first packet.",
@@ -54,6 +68,7 @@ public final class ServerMetrics: Sendable {
         func meter(_ label: String) -> Meter { Meter(label: label, factory: factory) }
         links = LinkMetrics(factory: factory)
         drops = DropMetrics(factory)
+        forwardDrops = DropMetrics(factory, label: "ouroboros_forward_drops_total")
         messages = counter("ouroboros_messages_received_total")
         messageBytes = counter("ouroboros_message_bytes_received_total")
         unknownDevices = counter("ouroboros_unknown_devices_total")
@@ -62,6 +77,11 @@ public final class ServerMetrics: Sendable {
         slowStreams = counter("ouroboros_streams_slow_total")
         brokenStreams = counter("ouroboros_streams_broken_total")
         registryFailures = counter("ouroboros_registry_failures_total")
+        passedOn = counter("ouroboros_packets_passed_on_total")
+        overflowed = counter("ouroboros_passed_packets_lost_total")
+        forwardsSent = counter("ouroboros_forwards_sent_total")
+        forwardsReceived = counter("ouroboros_forwards_received_total")
+        forwardsWithoutPeer = counter("ouroboros_forwards_without_peer_total")
         devices = meter("ouroboros_devices")
         sessions = meter("ouroboros_sessions")
         pendingSessions = meter("ouroboros_pending_sessions")
@@ -85,6 +105,13 @@ public final class ServerMetrics: Sendable {
         slowStreams.grow(from: old.slowStreams, to: now.slowStreams)
         brokenStreams.grow(from: old.brokenStreams, to: now.brokenStreams)
         registryFailures.grow(from: old.registryFailures, to: now.registryFailures)
+        passedOn.grow(from: old.passedOn, to: now.passedOn)
+        overflowed.grow(
+            from: old.overflowed + old.forwards.overflowed, to: now.overflowed + now.forwards.overflowed)
+        forwardsSent.grow(from: old.forwards.sent, to: now.forwards.sent)
+        forwardsReceived.grow(from: old.forwards.received, to: now.forwards.received)
+        forwardsWithoutPeer.grow(from: old.forwards.withoutPeer, to: now.forwards.withoutPeer)
+        forwardDrops.grow(from: old.forwards.drops, to: now.forwards.drops)
         devices.set(now.devices)
         sessions.set(now.sessions)
         pendingSessions.set(now.pendingSessions)

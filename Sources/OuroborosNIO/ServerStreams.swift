@@ -94,6 +94,7 @@ extension ServerEngine {
     func listen(_ endpoint: Endpoint) -> EventLoopFuture<Endpoint> {
         ServerBootstrap(group: loop)
             .serverChannelOption(.backlog, value: 256)
+            .serverChannelOption(.socketOption(.sharedPort), value: configuration.workers > 1 ? 1 : 0)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(
@@ -291,7 +292,7 @@ extension ServerEngine {
             return false
         case .welcome(let welcome, let moved):
             device.lastHeard = now
-            guard saved(moved, of: id) else {
+            guard saveNow(moved, of: id) else {
                 forget(id)
                 return false
             }
@@ -308,7 +309,7 @@ extension ServerEngine {
 
     /// The device as the registry has it now; nil for one that it does not know.
     private func streamDevice(_ id: DeviceID, _ now: UInt64) throws -> StreamDevice? {
-        guard let credential = try registry.credential(of: id) else {
+        guard let credential = try registry.local?.credential(of: id) else {
             statistics.unknownDevices += 1
             logger?.debug("HELLO of an unknown device", metadata: ["device": "\(id)"])
             forget(id)
@@ -345,7 +346,7 @@ extension ServerEngine {
         let peer = ServerPeer(device.accepted, device: device.id, now: now, stream: stream)
         let confirmation = try streams.acceptor.confirm(
             sessionID: id, packet: packet, from: PeerAddress(UnsafeRawBufferPointer(start: nil, count: 0)),
-            device: device.accepted, now: now, link: { try makeLink(for: peer) })
+            device: device.accepted, now: now, link: { () throws(OuroborosError) in try makeLink(for: peer) })
         switch confirmation {
         case .dropped(let reason):
             count(reason)
@@ -354,13 +355,14 @@ extension ServerEngine {
             guard let link = peer.link else { return false }
             stream.peer = peer
             replace(device, with: peer, now)
-            guard saved(moved, of: device.id) else {
+            guard saveNow(moved, of: device.id) else {
                 forget(device.id)
                 return false
             }
             link.epochSaved()
             noteSessions(of: peer, link)
             settle(peer, link)
+            told(of: id, device.id, device.accepted)
             return true
         }
     }

@@ -61,9 +61,19 @@ public protocol DatagramReceiver: AnyObject, Sendable {
 }
 
 /// The system's UDP sockets.
-struct SystemSockets: DatagramNetwork {
-    func makePort(on loop: any EventLoop, at address: SocketAddress, receiveBatch: Int) -> any DatagramPort {
-        DatagramSocket(on: loop, localAddress: address, receiveBatch: receiveBatch)
+package struct SystemSockets: DatagramNetwork {
+    private let sharesPort: Bool
+
+    /// With `sharesPort`, other sockets of this program have the address too.
+    package init(sharesPort: Bool = false) {
+        self.sharesPort = sharesPort
+    }
+
+    package func makePort(
+        on loop: any EventLoop, at address: SocketAddress, receiveBatch: Int
+    ) -> any DatagramPort {
+        DatagramSocket(
+            on: loop, localAddress: address, receiveBatch: receiveBatch, sharesPort: sharesPort)
     }
 }
 
@@ -73,9 +83,11 @@ extension Transport {
     }
 
     /// Nil for streams.
-    var datagramNetwork: (any DatagramNetwork)? {
+    var datagramNetwork: (any DatagramNetwork)? { datagramNetwork(sharesPort: false) }
+
+    func datagramNetwork(sharesPort: Bool) -> (any DatagramNetwork)? {
         switch self {
-        case .udp: SystemSockets()
+        case .udp: SystemSockets(sharesPort: sharesPort)
         case .tcp: nil
         case .datagrams(let network): network
         }

@@ -28,6 +28,10 @@ extension GatewayStore {
                     name: row["name"], addedAt: row["added_at"])
             }
         }
+        return try Self.chosen(wanted, of: devices)
+    }
+
+    package static func chosen(_ wanted: [DeviceID]?, of devices: [StoredDevice]) throws -> [StoredDevice] {
         guard let wanted else { return devices }
         return try wanted.map { id in
             guard let device = devices.first(where: { $0.credential.deviceID == id }) else {

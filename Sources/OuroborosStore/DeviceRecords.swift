@@ -15,6 +15,21 @@ public struct DeviceRecord: Sendable, Hashable {
     public let sessions: Int64
     public let messages: Int64
     public let bytes: Int64
+
+    package init(
+        id: DeviceID, name: String, kind: Credential.Kind, epoch: UInt64, addedAt: Int64, lastSeen: Int64?,
+        sessions: Int64, messages: Int64, bytes: Int64
+    ) {
+        self.id = id
+        self.name = name
+        self.kind = kind
+        self.epoch = epoch
+        self.addedAt = addedAt
+        self.lastSeen = lastSeen
+        self.sessions = sessions
+        self.messages = messages
+        self.bytes = bytes
+    }
 }
 
 /// What a device did since it was last counted.

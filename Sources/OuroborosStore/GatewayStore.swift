@@ -14,6 +14,8 @@ import Darwin
 /// A gateway's devices in an SQLite file. Several processes may use it at once.
 public final class GatewayStore: Sendable {
     let database: StoreDatabase
+    /// A connection of its own: looking up the device of a HELLO, which anybody can send, waits for no write's fsync.
+    private let lookups: StoreReader
     /// True while keys that were left may lie in the write-ahead log.
     private let hasOldKeys = Mutex(false)
 
@@ -22,6 +24,7 @@ public final class GatewayStore: Sendable {
     public init(path: String, keyEncryptionKey: SecretKey? = nil) throws {
         database = try StoreDatabase(
             path: path, purpose: .gateway, isExclusive: false, keyEncryptionKey: keyEncryptionKey)
+        lookups = try StoreReader(database)
     }
 
     deinit {
@@ -117,7 +120,7 @@ public final class GatewayStore: Sendable {
 
 extension GatewayStore: DeviceRegistry {
     public func credential(of device: DeviceID) throws -> Credential? {
-        try database.read { database in
+        try lookups.read { database in
             let statement = try database.cachedStatement(
                 sql: "SELECT kind, epoch, key_form, key FROM device WHERE id = ?")
             return try Row.fetchOne(statement, arguments: [Data(device.bytes)])

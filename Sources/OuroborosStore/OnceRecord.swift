@@ -1,20 +1,23 @@
 /// Which messages of one box came (PROTOCOL.md, section 6, "Once, across sessions").
-struct OnceRecord: Equatable {
-    private(set) var highest: UInt32
-    /// Bit i stands for `highest - 1 - i`.
-    private(set) var below: UInt64
+package struct OnceRecord: Equatable {
+    /// The boxes of a device that are remembered.
+    package static let boxesPerDevice = 4
 
-    init(first sequence: UInt32) {
+    package private(set) var highest: UInt32
+    /// Bit i stands for `highest - 1 - i`.
+    package private(set) var below: UInt64
+
+    package init(first sequence: UInt32) {
         self.init(highest: sequence, below: 0)
     }
 
-    init(highest: UInt32, below: UInt64) {
+    package init(highest: UInt32, below: UInt64) {
         self.highest = highest
         self.below = below
     }
 
     /// True if it is to be handed on; false for one that came before, or that is more than 64 below the highest.
-    mutating func take(_ sequence: UInt32) -> Bool {
+    package mutating func take(_ sequence: UInt32) -> Bool {
         if sequence > highest {
             let step = sequence - highest
             // Shifts of 64 and more leave 0.

@@ -95,7 +95,7 @@ public enum PrivateFile {
     }
 
     /// A new file's name is durable only with its directory.
-    private static func syncDirectory(of path: String) throws {
+    package static func syncDirectory(of path: String) throws {
         let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         let directory = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard directory >= 0 else { throw failure("cannot open “\(parent)”") }

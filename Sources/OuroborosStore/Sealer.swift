@@ -14,7 +14,7 @@ import Darwin
 ///
 /// Its key is derived for one store (or export) from what its user holds, so that a row of one store does not
 /// open in another, and the count of nonces under one key is that store's own.
-struct Sealer: Sendable {
+package struct Sealer: Sendable {
     static let saltCount = 16
 
     private let key: SymmetricKey

@@ -13,6 +13,19 @@ public struct SpooledMessage: Sendable, Hashable {
     public let counter: UInt64
     public let position: OutboxPosition?
     public let payload: [UInt8]
+
+    package init(
+        id: Int64, receivedAt: Int64, device: DeviceID, sessionID: UInt32, counter: UInt64,
+        position: OutboxPosition?, payload: [UInt8]
+    ) {
+        self.id = id
+        self.receivedAt = receivedAt
+        self.device = device
+        self.sessionID = sessionID
+        self.counter = counter
+        self.position = position
+        self.payload = payload
+    }
 }
 
 /// A gateway's durable memory of what came, in an SQLite file, and of which messages of an outbox came.
@@ -20,10 +33,7 @@ public struct SpooledMessage: Sendable, Hashable {
 /// A message and the record that it came are one transaction: with senders that keep an outbox each is here once,
 /// across sessions, crashes and restarts of either side.
 public final class Spool: Sendable {
-    private let database: StoreDatabase
-
-    /// The boxes of a device that are remembered (PROTOCOL.md, section 6).
-    private static let boxesPerDevice = 4
+    let database: StoreDatabase
 
     public init(path: String) throws {
         database = try StoreDatabase(path: path, purpose: .spool, isExclusive: false)
@@ -35,30 +45,10 @@ public final class Spool: Sendable {
     /// The messages of a packet come one after the other, as the server gives them.
     public func store(_ messages: [(device: DeviceID, message: Message)], now: Int64) throws -> [Bool] {
         try database.write { database in
-            var isNew: [Bool] = []
-            isNew.reserveCapacity(messages.count)
-            var packet: Packet?
-            for (device, message) in messages {
-                // The items of a batch have one position: they are new together.
-                let this = Packet(device: device, session: message.sessionID, counter: message.counter)
-                if packet != this {
-                    packet = this
-                    isNew.append(try message.position.map { try Self.take($0, device, database) } ?? true)
-                } else {
-                    isNew.append(isNew[isNew.count - 1])
-                }
-                if isNew[isNew.count - 1] {
-                    try Self.insert(message, of: device, now, database)
-                }
-            }
-            return isNew
+            try Self.store(
+                messages, take: { try Self.take($0, $1, database) },
+                insert: { try Self.insert($0, of: $1, now, database) })
         }
-    }
-
-    private struct Packet: Equatable {
-        let device: DeviceID
-        let session: UInt32
-        let counter: UInt64
     }
 
     private static func insert(
@@ -108,7 +98,7 @@ public final class Spool: Sendable {
                     DELETE FROM once_record WHERE device = ?1 AND box NOT IN
                         (SELECT box FROM once_record WHERE device = ?1 ORDER BY used DESC LIMIT ?2)
                     """)
-            try forget.execute(arguments: [id, boxesPerDevice])
+            try forget.execute(arguments: [id, OnceRecord.boxesPerDevice])
         }
         return isNew
     }

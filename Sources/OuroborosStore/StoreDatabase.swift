@@ -32,7 +32,7 @@ struct StoreDatabase {
             }
             vault = try queue.write { database in
                 try Self.bringUpToDate(database, purpose, path)
-                return purpose == .spool
+                return purpose == .spool || purpose == .downlink
                     ? .plain
                     : try Vault.open(
                         in: database, purpose: purpose, path: path, keyEncryptionKey: keyEncryptionKey)
@@ -139,7 +139,7 @@ struct StoreDatabase {
         }
     }
 
-    private static func translate(_ error: any Error, _ path: String) -> any Error {
+    static func translate(_ error: any Error, _ path: String) -> any Error {
         guard let error = error as? DatabaseError else { return error }
         let message =
             switch error.resultCode {

@@ -9,12 +9,15 @@ extension StoreDatabase {
         case device = 0x4F55_5244
         /// `OURS`
         case spool = 0x4F55_5253
+        /// `OURQ`
+        case downlink = 0x4F55_5251
 
         var name: String {
             switch self {
             case .gateway: "a gateway's store"
             case .device: "a device's state or outbox"
             case .spool: "a gateway's spool"
+            case .downlink: "a gateway's queue of messages to devices"
             }
         }
 
@@ -23,7 +26,8 @@ extension StoreDatabase {
             switch self {
             case .gateway: [Self.devices, Self.sealing + Self.activity]
             case .device: [Self.credential, Self.sealing + Self.session + Self.outbox]
-            case .spool: [Self.messages]
+            case .spool: [Self.messages, Self.sinks]
+            case .downlink: [Self.waiting]
             }
         }
 
@@ -33,7 +37,7 @@ extension StoreDatabase {
                 case .gateway: "SELECT EXISTS (SELECT 1 FROM device)"
                 case .device:
                     "SELECT EXISTS (SELECT 1 FROM credential) OR EXISTS (SELECT 1 FROM saved_session)"
-                case .spool: "SELECT 0"
+                case .spool, .downlink: "SELECT 0"
                 }
             return try Bool.fetchOne(database, sql: sql) ?? false
         }
@@ -122,6 +126,34 @@ extension StoreDatabase {
                 used INTEGER NOT NULL,
                 PRIMARY KEY (device, box)
             ) STRICT, WITHOUT ROWID;
+            """
+
+        /// A sink has passed all up to `position`; the batch that it was given last ends at `batch_end`.
+        private static let sinks = """
+            CREATE TABLE sink (
+                name TEXT NOT NULL PRIMARY KEY,
+                position INTEGER NOT NULL DEFAULT 0,
+                batch_end INTEGER NOT NULL DEFAULT 0
+            ) STRICT, WITHOUT ROWID;
+            CREATE TABLE identity (
+                only INTEGER NOT NULL PRIMARY KEY CHECK (only = 1),
+                name TEXT NOT NULL
+            ) STRICT;
+            INSERT INTO identity (only, name) VALUES (1, lower(hex(randomblob(8))));
+            """
+
+        private static let waiting = """
+            CREATE TABLE message (
+                id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+                device BLOB NOT NULL CHECK (length(device) = 8),
+                queued_at INTEGER NOT NULL,
+                expires_at INTEGER NOT NULL,
+                state TEXT NOT NULL CHECK (state IN ('queued', 'sending', 'delivered', 'failed', 'unknown')),
+                ended_at INTEGER,
+                reason TEXT,
+                payload BLOB NOT NULL
+            ) STRICT;
+            CREATE INDEX message_waits ON message (device, id) WHERE ended_at IS NULL;
             """
     }
 }

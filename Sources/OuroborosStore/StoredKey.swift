@@ -36,5 +36,5 @@ extension StoreDatabase {
 }
 
 extension Credential.Kind {
-    var name: String { self == .fixed ? "fixed" : "evolving" }
+    package var name: String { self == .fixed ? "fixed" : "evolving" }
 }

@@ -3,7 +3,7 @@ import GRDB
 import Ouroboros
 
 /// How a store's keys lie in it: as they are, or sealed under a key-encryption key (KEK).
-enum Vault: Sendable {
+package enum Vault: Sendable {
     case plain
     case sealed(Sealer)
     /// Sealed, and the key that opens it was not given.
@@ -18,39 +18,52 @@ enum Vault: Sendable {
     static func open(
         in database: Database, purpose: StoreDatabase.Purpose, path: String, keyEncryptionKey: SecretKey?
     ) throws -> Vault {
-        let label = "ouroboros store \(purpose.rawValue)"
-        if let row = try Row.fetchOne(database, sql: "SELECT salt, proof FROM sealing") {
+        let row = try Row.fetchOne(database, sql: "SELECT salt, proof FROM sealing")
+        return try open(
+            label: "ouroboros store \(purpose.rawValue)", name: path, keyEncryptionKey: keyEncryptionKey,
+            found: row.map { ($0["salt"], $0["proof"]) }, holdsKeys: { try purpose.holdsKeys(database) },
+            put: { salt, proof in
+                try database.execute(
+                    sql: "INSERT INTO sealing (only, salt, proof) VALUES (1, ?, ?)", arguments: [salt, proof])
+            })
+    }
+
+    /// The same for any store: `found` is what it says of its sealing, `put` writes that.
+    package static func open(
+        label: String, name: String, keyEncryptionKey: SecretKey?, found: (salt: Data, proof: Data)?,
+        holdsKeys: () throws -> Bool, put: (_ salt: Data, _ proof: Data) throws -> Void
+    ) throws -> Vault {
+        if let found {
             guard let keyEncryptionKey else { return .locked }
-            let sealer = Sealer(keyEncryptionKey: keyEncryptionKey, salt: row["salt"], label: label)
-            guard sealer.open(row["proof"] as Data, context: proofContext, { _ in true }) != nil else {
+            let sealer = Sealer(keyEncryptionKey: keyEncryptionKey, salt: found.salt, label: label)
+            guard sealer.open(found.proof, context: proofContext, { _ in true }) != nil else {
                 throw OuroborosError(
-                    .storage, "“\(path)” is sealed under another key-encryption key than the one given")
+                    .storage, "“\(name)” is sealed under another key-encryption key than the one given")
             }
             return .sealed(sealer)
         }
         guard let keyEncryptionKey else { return .plain }
-        guard try !purpose.holdsKeys(database) else {
+        guard try !holdsKeys() else {
             throw OuroborosError(
                 .storage,
-                "“\(path)” was made without a key-encryption key, and its keys are not sealed: leave the key out, "
+                "“\(name)” was made without a key-encryption key, and its keys are not sealed: leave the key out, "
                     + "or export and import them into a new file")
         }
         let salt = Sealer.randomSalt()
         let sealer = Sealer(keyEncryptionKey: keyEncryptionKey, salt: salt, label: label)
         let proof = try sealer.seal(UnsafeRawBufferPointer(start: nil, count: 0), context: proofContext)
-        try database.execute(
-            sql: "INSERT INTO sealing (only, salt, proof) VALUES (1, ?, ?)", arguments: [salt, proof])
+        try put(salt, proof)
         return .sealed(sealer)
     }
 
     private static let proofContext = Data("ouroboros proof".utf8)
 
-    var isSealed: Bool {
+    package var isSealed: Bool {
         if case .plain = self { false } else { true }
     }
 
     /// What a secret is bound to: it does not open as another device's, kind's or epoch's.
-    static func context(
+    package static func context(
         _ what: String, device: DeviceID, kind: Credential.Kind, epoch: UInt64
     ) -> Data {
         var context = Data("ouroboros \(what)\0".utf8)
@@ -62,7 +75,7 @@ enum Vault: Sendable {
     }
 
     /// A secret as a row holds it, and the name of that form.
-    func close(
+    package func close(
         _ secret: UnsafeRawBufferPointer, context: Data, path: String
     ) throws -> (form: String, bytes: Data) {
         switch self {
@@ -74,7 +87,7 @@ enum Vault: Sendable {
 
     /// `form` is how the row says that it is. A form that this version does not know is an error, and so is a
     /// plain row in a sealed store, which somebody else put there.
-    func open<Result>(
+    package func open<Result>(
         _ bytes: Data, form: String, context: Data, path: String,
         _ body: (UnsafeRawBufferPointer) throws -> Result
     ) throws -> Result {
@@ -95,7 +108,7 @@ enum Vault: Sendable {
         }
     }
 
-    static func missingKey(_ path: String) -> OuroborosError {
+    package static func missingKey(_ path: String) -> OuroborosError {
         OuroborosError(
             .storage,
             "the keys in “\(path)” are sealed: give the key-encryption key (--kek-file or --kek-env)")

@@ -34,8 +34,9 @@ final class MemoryPort: DatagramPort, @unchecked Sendable {
         let packets = outgoing
         outgoing.removeAll(keepingCapacity: true)
         guard isOpen else { return }
+        let now = Duration.nanoseconds(Int64(clamping: loop.now.uptimeNanoseconds))
         for (packet, target) in packets {
-            network.carry(packet, from: address, to: target)
+            network.carry(packet, from: address, to: target, now: now)
         }
     }
 

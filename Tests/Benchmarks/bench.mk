@@ -59,11 +59,10 @@ bench-peers: setup-bench $(PEERS:%=$(BENCHB)/%)
 bench-swift: setup-bench
 	@echo "== the Swift package (building)"
 	@swift build -c $(SWIFT_BUILD) --product ouroboros
-	@swift build -c $(SWIFT_BUILD) --product NIOBench
-	@swift build -c $(SWIFT_BUILD) --product RPiSensor
+	@for product in ouroboros-lean RPiSensor NIOBench; do swift build -c $(SWIFT_BUILD) --product $$product || exit 1; done
 	@mkdir -p $(BENCHB)
 	@$(BENCH)/swift.sh .build/$(SWIFT_BUILD) $(SWIFT_RUNS) >$(BENCHB)/swift.tsv
-	@awk -v machine='$(BENCH_MACHINE)' -v seconds=$(word 2,$(SWIFT_RUNS)) \
+	@awk -v machine='$(BENCH_MACHINE)' -v seconds=$(word 2,$(SWIFT_RUNS)) -v build=$(SWIFT_BUILD) \
 		-f $(BENCH)/median.awk -f $(BENCH)/swift_table.awk $(BENCHB)/swift.tsv >$(BENCHB)/swift.md
 	@cat $(BENCHB)/swift.md
 	@$(call put_bench,swift)

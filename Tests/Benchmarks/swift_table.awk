@@ -1,5 +1,5 @@
 # Lines of swift.sh -> the section "The Swift package" of docs/BENCHMARKS.md. With median.awk before it.
-# `machine` and `seconds` are told in the text.
+# `machine`, `build` and `seconds` are told in the text.
 
 BEGIN {
     FS = "\t"
@@ -33,7 +33,7 @@ END {
     sort_all()
     print "## The Swift package"
     print ""
-    print "Written by `make bench` (`Tests/Benchmarks/swift.sh`), release build, loopback. " machine "."
+    print "Written by `make bench` (`Tests/Benchmarks/swift.sh`), " build " build, loopback. " machine "."
     print "`ouroboros bench` against `ouroboros gateway` in a process of its own, which writes its JSON lines to /dev/null, " seconds " a"
     print "measurement after 500 ms to warm up. *Messages a second*: reliable ones, each counted once its sender knows that it was"
     print "delivered, 64 under way with one client, 8 of each with 100. *Round trip*: to the gateway's application and the copy back, one"

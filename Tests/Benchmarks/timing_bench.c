@@ -86,8 +86,9 @@ static double measure(void (*what)(input *), double ceiling) {
         unsigned class = (unsigned)(next_random() >> 40) & 1;
         fill(in.body, sizeof in.body);
         memset(in.key, 5, sizeof in.key);
-        if (class == 0)
-            memset(in.body, 0, sizeof in.body);
+        /* Both classes are made by the same work, or what follows it would tell them apart. */
+        for (size_t j = 0; j < sizeof in.body; j++)
+            in.body[j] &= (uint8_t)(0 - class);
         double start = now_ns();
         what(&in);
         double spent = now_ns() - start;

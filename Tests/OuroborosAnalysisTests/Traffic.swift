@@ -132,7 +132,7 @@ enum Traffic {
             configuration.isStream = isStream
             let confirmation = try acceptor.confirm(
                 sessionID: id, packet: bytes, from: address, device: accepted, now: now
-            ) {
+            ) { () throws(OuroborosError) in
                 let link = try Link(serverWith: pool, configuration: configuration)
                 link.setRoom(free: 64, capacity: 64)
                 server = link

@@ -63,6 +63,43 @@ import Testing
         #expect(again.lines.contains("reach: 8  # file “again.yaml”"))
     }
 
+    @Test func aFleetIsChecked() async throws {
+        try await addDevice()
+        #expect(try await Tool.run(["keygen", "--out", "secret"], in: scratch).succeeded)
+        let store = ["--store", "gw.sqlite"]
+        let fleet = ["--gateway-number", "7", "--fleet-secret-file", "secret", "--workers", "2"]
+        let good = try await Tool.run(
+            ["gateway", "--check-config"] + store + fleet + [
+                "--forward-bind", "127.0.0.1:0", "--peer", "8=127.0.0.1:5808", "--peer", "9=[::1]:5809",
+            ], in: scratch)
+        #expect(good.succeeded, "\(good.errors)")
+        #expect(
+            good.lines.contains("peer: \"8=127.0.0.1:5808,9=[::1]:5809\"  # flag --peer"), "\(good.output)")
+        for (arguments, word) in [
+            (store + ["--gateway-number", "256"], "from 1 to 255"),
+            (store + ["--fleet-secret-file", "secret"], "--gateway-number"),
+            (store + ["--gateway-number", "1", "--peer", "2=127.0.0.1:1"], "--forward-bind"),
+            (
+                store + [
+                    "--gateway-number", "1", "--forward-bind", "127.0.0.1:0", "--peer", "2=127.0.0.1:1",
+                ],
+                "--fleet-secret-file"
+            ),
+            (store + fleet + ["--forward-bind", "127.0.0.1:0", "--peer", "8"], "NUMBER=HOST:PORT"),
+            (
+                store + fleet + ["--forward-bind", "127.0.0.1:0", "--peer", "8=a:1", "--peer", "8=b:1"],
+                "NUMBER=HOST:PORT"
+            ),
+            (store + ["--workers", "65"], "from 1 to 64"),
+            (store + fleet + ["--registry", "postgres://x@y/z"], "takes the place of --store"),
+            (["--registry", "postgres://x@y/z"], "--gateway-number"),
+        ] {
+            let refused = try await Tool.run(["gateway", "--check-config"] + arguments, in: scratch)
+            #expect(refused.status == .exited(1))
+            #expect(refused.errors.contains(word), "\(refused.errors)")
+        }
+    }
+
     @Test func unknownKeysAreErrors() async throws {
         try await expectRefused("a.json", #"{"store": "x", "metricz": "y"}"#, saying: "“metricz”")
         try await expectRefused("b.json", #"{"store": "x", "metricz": null}"#, saying: "“metricz”")

@@ -10,20 +10,12 @@ import Testing
         scratch = try Scratch()
     }
 
-    private func prepare() async throws {
-        #expect(try await Tool.run(["keygen", "--out", "root.key"], in: scratch).succeeded)
-        let add = [
-            "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
-        ]
-        #expect(try await Tool.run(add, in: scratch).succeeded)
-    }
-
     private func example(_ name: String, _ arguments: String...) async throws -> Tool.Outcome {
         try await Tool.run(Tool.built(name), arguments, in: scratch)
     }
 
     @Test func aSimpleClientAndASimpleServer() async throws {
-        try await prepare()
+        try await Tool.provision(device, in: scratch)
         let arguments = ["127.0.0.1:0", device, "root.key"]
         let status = try await RunningGateway.with(
             Tool.built("SimpleServer"), arguments, in: scratch
@@ -39,7 +31,7 @@ import Testing
     }
 
     @Test func anRPiSensor() async throws {
-        try await prepare()
+        try await Tool.provision(device, in: scratch)
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
             let port = gateway.address.split(separator: ":").last.map(String.init) ?? ""
             let automatic = try await example(
@@ -55,7 +47,7 @@ import Testing
     }
 
     @Test func anAsyncClient() async throws {
-        try await prepare()
+        try await Tool.provision(device, in: scratch)
         _ = try await RunningGateway.with(["--fleet-key-file", "root.key"], in: scratch) { gateway in
             let client = try await example("AsyncClient", gateway.address, "root.key", "50", "4")
             #expect(client.succeeded, "\(client.errors)")
@@ -65,7 +57,7 @@ import Testing
     }
 
     @Test func aSleepySensor() async throws {
-        try await prepare()
+        try await Tool.provision(device, in: scratch)
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
             let port = gateway.address.split(separator: ":").last.map(String.init) ?? ""
             func wake(_ text: String) async throws -> Tool.Outcome {

@@ -10,14 +10,6 @@ import Testing
         scratch = try Scratch()
     }
 
-    private func prepare() async throws {
-        #expect(try await Tool.run(["keygen", "--out", "root.key"], in: scratch).succeeded)
-        let add = [
-            "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
-        ]
-        #expect(try await Tool.run(add, in: scratch).succeeded)
-    }
-
     private func send(_ gateway: RunningGateway, _ more: String...) async throws -> Tool.Outcome {
         try await Tool.run(
             ["send", "--to", gateway.address, "--device", device, "--root-key-file", "root.key"] + more,
@@ -25,7 +17,7 @@ import Testing
     }
 
     @Test func aScrape() async throws {
-        try await prepare()
+        try await Tool.provision(device, in: scratch)
         let arguments = ["--store", "gw.sqlite", "--metrics", "127.0.0.1:0", "--echo"]
         let status = try await RunningGateway.with(arguments, in: scratch) { gateway in
             let (before, first) = try await gateway.get("metrics")
@@ -66,7 +58,7 @@ import Testing
     }
 
     @Test func aPortThatIsTaken() async throws {
-        try await prepare()
+        try await Tool.provision(device, in: scratch)
         let arguments = ["--store", "gw.sqlite", "--metrics", "127.0.0.1:0"]
         _ = try await RunningGateway.with(arguments, in: scratch) { gateway in
             let port = try await gateway.metricsPort()
@@ -82,7 +74,7 @@ import Testing
     }
 
     @Test func logsHoldNeitherKeysNorMessages() async throws {
-        try await prepare()
+        try await Tool.provision(device, in: scratch)
         let arguments = ["--store", "gw.sqlite", "--log-level", "trace"]
         _ = try await RunningGateway.with(arguments, in: scratch) { gateway in
             let sent = try await send(gateway, "--message", "a-secret-message", "--log-level", "trace")

@@ -1,6 +1,7 @@
 import Foundation
 import Subprocess
 import Synchronization
+import Testing
 
 /// The built command, run as its users run it.
 enum Tool {
@@ -20,6 +21,15 @@ enum Tool {
     static func built(_ name: String) -> String {
         let tests = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
         return (tests as NSString).deletingLastPathComponent + "/" + name
+    }
+
+    /// A device with a key in root.key, and a gateway's store that knows it: gw.sqlite.
+    static func provision(_ device: String, in scratch: Scratch) async throws {
+        #expect(try await run(["keygen", "--out", "root.key"], in: scratch).succeeded)
+        let add = [
+            "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
+        ]
+        #expect(try await run(add, in: scratch).succeeded)
     }
 
     static func run(

@@ -11,13 +11,16 @@ final class Victim: Sendable {
     private let run: Task<TerminationStatus, any Error>
 
     /// `input` gives standard input a line at a time, until it ends or the process does.
-    init(_ arguments: [String], in scratch: Scratch, input: AsyncStream<String>? = nil) {
+    init(
+        _ arguments: [String], executable: String = Tool.path, in scratch: Scratch,
+        input: AsyncStream<String>? = nil
+    ) {
         let (output, errors) = (output, errors)
         let (started, start) = AsyncStream.makeStream(of: pid_t.self)
         run = Task {
             defer { start.finish() }
             return try await Subprocess.run(
-                .path(.init(Tool.path)), arguments: .init(arguments),
+                .path(.init(executable)), arguments: .init(arguments),
                 workingDirectory: .init(scratch.path), input: .inputWriter, output: .sequence,
                 error: .sequence
             ) { execution in

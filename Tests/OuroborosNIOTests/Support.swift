@@ -116,7 +116,8 @@ final class Collector: Sendable {
         messages.withLock { $0.append(contentsOf: new) }
     }
 
-    var payloads: [[UInt8]] { messages.withLock { $0.map(\.payload) } }
+    var all: [ReceivedMessage] { messages.withLock { $0 } }
+    var payloads: [[UInt8]] { all.map(\.payload) }
     var count: Int { messages.withLock(\.count) }
 
     func payloads(of device: DeviceID) -> [[UInt8]] {

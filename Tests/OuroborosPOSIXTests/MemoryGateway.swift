@@ -77,8 +77,9 @@ final class MemoryGateway: BlockingSocket {
         } else {
             let confirmation = try? acceptor.confirm(
                 sessionID: id, packet: packet, from: address, device: accepted, now: now
-            ) {
-                let link = try link ?? Link(serverWith: pool)
+            ) { () throws(OuroborosError) in
+                if let link { return link }
+                let link = try Link(serverWith: pool)
                 link.setRoom(free: 64, capacity: 64)
                 self.link = link
                 return link

@@ -179,6 +179,21 @@ struct SeededGenerator: RandomNumberGenerator {
         #expect(try spool.messages().allSatisfy { $0.id > ids[4] })
     }
 
+    @Test func aSpoolOfBeforeThereWereSinksIsBroughtUpToDate() throws {
+        var spool: Spool? = try spool()
+        _ = try spool?.store([(device, message("a", counter: 0))], now: 1)
+        spool = nil
+        let queue = try DatabaseQueue(path: scratch.file("spool"))
+        try queue.write {
+            try $0.execute(sql: "DROP TABLE sink; DROP TABLE identity; PRAGMA user_version = 1")
+        }
+        let again = try self.spool()
+        #expect(try texts(again) == ["a"])
+        #expect(try again.register(sinks: ["file"])["file"]?.position == 0)
+        #expect(try again.identity().count == 16)
+        #expect(try again.identity() == self.spool().identity())
+    }
+
     @Test func aFullDiskChangesNothing() throws {
         let path = scratch.file("gw.sqlite")
         let store = try GatewayStore(path: path)

@@ -102,8 +102,9 @@ final class Pair {
     private func confirm(_ id: UInt32, _ packet: UnsafeMutableRawBufferPointer) throws {
         let confirmation = try acceptor.confirm(
             sessionID: id, packet: packet, from: address, device: accepted, now: now
-        ) {
-            let link = try server ?? Link(serverWith: pool)
+        ) { () throws(OuroborosError) in
+            if let server { return server }
+            let link = try Link(serverWith: pool)
             link.setRoom(free: 64, capacity: 64)
             server = link
             return link

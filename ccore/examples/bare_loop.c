@@ -1,124 +1,14 @@
-/*
- * A sensor's whole firmware: one main loop, no operating system, no heap. Its memory is what the
- * documentation promises of a small client; bare_hooks.h is what it asks of the board.
- */
+/* A sensor with power: one main loop for ever, the next message's keys made while it waits. */
 #include "bare_hooks.h"
-
-#include <string.h>
-
-enum { REACH = 8, PLACES = 4, PACKET = 128, READING_MAX = 64 };
-
-static ouro_link link_state;
-static ouro_client client;
-static ouro_session session;
-static ouro_slot slots[2 * REACH];
-static ouro_tail tails[2];
-static ouro_prepared prepared;
-static ouro_pool pool;
-static uint64_t pool_memory[PLACES * (sizeof(ouro_place) + PACKET) / sizeof(uint64_t)];
-static uint8_t packet[PACKET];
-
-/* 0 stands for the default in every field that is not named. */
-static const ouro_settings settings = {
-    .role = OURO_CLIENT, .reach = REACH, .max_body = PACKET - OURO_OVERHEAD};
-static const ouro_memory memory = {.sessions = &session,
-                                   .slots = slots,
-                                   .tails = tails,
-                                   .client = &client,
-                                   .prepared = &prepared,
-                                   .pool = &pool,
-                                   .session_count = 1,
-                                   .tail_count = 2};
-
-static bool start(void) {
-    ouro_credential credential;
-    uint32_t seed;
-    hook_load_credential(&credential);
-    hook_random((uint8_t *)&seed, sizeof seed);
-    ouro_status status = ouro_pool_init(&pool, pool_memory, sizeof pool_memory, PACKET);
-    if (status == OURO_OK)
-        status = ouro_link_init(&link_state, &settings, &memory, &credential, seed);
-    ouro_erase(&credential, sizeof credential);
-    return status == OURO_OK && ouro_link_connect(&link_state, hook_now_ms()) == OURO_OK;
-}
-
-static void answer_nonce(void) {
-    uint8_t nonce[OURO_NONCE_SIZE];
-    hook_random(nonce, sizeof nonce);
-    /* Refused when the handshake is over meanwhile: nothing is lost. */
-    if (ouro_link_nonce(&link_state, nonce) != OURO_OK)
-        ouro_erase(nonce, sizeof nonce);
-}
-
-static void take_events(void) {
-    ouro_event event;
-    while (ouro_link_next_event(&link_state, &event)) {
-        switch (event.type) {
-        case OURO_EVENT_NONCE:
-            answer_nonce();
-            break;
-        case OURO_EVENT_EPOCH:
-            hook_store_credential(&client.credential);
-            ouro_link_epoch_saved(&link_state);
-            break;
-        case OURO_EVENT_MESSAGE:
-            hook_command(event.data, event.len);
-            if (event.last)
-                ouro_link_done(&link_state, event.session_id, event.counter);
-            break;
-        default:
-            break;
-        }
-    }
-}
-
-static void receive_all(void) {
-    size_t len;
-    while ((len = hook_receive(packet, sizeof packet)) > 0) {
-        /* A drop is counted in the statistics; there is nothing else to do about one. */
-        if (ouro_link_receive(&link_state, hook_now_ms(), NULL, packet, len) == OURO_OK)
-            take_events();
-    }
-}
-
-static void send_reading(void) {
-    static uint8_t reading[READING_MAX];
-    static size_t len;
-    uint32_t id;
-    if (len == 0)
-        len = hook_reading(reading, sizeof reading);
-    if (len == 0)
-        return;
-    ouro_message message = {.data = reading, .len = len, .reliable = true};
-    /* Without a free place it stays here and is tried again. */
-    if (ouro_link_send(&link_state, hook_now_ms(), &message, &id) != OURO_ERR_NO_PLACE)
-        len = 0;
-}
-
-static void transmit_all(void) {
-    uint8_t scratch[OURO_SCRATCH_SIZE];
-    ouro_datagram out;
-    do {
-        if (ouro_link_transmit(&link_state, hook_now_ms(), scratch, &out) != OURO_OK)
-            return;
-        if (out.len > 0)
-            hook_send(out.data, out.len);
-        take_events();
-    } while (out.len > 0);
-}
+#include "sensor.h"
 
 int main(void) {
-    if (!start())
+    if (!sensor_start() || ouro_link_connect(&sensor_link, hook_now_ms()) != OURO_OK)
         return 1;
     for (;;) {
-        receive_all();
-        send_reading();
-        if (hook_now_ms() >= ouro_link_deadline(&link_state, hook_now_ms()))
-            ouro_link_tick(&link_state, hook_now_ms());
-        transmit_all();
-        /* The next message's keys, while nothing else is to be done. */
-        if (ouro_link_prepare(&link_state, READING_MAX) != OURO_OK)
+        (void)sensor_step();
+        if (ouro_link_prepare(&sensor_link, SENSOR_READING) != OURO_OK)
             return 1;
-        hook_wait_until(ouro_link_deadline(&link_state, hook_now_ms()));
+        hook_wait_until(ouro_link_deadline(&sensor_link, hook_now_ms()));
     }
 }

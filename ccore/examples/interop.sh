@@ -1,9 +1,15 @@
 #!/bin/sh
-# The client in C and the gateway in Swift, over a real UDP socket: lines go out, and come out.
-# $1: the command ouroboros   $2: posix_client
+# Sensors in C and the gateway in Swift, over real UDP sockets: readings go out and come out, with a
+# sleep without power after each batch, for fixed and evolving credentials.
+# $1: the command ouroboros   the rest: sensors, programs of this machine or images (.elf) for QEMU
 set -eu
+umask 077
 tool="$(realpath "$1")"
-client="$(realpath "$2")"
+shift
+sensors=""
+for sensor in "$@"; do
+    sensors="$sensors $(realpath "$sensor")"
+done
 place="$(mktemp -d)"
 gateway=""
 stop() {
@@ -13,10 +19,30 @@ stop() {
 }
 trap stop EXIT
 cd "$place"
-device=0102030405060708
-"$tool" keygen --out root.key
+passed=0
+fail() {
+    echo "$1" >&2
+    tail -n 5 gateway.log >&2
+    exit 1
+}
+
 "$tool" keygen --out other.key
-"$tool" device add --store gateway.sqlite --device "$device" --root-key-file root.key --name c >/dev/null
+number=0
+for sensor in $sensors; do
+    for kind in fixed evolving; do
+        number=$((number + 1))
+        device="$(printf '%016x' "$number")"
+        mkdir "$device"
+        "$tool" keygen --out "$device/root.key"
+        flag=""
+        [ "$kind" = fixed ] || flag=--evolving
+        "$tool" device add --store gateway.sqlite --device "$device" $flag --root-key-file "$device/root.key" \
+            --name "$kind" >/dev/null 2>&1
+        echo "$device 0 $kind $(cat "$device/root.key")" >"$device/credential"
+        echo "$sensor $device $kind" >>runs
+    done
+done
+: >gateway.log
 "$tool" gateway --store gateway.sqlite --bind 127.0.0.1:0 >received.jsonl 2>gateway.log &
 gateway=$!
 port=""
@@ -25,19 +51,59 @@ for _ in $(seq 100); do
     [ -z "$port" ] || break
     sleep 0.1
 done
-[ -n "$port" ] || { cat gateway.log >&2; exit 1; }
+[ -n "$port" ] || fail "the gateway does not listen"
 
-passed=0
-for line in "one" "" "$(printf '%01150d' 7)"; do
-    said="$(timeout 20 "$client" 127.0.0.1 "$port" "$device" root.key "$line")"
-    [ "$said" = delivered ] || { echo "a line of ${#line} bytes: $said" >&2; exit 1; }
-    grep -q "\"text\":\"$line\"" received.jsonl || { echo "the gateway did not print it" >&2; exit 1; }
+# Runs the sensor $1 in the directory $2 until it switches itself off: one night.
+night() (
+    cd "$2"
+    case "$1" in
+    */m4-*.elf) machine=mps2-an386 ;;
+    */m3-*.elf) machine=mps2-an385 ;;
+    *)
+        OUROBOROS_HOST=127.0.0.1 OUROBOROS_PORT="$port" timeout 60 "$1" 2>sensor.log
+        return
+        ;;
+    esac
+    timeout 60 qemu-system-arm -M "$machine" -nographic -monitor none -serial null \
+        -nic socket,model=lan9118,udp=127.0.0.1:"$port",localaddr=127.0.0.1:0 \
+        -semihosting-config enable=on,target=native -kernel "$1" </dev/null 2>sensor.log
+)
+
+# The readings $2 to $3 of the device $1, and what the gateway has printed of it.
+readings() { seq "$2" "$3" | sed "s/^/reading $1 /"; }
+came() { grep "\"device\":\"$1\"" received.jsonl | sed 's/.*"text":"\([^"]*\)".*/\1/'; }
+sessions() { grep "\"device\":\"$1\"" received.jsonl | sed 's/.*"session":\([0-9]*\).*/\1/' | sort -u | wc -l; }
+
+while read -r sensor device kind; do
+    name="$(basename "$(dirname "$sensor")")/$(basename "$sensor"), $kind"
+    first=1
+    for last in 20 25 26; do
+        readings "$device" "$first" "$last" >"$device/readings"
+        night "$sensor" "$device" || fail "$name: readings $first to $last: $(cat "$device/sensor.log")"
+        [ -s "$device/session" ] || fail "$name: no session was saved"
+        first=$((last + 1))
+    done
+    [ "$(sessions "$device")" -eq 1 ] || fail "$name: the saved session was not taken up"
+    # A lost session costs a handshake, and nothing else.
+    rm "$device/session"
+    readings "$device" 27 28 >"$device/readings"
+    night "$sensor" "$device" || fail "$name: after the session was lost: $(cat "$device/sensor.log")"
+    [ "$(sessions "$device")" -eq 2 ] || fail "$name: no new session"
+    [ "$(came "$device")" = "$(readings "$device" 1 28)" ] || fail "$name: the gateway printed something else"
+    epoch="$(cut -d ' ' -f 2 "$device/credential")"
+    case "$kind $epoch" in "fixed 0" | "evolving 2") ;; *) fail "$name: epoch $epoch after two handshakes" ;; esac
+    echo "$name: 28 readings, 4 nights, 2 handshakes"
     passed=$((passed + 1))
-done
+done <runs
+
 # A wrong key gets silence, and nothing comes out.
-if timeout 3 "$client" 127.0.0.1 "$port" "$device" other.key "a stranger's" >/dev/null 2>&1; then
-    echo "a wrong key was let in" >&2
-    exit 1
+lines="$(wc -l <received.jsonl)"
+read -r sensor device kind <runs
+rm "$device/session"
+echo "$device 0 $kind $(cat other.key)" >"$device/credential"
+echo "a stranger's" >"$device/readings"
+if (cd "$device" && OUROBOROS_HOST=127.0.0.1 OUROBOROS_PORT="$port" timeout 3 "$sensor" 2>sensor.log); then
+    fail "a wrong key was let in"
 fi
-[ "$(wc -l <received.jsonl)" -eq 3 ] || { echo "the gateway printed something else" >&2; exit 1; }
+[ "$(wc -l <received.jsonl)" -eq "$lines" ] || fail "the gateway printed something else"
 echo "$((passed + 1)) passed, 0 failed"

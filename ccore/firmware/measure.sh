@@ -12,7 +12,7 @@ icount="-icount shift=8,align=off,sleep=off"
 
 emulate() {
     case "$name" in
-    m4-*) machine=mps2-an386 ;;
+    m4-* | m4swift-*) machine=mps2-an386 ;;
     m33-*) machine=mps2-an505 ;;
     rv32*)
         # shellcheck disable=SC2086
@@ -35,7 +35,7 @@ weigh() {
         END { print flash + 0, ram + 0 }'
 }
 
-# Bytes that the linker kept of the files whose path holds $1.
+# Bytes that the linker kept of the files whose path holds $1, in the image $2 (client).
 kept() {
     awk -v where="$1" '
         /^Linker script and memory map/ { on = 1 }
@@ -49,19 +49,27 @@ kept() {
                 value = value * 16 + index("0123456789abcdef", substr(text, i, 1)) - 1
             return value
         }
-        END { print sum + 0 }' "$directory/client.map"
+        END { print sum + 0 }' "$directory/${2:-client}.map"
 }
 
 say() {
     echo "$name $1 $2"
 }
 
+if [ -e "$directory/swift.elf" ]; then
+    # shellcheck disable=SC2046
+    set -- $(weigh "$directory/swift.elf") $(weigh "$directory/empty.elf")
+    say flash_swift_image $(($1 - $3))
+    say flash_swift "$(kept '/swift/(Ouroboros|SwiftImage).o|UnicodeData' swift)"
+    say flash_core "$(kept libcore.a swift)"
+    exit
+fi
 if [ -e "$directory/client.elf" ]; then
     # shellcheck disable=SC2046
     set -- $(weigh "$directory/client.elf") $(weigh "$directory/empty.elf")
     say flash $(($1 - $3))
     say ram $(($2 - $4))
-    crypto="$(kept 'libcore.a.(aes|gcm|gcm_alt|sha256|sha256_process|cipher|platform|constant)')"
+    crypto="$(kept 'libcore.a.(aes|gcm|gcm_alt|ghash|sha256|sha256_process|cipher|platform|constant)')"
     say flash_crypto "$crypto"
     say flash_engine $(($(kept 'libcore.a') - crypto))
     # What a client that neither serves nor sleeps must not carry.

@@ -2,6 +2,7 @@
 # Turns the lines of measure.sh into the section "Microcontrollers" of docs/BENCHMARKS.md.
 set -eu
 awk '
+$1 ~ /swift/ { value[$1, $2] = $3; next }
 { value[$1, $2] = $3; if (!($1 in seen)) { seen[$1] = 1; order[++count] = $1 } }
 
 function get(build, what) {
@@ -60,6 +61,13 @@ END {
         ", place " get("m4-Os-3.6", "size_ouro_place") " and its packet, prepared message " \
         get("m4-Os-3.6", "size_ouro_prepared") "; the small client in all " \
         get("m4-Os-3.6", "size_pair_device") "."
+    print ""
+    print "Embedded Swift (`ccore/firmware/swift`): an image in which a device and its gateway, both `Sources/Ouroboros`, talk;"
+    print "Cortex-M4 " get("m4swift-Os-3.6", "flash_swift_image") " bytes of flash, of which engine and crypto " \
+        get("m4swift-Os-3.6", "flash_core") " and Swift " get("m4swift-Os-3.6", "flash_swift") "; RV32IMAC " \
+        get("rv32imacswift-Os-3.6", "flash_swift_image") ", " get("rv32imacswift-Os-3.6", "flash_core") " and " \
+        get("rv32imacswift-Os-3.6", "flash_swift") "."
+    print "The rest is the C library. It takes heap, which C does not."
     print ""
     print "### Instructions"
     print ""

@@ -3,6 +3,7 @@
  * console and the exit by semihosting.
  */
 #include "board.h"
+#include "semihost.h"
 
 #include <string.h>
 
@@ -14,19 +15,12 @@
 #define SYST_CVR REGISTER(0xE000E018u)
 #define SYST_RUN 5u /* enabled, of the core's clock */
 
-enum { SYS_WRITEC = 0x03, SYS_EXIT_EXTENDED = 0x20, APPLICATION_EXIT = 0x20026, FAULT_STATUS = 70 };
+enum { FAULT_STATUS = 70 };
 
 extern uint8_t image_data_from[], image_data[], image_data_end[], image_bss[], image_bss_end[];
 extern uint8_t board_stack_low[], board_stack_top[];
 
 static volatile bool fault_expected, fault_seen;
-
-static int semihost(int operation, const void *argument) {
-    register int r0 __asm__("r0") = operation;
-    register const void *r1 __asm__("r1") = argument;
-    __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
-    return r0;
-}
 
 void board_write(const char *text, size_t len) {
     for (size_t i = 0; i < len; i++)

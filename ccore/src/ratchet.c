@@ -2,6 +2,7 @@
 
 #include "bytes.h"
 #include "crypto.h"
+#include "fleet_internal.h"
 #include <string.h>
 
 #define LABEL_SIZE 16
@@ -55,6 +56,15 @@ static ouro_status expand_numbered(const uint8_t prk[32], const char *label, uin
 ouro_status ouro_fleet_root_key(const uint8_t fleet_key[32], const uint8_t device_id[8],
                                 uint8_t root_key[32]) {
     return expand_once(fleet_key, "OUROBOROS_DEV_V1", device_id, OURO_DEVICE_ID_SIZE, root_key);
+}
+
+ouro_status ouro_fleet_challenge_key(const uint8_t fleet_secret[32], uint8_t challenge_key[32]) {
+    return expand_once(fleet_secret, "OUROBOROS_CHA_V1", NULL, 0, challenge_key);
+}
+
+ouro_status ouro_fleet_forward_key(const uint8_t fleet_secret[32], const uint8_t *context,
+                                   size_t context_len, uint8_t forward_key[32]) {
+    return expand_once(fleet_secret, "OUROBOROS_FWD_V1", context, context_len, forward_key);
 }
 
 ouro_status ouro_epoch_advance(uint8_t epoch_key[32], uint64_t epoch, uint64_t steps) {

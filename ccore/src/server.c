@@ -11,6 +11,7 @@ enum {
     CONFIRM_PERIOD_MS = 1000,
     DERIVATIONS_SECOND = 10000,
     AHEAD_MS = 60000,
+    MAX_PREFIX_BITS = 16,
     AHEAD_DERIVATIONS = 2 * (OURO_EPOCHS_AHEAD - 1)
 };
 
@@ -26,7 +27,9 @@ ouro_status ouro_server_init(ouro_server *server, const ouro_server_settings *se
     memset(server, 0, sizeof *server);
     if (settings->reach < OURO_MIN_REACH || settings->reach > OURO_MAX_REACH ||
         settings->max_body < OURO_MIN_MAX_BODY || settings->max_body > OURO_MAX_BODY ||
-        pending_count == 0 || ahead_count > OURO_AHEAD_DEVICES)
+        pending_count == 0 || ahead_count > OURO_AHEAD_DEVICES ||
+        settings->id_prefix_bits > MAX_PREFIX_BITS ||
+        settings->id_prefix >> settings->id_prefix_bits != 0)
         return OURO_ERR_ARGUMENT;
     server->settings = settings;
     server->pending = pending;
@@ -44,6 +47,21 @@ ouro_status ouro_server_init(ouro_server *server, const ouro_server_settings *se
     server->budget_ms = now;
     server->budget = budget_of(settings);
     return OURO_OK;
+}
+
+void ouro_server_set_wall_clock(ouro_server *server, uint64_t now, uint64_t wall) {
+    server->wall_offset = wall - now;
+}
+
+/* Of this server's time, or of all gateways' that share its challenge key. */
+static uint64_t slice_at(const ouro_server *server, uint64_t now) {
+    return (now + server->wall_offset) / CHALLENGE_SLICE_MS;
+}
+
+uint32_t ouro_server_session_id(const ouro_server_settings *settings, uint32_t random) {
+    unsigned free_bits = 32u - settings->id_prefix_bits;
+    uint64_t prefix = (uint64_t)settings->id_prefix << free_bits;
+    return (uint32_t)(prefix | (random & (((uint64_t)1 << free_bits) - 1)));
 }
 
 void ouro_device_init(ouro_device *device, const ouro_credential *credential) {
@@ -68,9 +86,13 @@ static void drop_ahead(ouro_server *server, const ouro_device *device) {
             ouro_erase(&server->ahead[i], sizeof server->ahead[i]);
 }
 
-void ouro_server_forget(ouro_server *server, ouro_device *device) {
+void ouro_server_drop_pending(ouro_server *server, ouro_device *device) {
     while (device->pending != NULL)
         release(server, device->pending);
+}
+
+void ouro_server_forget(ouro_server *server, ouro_device *device) {
+    ouro_server_drop_pending(server, device);
     drop_ahead(server, device);
     ouro_erase(device, sizeof *device);
 }
@@ -94,7 +116,7 @@ static ouro_status make_challenge(const ouro_server *server, uint64_t slice,
 
 /* A challenge of this slice of time or of the last one holds. */
 static bool challenge_holds(const ouro_server *server, uint64_t now, const ouro_hello *hello) {
-    uint64_t slice = now / CHALLENGE_SLICE_MS;
+    uint64_t slice = slice_at(server, now);
     uint8_t challenge[OURO_CHALLENGE_SIZE];
     for (unsigned back = 0; hello->has_challenge && back < 2 && back <= slice; back++)
         if (make_challenge(server, slice - back, hello, challenge) == OURO_OK &&
@@ -229,8 +251,7 @@ static ouro_status move_to(ouro_server *server, ouro_device *device, uint64_t ep
         return status;
     c->epoch = epoch;
     drop_ahead(server, device);
-    while (device->pending != NULL)
-        release(server, device->pending);
+    ouro_server_drop_pending(server, device);
     return OURO_OK;
 }
 
@@ -272,10 +293,11 @@ static ouro_status answer(ouro_server *server, uint64_t now, ouro_device *device
     bool fresh = challenge_holds(server, now, hello);
     bool many = count_pending(device, false, &oldest) >= OURO_PENDING_PER_DEVICE;
     if (!fresh && (many || server->free == NULL)) {
-        ouro_status status = make_challenge(server, now / CHALLENGE_SLICE_MS, hello, w.nonce);
+        ouro_status status = make_challenge(server, slice_at(server, now), hello, w.nonce);
         return status == OURO_OK ? ouro_welcome_write(&w, auth, packet, len, welcome) : status;
     }
-    if (session_id == 0 || ouro_server_pending(server, session_id) != NULL)
+    if (session_id == 0 || ouro_server_session_id(server->settings, session_id) != session_id ||
+        ouro_server_pending(server, session_id) != NULL)
         return OURO_ERR_ARGUMENT;
     /* Each move is a durable write: no holder of a key wears out a registry (section 3). */
     bool ahead = hello->epoch > device->credential.epoch;

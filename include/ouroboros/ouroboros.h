@@ -13,6 +13,7 @@
 #ifndef OUROBOROS_H
 #define OUROBOROS_H
 
+#include "ouroboros/fleet.h"
 #include "ouroboros/handshake.h"
 #include "ouroboros/link.h"
 #include "ouroboros/packet.h"

@@ -28,6 +28,10 @@ typedef struct ouro_credential {
 OURO_CHECKED ouro_status ouro_fleet_root_key(const uint8_t fleet_key[32],
                                              const uint8_t device_id[8], uint8_t root_key[32]);
 
+/* K_ch of the gateways that share a fleet secret: a challenge made at one holds at each. */
+OURO_CHECKED ouro_status ouro_fleet_challenge_key(const uint8_t fleet_secret[32],
+                                                  uint8_t challenge_key[32]);
+
 /* K_e of `epoch + steps`, in place of K_e of `epoch`. */
 OURO_CHECKED ouro_status ouro_epoch_advance(uint8_t epoch_key[32], uint64_t epoch, uint64_t steps);
 

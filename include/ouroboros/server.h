@@ -64,6 +64,8 @@ typedef struct ouro_server_settings {
     uint8_t reach;               /* advertised: 4 to 64 */
     uint16_t max_body;           /* advertised: 64 to 1200 */
     bool stream;                 /* sessions have no slots, and counters run in order */
+    uint16_t id_prefix;          /* the upper bits of each session id: whose session it is */
+    uint8_t id_prefix_bits;      /* how many there are: 0 to 16 */
     uint32_t confirm_burst;      /* sessions of one device confirmed at once: 60 */
     uint32_t confirm_period_ms;  /* and one in so many ms after that: 1,000 */
     uint32_t derivations_second; /* budget for epochs ahead: 10,000 */
@@ -77,6 +79,7 @@ typedef struct ouro_server {
     size_t pending_count, pending_used, ahead_count;
     uint64_t budget_ms;
     uint64_t budget; /* derivations left */
+    uint64_t wall_offset;
     uint8_t challenge_key[32];
 } ouro_server;
 
@@ -96,16 +99,31 @@ OURO_CHECKED ouro_status ouro_server_init(ouro_server *server, const ouro_server
                                           ouro_ahead *ahead, size_t ahead_count,
                                           const uint8_t challenge_key[32], uint64_t now_ms);
 
+/*
+ * Challenges are counted in slices of wall time from now on, so that those of gateways with one
+ * challenge key hold at each. To be called again when the wall clock may have been set.
+ */
+void ouro_server_set_wall_clock(ouro_server *server, uint64_t now_ms, uint64_t wall_ms);
+
+/*
+ * A session id of this server from 32 random bits; 0, which is no session, when the server has no
+ * prefix and the bits are 0: draw again.
+ */
+uint32_t ouro_server_session_id(const ouro_server_settings *settings, uint32_t random);
+
 void ouro_device_init(ouro_device *device, const ouro_credential *credential);
+
+/* Ends the device's pending sessions: a newer one was confirmed at another gateway. */
+void ouro_server_drop_pending(ouro_server *server, ouro_device *device);
 
 /* Ends the device's pending sessions and erases its key. */
 void ouro_server_forget(ouro_server *server, ouro_device *device);
 
 /*
  * Answers a HELLO of this device. `link` is the device's link, or NULL. `session_id` and `nonce`
- * are fresh random values; the id is not 0 and no link holds it (one that is pending here is
- * refused with ERR_ARGUMENT: draw again). On OK `welcome` is to be sent, after the credential was
- * made durable if `*moved`. A drop is silence.
+ * are fresh random values; the id is ouro_server_session_id's and no link holds it (0, one that is
+ * pending here and one of another prefix are refused with ERR_ARGUMENT: draw again). On OK
+ * `welcome` is to be sent, after the credential was made durable if `*moved`. A drop is silence.
  */
 OURO_CHECKED ouro_status ouro_server_hello(ouro_server *server, uint64_t now_ms,
                                            ouro_device *device, const ouro_link *link,

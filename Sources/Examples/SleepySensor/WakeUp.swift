@@ -28,7 +28,7 @@ final class WakeUp {
     func resume(_ session: SavedSession, slept: UInt64) throws {
         do {
             try link.restore(session, slept: slept, now: Clock.now)
-        } catch let error as OuroborosError where error.code == .damaged {
+        } catch  where error.code == .damaged {
             try connect()
         }
     }

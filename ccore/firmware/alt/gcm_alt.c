@@ -1,4 +1,5 @@
-/* NIST SP 800-38D with the 4-bit tables of Shoup. */
+/* NIST SP 800-38D. */
+#include "ghash.h"
 #include <mbedtls/gcm.h>
 #include <string.h>
 
@@ -29,15 +30,6 @@ void mbedtls_gcm_free(mbedtls_gcm_context *ctx) {
         erase(ctx, sizeof *ctx);
 }
 
-/* Times x: a shift to the right, as GCM writes its bits, with x^128 = x^7 + x^2 + x + 1. */
-static void times_x(uint32_t to[4], const uint32_t from[4]) {
-    uint32_t carry = (uint32_t) - (from[3] & 1) & 0xe1000000u;
-    to[3] = from[3] >> 1 | from[2] << 31;
-    to[2] = from[2] >> 1 | from[1] << 31;
-    to[1] = from[1] >> 1 | from[0] << 31;
-    to[0] = from[0] >> 1 ^ carry;
-}
-
 int mbedtls_gcm_setkey(mbedtls_gcm_context *ctx, mbedtls_cipher_id_t cipher,
                        const unsigned char *key, unsigned int keybits) {
     uint8_t h[BLOCK] = {0};
@@ -45,48 +37,11 @@ int mbedtls_gcm_setkey(mbedtls_gcm_context *ctx, mbedtls_cipher_id_t cipher,
     int failed = mbedtls_aes_setkey_enc(&ctx->aes, key, keybits);
     if (!failed)
         failed = mbedtls_aes_crypt_ecb(&ctx->aes, MBEDTLS_AES_ENCRYPT, h, h);
-    memset(ctx->multiples[0], 0, BLOCK);
     for (int w = 0; w < 4; w++)
-        ctx->multiples[8][w] = LOAD(h + 4 * w);
-    for (unsigned i = 4; i > 0; i /= 2)
-        times_x(ctx->multiples[i], ctx->multiples[2 * i]);
-    for (unsigned i = 2; i < 16; i *= 2)
-        for (unsigned k = 1; k < i; k++)
-            for (int w = 0; w < 4; w++)
-                ctx->multiples[i + k][w] = ctx->multiples[i][w] ^ ctx->multiples[k][w];
+        ctx->h[w] = LOAD(h + 4 * w);
+    ghash_prepare(ctx->h);
     erase(h, sizeof h);
     return failed;
-}
-
-/* What four bits that are shifted out come back as, in the upper 16 bits. */
-static const uint16_t comes_back[16] = {0x0000, 0x1c20, 0x3840, 0x2460, 0x7080, 0x6ca0,
-                                        0x48c0, 0x54e0, 0xe100, 0xfd20, 0xd940, 0xc560,
-                                        0x9180, 0x8da0, 0xa9c0, 0xb5e0};
-
-/* Shifts z by four bits and adds the multiple that the four bits at `at` choose. */
-#define STEP(at)                                                                                   \
-    do {                                                                                           \
-        const uint32_t *multiple = ctx->multiples[bits >> (at)&15];                                \
-        uint32_t out = z3 & 15;                                                                    \
-        z3 = (z3 >> 4 | z2 << 28) ^ multiple[3];                                                   \
-        z2 = (z2 >> 4 | z1 << 28) ^ multiple[2];                                                   \
-        z1 = (z1 >> 4 | z0 << 28) ^ multiple[1];                                                   \
-        z0 = z0 >> 4 ^ (uint32_t)comes_back[out] << 16 ^ multiple[0];                              \
-    } while (0)
-
-static void multiply(const mbedtls_gcm_context *ctx, uint32_t y[4]) {
-    uint32_t z0 = 0, z1 = 0, z2 = 0, z3 = 0;
-    for (int i = 7; i >= 0; i--) {
-        uint32_t bits = y[i / 2] >> (i % 2 == 0 ? 16 : 0);
-        STEP(0);
-        STEP(4);
-        STEP(8);
-        STEP(12);
-    }
-    y[0] = z0;
-    y[1] = z1;
-    y[2] = z2;
-    y[3] = z3;
 }
 
 /* The last block is filled with zeros. */
@@ -99,7 +54,7 @@ static void absorb(const mbedtls_gcm_context *ctx, uint32_t y[4], const uint8_t 
             from = memcpy(rest, data, count);
         for (int w = 0; w < 4; w++)
             y[w] ^= LOAD(from + 4 * w);
-        multiply(ctx, y);
+        ghash_multiply(y, ctx->h);
         data += count;
         len -= count;
     }
@@ -147,7 +102,7 @@ static int finish(mbedtls_gcm_context *ctx, uint8_t counter[BLOCK], uint32_t y[4
     /* Lengths in bits, below 2^32. */
     y[1] ^= (uint32_t)aad_len * 8;
     y[3] ^= (uint32_t)len * 8;
-    multiply(ctx, y);
+    ghash_multiply(y, ctx->h);
     store(counter + NONCE, 1);
     int failed = mbedtls_aes_crypt_ecb(&ctx->aes, MBEDTLS_AES_ENCRYPT, counter, mask);
     for (int w = 0; w < 4; w++)

@@ -1,8 +1,7 @@
 /*
  * AES-GCM for small cores, in the place that mbedTLS keeps for hardware (MBEDTLS_GCM_ALT): 32-bit
- * words, no unaligned access, no heap, and a context of 540 bytes. Nonces of 12 bytes and tags of
- * 16 alone. The table of multiples is read at secret indices, as mbedTLS's own is: for cores
- * without a data cache.
+ * words, no unaligned access, no heap, no table of its own. Nonces of 12 bytes and tags of 16
+ * alone.
  */
 #ifndef GCM_ALT_H
 #define GCM_ALT_H
@@ -11,7 +10,7 @@
 #include <stdint.h>
 
 typedef struct mbedtls_gcm_context {
-    uint32_t multiples[16][4]; /* of H by every polynomial of 4 bits; first: the index is scaled */
+    uint32_t h[4]; /* the hash key, made ready by ghash_prepare */
     mbedtls_aes_context aes;
 } mbedtls_gcm_context;
 

@@ -3,8 +3,8 @@ import Ouroboros
 import OuroborosStore
 
 /// A message that came, as one JSON line.
-enum MessageLine {
-    static func line(for message: Message, of device: DeviceID, receivedAt: Int64) -> [UInt8] {
+package enum MessageLine {
+    package static func line(for message: Message, of device: DeviceID, receivedAt: Int64) -> [UInt8] {
         var line = JSONLine()
         add(
             to: &line, receivedAt, device, message.sessionID, message.counter, message.position,
@@ -12,7 +12,7 @@ enum MessageLine {
         return line.finished() + [UInt8(ascii: "\n")]
     }
 
-    static func line(for message: SpooledMessage) -> [UInt8] {
+    package static func line(for message: SpooledMessage) -> [UInt8] {
         var line = JSONLine()
         line.add("id", message.id)
         add(
@@ -21,7 +21,7 @@ enum MessageLine {
         return line.finished() + [UInt8(ascii: "\n")]
     }
 
-    static func line(for entry: Outbox.Entry) -> [UInt8] {
+    package static func line(for entry: Outbox.Entry) -> [UInt8] {
         var line = JSONLine()
         line.add("queued", WallClock.string(seconds: entry.queuedAt))
         line.add("box", entry.position.box)

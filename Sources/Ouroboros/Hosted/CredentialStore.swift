@@ -1,0 +1,56 @@
+/// A client's durable memory for an evolving credential.
+public protocol CredentialStore: Sendable {
+    /// Makes the credential durable before it returns: the engine sends nothing more until then.
+    /// It is called on the connection's event loop.
+    func save(_ credential: Credential) throws
+}
+
+/// A server's devices. It is called on the server's event loop, at each handshake, and has to be quick: a
+/// registry across a network keeps a copy at hand.
+public protocol DeviceRegistry: Sendable {
+    /// The device's credential, or nil for a device that is not known.
+    func credential(of device: DeviceID) throws -> Credential?
+
+    /// Makes an evolving credential's new epoch durable before it returns; never moves it back.
+    func advance(to credential: Credential) throws
+}
+
+/// The devices of several gateways, across a network. Nothing waits for it on an event loop: a HELLO that needs it
+/// is answered once it has answered.
+public protocol SharedDeviceRegistry: Sendable {
+    /// The device's credential, or nil for a device that is not known.
+    func credential(of device: DeviceID) async throws -> Credential?
+
+    /// Makes an evolving credential's new epoch durable before it returns, if the device is at `epoch` still; else
+    /// it throws. So of two gateways that move the same device one does, and no epoch goes back.
+    func advance(to credential: Credential, from epoch: UInt64) async throws
+
+    /// Tells the other gateways that a device has a session here. It returns at once.
+    func announce(_ session: ConfirmedSession)
+
+    /// What happens elsewhere, for one reader.
+    func notices() -> AsyncStream<RegistryNotice>
+}
+
+/// A device's newest session, and whose it is.
+public struct ConfirmedSession: Sendable, Hashable {
+    public let device: DeviceID
+    public let sessionID: UInt32
+    /// The epoch of the device's credential after it.
+    public let epoch: UInt64
+
+    public init(device: DeviceID, sessionID: UInt32, epoch: UInt64) {
+        self.device = device
+        self.sessionID = sessionID
+        self.epoch = epoch
+    }
+}
+
+public enum RegistryNotice: Sendable, Hashable {
+    /// A gateway has a new session of a device: older ones drain.
+    case confirmed(ConfirmedSession)
+    /// A device was removed, or has another key.
+    case changed(DeviceID)
+    /// Notices may have been missed: what is held is to be compared with the registry.
+    case missed
+}

@@ -1,0 +1,36 @@
+import Ouroboros
+import CommandKit
+import OuroborosStore
+
+/// What those who send to devices are answered, as a JSON object.
+package enum DownlinkAnswer {
+    /// A message under way is *queued* as well: its fate is not known.
+    static func state(of entry: DownlinkQueue.Entry) -> DownlinkQueue.State {
+        entry.state == .sending ? .queued : entry.state
+    }
+
+    package static func body(for entry: DownlinkQueue.Entry) -> [UInt8] {
+        var line = JSONLine()
+        line.add("id", entry.id)
+        line.add("device", entry.device.description)
+        line.add("state", state(of: entry).rawValue)
+        if let reason = entry.reason {
+            line.add("reason", reason)
+        }
+        line.add("queued", WallClock.string(milliseconds: entry.queuedAt))
+        line.add("expires", WallClock.string(milliseconds: entry.expiresAt))
+        return line.finished()
+    }
+
+    /// A message that was not taken: it failed.
+    package static func refusal(_ reason: String) -> [UInt8] {
+        var line = JSONLine()
+        line.add("state", DownlinkQueue.State.failed.rawValue)
+        line.add("reason", reason)
+        return line.finished()
+    }
+
+    package static func unknown(_ device: DeviceID) -> String {
+        "device \(device) is not known here: add it to the gateway's store first"
+    }
+}

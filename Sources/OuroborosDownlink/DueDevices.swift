@@ -1,0 +1,56 @@
+import Ouroboros
+import Synchronization
+
+/// The devices for which messages wait, and those of them that are due: each is told once.
+final class DueDevices: Sendable {
+    private struct State {
+        var waiting: Set<DeviceID> = []
+        var rung: Set<DeviceID> = []
+    }
+
+    private let state = Mutex(State())
+    private let stream: AsyncStream<DeviceID>
+    private let continuation: AsyncStream<DeviceID>.Continuation
+
+    init() {
+        // A device stands in it once at most.
+        (stream, continuation) = AsyncStream.makeStream(of: DeviceID.self)
+    }
+
+    /// Something waits for them.
+    func wait(for devices: Set<DeviceID>) {
+        state.withLock { $0.waiting.formUnion(devices) }
+    }
+
+    func waitNoMore(for device: DeviceID) {
+        state.withLock { _ = $0.waiting.remove(device) }
+    }
+
+    /// Those of them for which something waits are due.
+    func ring(_ devices: some Sequence<DeviceID>) {
+        for device in devices {
+            let isNew = state.withLock { state in
+                state.waiting.contains(device) && state.rung.insert(device).inserted
+            }
+            if isNew {
+                continuation.yield(device)
+            }
+        }
+    }
+
+    func ringAll() {
+        ring(state.withLock(\.waiting))
+    }
+
+    func finish() {
+        continuation.finish()
+    }
+
+    /// Those that are due, for one reader.
+    var devices: some AsyncSequence<DeviceID, Never> {
+        stream.map { [self] device in
+            state.withLock { _ = $0.rung.remove(device) }
+            return device
+        }
+    }
+}

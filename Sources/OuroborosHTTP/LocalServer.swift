@@ -1,0 +1,39 @@
+import Hummingbird
+import Logging
+import NIOCore
+
+/// A small HTTP server for the gateway's own machine or a private network: there is no TLS.
+package struct LocalServer: Sendable {
+    /// What it serves, for the log and for errors.
+    package let name: String
+    package let host: String
+    package let port: Int
+    private let logger: Logger
+
+    package init(name: String, host: String, port: Int, logger: Logger) {
+        self.name = name
+        self.host = host
+        self.port = port
+        self.logger = logger
+    }
+
+    /// Serves until the task is cancelled or the program shuts down.
+    package func run(_ router: Router<BasicRequestContext>) async throws {
+        // What Hummingbird has to tell is not the gateway's log.
+        var quiet = logger
+        quiet.logLevel = .critical
+        let (logger, name, host) = (logger, name, host)
+        let application = Application(
+            router: router,
+            // A client that stalls, or many of them, must not take what devices need.
+            server: .http1(configuration: .init(idleTimeout: .seconds(30))),
+            configuration: .init(
+                address: .hostname(host, port: port),
+                availableConnectionsDelegate: .maximum(64, logger: quiet)),
+            onServerRunning: { channel in
+                logger.info("\(name) on \(host) port \(channel.localAddress?.port ?? 0)")
+            },
+            logger: quiet)
+        try await application.run()
+    }
+}

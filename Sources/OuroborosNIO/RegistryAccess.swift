@@ -1,0 +1,110 @@
+import NIOCore
+import Ouroboros
+
+/// Where a server's devices are.
+enum RegistrySource: Sendable {
+    case local(any DeviceRegistry)
+    case shared(any SharedDeviceRegistry)
+
+    func access(on loop: any EventLoop) -> RegistryAccess {
+        switch self {
+        case .local(let registry): RegistryAccess(registry, on: loop)
+        case .shared(let registry): RegistryAccess(shared: registry, on: loop)
+        }
+    }
+}
+
+/// A worker's way to its registry: at once, or across a network with a bounded number of questions under way. It is
+/// bound to its loop.
+final class RegistryAccess {
+    let local: (any DeviceRegistry)?
+    let shared: (any SharedDeviceRegistry)?
+    private let loop: any EventLoop
+    private var underWay = 0
+    /// Devices whose new epoch is being made durable.
+    private(set) var saving: Set<DeviceID> = []
+    private var clock: UInt64 = 0
+    /// When a device's epoch was saved: what was asked for before that may be older. Those of this minute and of the
+    /// last are kept, as no question takes so long.
+    private var saves: [DeviceID: UInt64] = [:]
+    private var savesBefore: [DeviceID: UInt64] = [:]
+
+    private static let mostUnderWay = 256
+
+    init(_ local: any DeviceRegistry, on loop: any EventLoop) {
+        self.local = local
+        shared = nil
+        self.loop = loop
+    }
+
+    init(shared: any SharedDeviceRegistry, on loop: any EventLoop) {
+        local = nil
+        self.shared = shared
+        self.loop = loop
+    }
+
+    /// Asks for a credential, for a packet that is copied if the answer comes later. False when it is not asked: too
+    /// many questions are under way, or an epoch of this device is being saved. An answer that is older than a save
+    /// is nil.
+    func credential(
+        of device: DeviceID, for packet: UnsafeMutableRawBufferPointer,
+        _ then: @escaping (UnsafeMutableRawBufferPointer, Result<Credential?, any Error>?) -> Void
+    ) -> Bool {
+        if let local {
+            then(packet, Result { try local.credential(of: device) })
+            return true
+        }
+        let copy = Array(packet)
+        return ask(for: device) { result in
+            var bytes = copy
+            bytes.withUnsafeMutableBytes { then($0, result) }
+        }
+    }
+
+    func ask(
+        for device: DeviceID, _ then: @escaping (Result<Credential?, any Error>?) -> Void
+    ) -> Bool {
+        guard let shared, underWay < Self.mostUnderWay, !saving.contains(device) else { return false }
+        underWay += 1
+        let asked = clock
+        onLoop({ try await shared.credential(of: device) }) { [self] result in
+            underWay -= 1
+            let saved = saves[device] ?? savesBefore[device] ?? 0
+            then(saving.contains(device) || saved > asked ? nil : result)
+        }
+        return true
+    }
+
+    /// Makes a new epoch durable, if the device is at `epoch` still.
+    func save(
+        _ credential: Credential, from epoch: UInt64, _ then: @escaping (Result<Void, any Error>) -> Void
+    ) {
+        if let local {
+            then(Result { try local.advance(to: credential) })
+            return
+        }
+        guard let shared else { return }
+        let device = credential.deviceID
+        saving.insert(device)
+        onLoop({ try await shared.advance(to: credential, from: epoch) }) { [self] result in
+            saving.remove(device)
+            clock += 1
+            saves[device] = clock
+            then(result)
+        }
+    }
+
+    /// Once a minute.
+    func forgetSaves() {
+        savesBefore = saves
+        saves = [:]
+    }
+
+    private func onLoop<Value: Sendable>(
+        _ work: @escaping @Sendable () async throws -> Value,
+        _ then: @escaping (Result<Value, any Error>) -> Void
+    ) {
+        let answer = NIOLoopBound(then, eventLoop: loop)
+        loop.makeFutureWithTask(work).whenComplete { answer.value($0) }
+    }
+}

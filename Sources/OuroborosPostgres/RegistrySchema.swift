@@ -1,0 +1,100 @@
+import Foundation
+import Ouroboros
+import OuroborosStore
+
+/// The tables, in a schema of their own, `ouroboros`. Each step makes the next version; the last is the one that this
+/// program knows.
+enum RegistrySchema {
+    private static let steps = [[device, sealing, message, onceRecord]]
+
+    /// Makes what is missing. Two that do so at once do it one after the other.
+    static func bringUpToDate(_ connection: PostgresConnection, _ name: String) throws {
+        if try version(connection) == steps.count { return }
+        try connection.transaction {
+            try connection.query("SELECT pg_advisory_xact_lock(\(Lock.schema.rawValue))")
+            var version = try version(connection)
+            guard version <= steps.count else {
+                throw OuroborosError(
+                    .storage,
+                    "the registry \(name) was made by a newer version (schema \(version), this one knows \(steps.count)): "
+                        + "update this program")
+            }
+            if version == 0 {
+                try connection.query("CREATE SCHEMA IF NOT EXISTS ouroboros")
+                try connection.query("CREATE TABLE ouroboros.version (number bigint NOT NULL)")
+                try connection.query("INSERT INTO ouroboros.version VALUES (0)")
+            }
+            while version < steps.count {
+                for statement in steps[version] {
+                    try connection.query(statement)
+                }
+                version += 1
+            }
+            try connection.query("UPDATE ouroboros.version SET number = $1", [.integer(Int64(version))])
+        }
+    }
+
+    private static func version(_ connection: PostgresConnection) throws -> Int {
+        // A scan of the catalogue sees what another gateway has just made; names that are looked up may be cached.
+        let found = try connection.query(
+            "SELECT 1 FROM pg_tables WHERE schemaname = 'ouroboros' AND tablename = 'version'")
+        guard !found.rows.isEmpty else { return 0 }
+        return Int(try connection.query("SELECT number FROM ouroboros.version").rows.first?.integer(0) ?? 0)
+    }
+
+    /// Advisory locks, which are a database's: `ouro` and a number.
+    enum Lock: Int64 {
+        case schema = 0x6f75_726f_0001
+        /// Messages get their ids in the order in which they are committed, so that who reads on from an id misses none.
+        case spool = 0x6f75_726f_0002
+    }
+
+    private static let device = """
+        CREATE TABLE ouroboros.device (
+            id bytea PRIMARY KEY CHECK (length(id) = 8),
+            name text NOT NULL,
+            kind text NOT NULL CHECK (kind IN ('fixed', 'evolving')),
+            epoch bigint NOT NULL CHECK (epoch >= 0),
+            key_form text NOT NULL CHECK (key_form <> 'plain'),
+            key bytea NOT NULL,
+            move bytea,
+            added_at bigint NOT NULL,
+            last_seen bigint,
+            sessions bigint NOT NULL DEFAULT 0,
+            messages bigint NOT NULL DEFAULT 0,
+            bytes bigint NOT NULL DEFAULT 0
+        )
+        """
+
+    private static let sealing = """
+        CREATE TABLE ouroboros.sealing (
+            only_row bigint PRIMARY KEY CHECK (only_row = 1),
+            salt bytea NOT NULL CHECK (length(salt) = 16),
+            proof bytea NOT NULL
+        )
+        """
+
+    private static let message = """
+        CREATE TABLE ouroboros.message (
+            id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+            received_at bigint NOT NULL,
+            device bytea NOT NULL CHECK (length(device) = 8),
+            session bigint NOT NULL,
+            counter bigint NOT NULL,
+            box bigint,
+            seq bigint,
+            payload bytea NOT NULL
+        )
+        """
+
+    private static let onceRecord = """
+        CREATE TABLE ouroboros.once_record (
+            device bytea NOT NULL CHECK (length(device) = 8),
+            box bigint NOT NULL,
+            highest bigint NOT NULL,
+            below bigint NOT NULL,
+            used bigint NOT NULL,
+            PRIMARY KEY (device, box)
+        )
+        """
+}

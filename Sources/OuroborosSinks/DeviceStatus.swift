@@ -1,0 +1,62 @@
+import Ouroboros
+
+/// What a gateway knows of a device's presence.
+package enum DeviceStatus: String, Sendable, Hashable {
+    /// It has a session, and was heard lately.
+    case online
+    /// It has a session, and was not heard for a while.
+    case sleeping
+    /// It has no session here.
+    case offline
+}
+
+/// What the broker has retained of the devices' statuses, and which gateway said so.
+///
+/// Several gateways may serve one fleet: one that has no session of a device says nothing of it, unless it was the
+/// last to say something, or nobody did.
+struct StatusBoard {
+    private struct Retained: Equatable {
+        let status: DeviceStatus
+        let gateway: String?
+    }
+
+    private static let mostDevices = 200_000
+
+    private let gateway: String
+    private var retained: [DeviceID: Retained] = [:]
+
+    init(gateway: String) {
+        self.gateway = gateway
+    }
+
+    /// The broker told what is retained: of another run, of another gateway, or of this one.
+    mutating func note(_ device: DeviceID, _ status: DeviceStatus?, by other: String?) {
+        guard let status else {
+            retained[device] = nil
+            return
+        }
+        guard retained[device] != nil || retained.count < Self.mostDevices else { return }
+        retained[device] = Retained(status: status, gateway: other)
+    }
+
+    /// What is to be published, now that the devices here are so. `known` are those that belong here.
+    mutating func changes(
+        now statuses: [DeviceID: DeviceStatus], known: [DeviceID]
+    ) -> [DeviceID: DeviceStatus] {
+        var changes: [DeviceID: DeviceStatus] = [:]
+        for (device, status) in statuses where retained[device]?.status != status {
+            changes[device] = status
+        }
+        for device in known where statuses[device] == nil && retained[device] == nil {
+            changes[device] = .offline
+        }
+        for (device, last) in retained
+        where last.gateway == gateway && last.status != .offline && statuses[device] == nil {
+            changes[device] = .offline
+        }
+        for (device, status) in changes {
+            retained[device] = Retained(status: status, gateway: gateway)
+        }
+        return changes
+    }
+}

@@ -1,0 +1,21 @@
+import Synchronization
+
+/// Wakes one task that waits; rings before it waits count as one.
+final class Doorbell: Sendable {
+    private let stream: AsyncStream<Void>
+    private let continuation: AsyncStream<Void>.Continuation
+
+    init() {
+        (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    }
+
+    func ring() {
+        continuation.yield()
+    }
+
+    /// Until somebody rings, or the task is cancelled.
+    func wait() async {
+        var iterator = stream.makeAsyncIterator()
+        await iterator.next()
+    }
+}

@@ -1,0 +1,105 @@
+import Foundation
+import Hummingbird
+import HummingbirdCore
+import HummingbirdTLS
+import Logging
+import NIOCore
+import NIOSSL
+import Synchronization
+
+/// An HTTP server that takes batches of lines, and says what it is told to say.
+final class Collector: Sendable {
+    struct Request: Sendable {
+        let time: ContinuousClock.Instant
+        let headers: [String: String]
+        let lines: [String]
+    }
+
+    struct Answer: Sendable {
+        var status = HTTPResponse.Status.ok
+        var retryAfter: String?
+    }
+
+    private struct State {
+        var requests: [Request] = []
+        var answers: [Answer] = []
+        var standing = Answer()
+    }
+
+    private let state = Mutex(State())
+
+    var requests: [Request] { state.withLock(\.requests) }
+
+    /// The JSON objects of the batches that were taken, by their text.
+    var taken: [[String: any Sendable]] {
+        state.withLock(\.requests).filter { $0.headers["answered"] == "200" }.flatMap(\.lines).compactMap {
+            (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: any Sendable]
+        }
+    }
+
+    var texts: Set<String> { Set(taken.compactMap { $0["text"] as? String }) }
+
+    /// What the next requests are answered, and those after them.
+    func answer(_ answers: [Answer] = [], then standing: Answer = Answer()) {
+        state.withLock {
+            $0.answers = answers
+            $0.standing = standing
+        }
+    }
+
+    private func take(_ headers: [String: String], _ body: String) -> Answer {
+        state.withLock { state in
+            let answer = state.answers.isEmpty ? state.standing : state.answers.removeFirst()
+            var headers = headers
+            headers["answered"] = "\(answer.status.code)"
+            state.requests.append(
+                Request(
+                    time: .now, headers: headers, lines: body.split(separator: "\n").map(String.init)))
+            return answer
+        }
+    }
+
+    /// Runs `body` with the server's URL.
+    func serving(
+        certificates: Certificates? = nil, _ body: @Sendable @escaping (String) async throws -> Void
+    ) async throws {
+        let router = Router()
+        router.post("in") { [self] request, _ in
+            var headers: [String: String] = [:]
+            for field in request.headers {
+                headers[field.name.canonicalName] = field.value
+            }
+            let bytes = try await request.body.collect(upTo: 1 << 24)
+            let answer = take(headers, String(buffer: bytes))
+            var response = Response(status: answer.status)
+            response.headers[.retryAfter] = answer.retryAfter
+            return response
+        }
+        let (ports, port) = AsyncStream.makeStream(of: Int.self)
+        let server: HTTPServerBuilder
+        if let certificates {
+            server = try .tls(
+                .http1(),
+                tlsConfiguration: .makeServerConfiguration(
+                    certificateChain: try NIOSSLCertificate.fromPEMFile(certificates.server)
+                        .map { .certificate($0) },
+                    privateKey: .privateKey(
+                        try NIOSSLPrivateKey(file: certificates.serverKey, format: .pem))))
+        } else {
+            server = .http1()
+        }
+        let application = Application(
+            router: router, server: server,
+            configuration: .init(address: .hostname("127.0.0.1", port: 0)),
+            onServerRunning: { port.yield($0.localAddress?.port ?? 0) },
+            logger: Logger(label: "collector") { _ in SwiftLogNoOpLogHandler() })
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await application.runService(gracefulShutdownSignals: []) }
+            for await port in ports.prefix(1) {
+                try await body("\(certificates == nil ? "http" : "https")://127.0.0.1:\(port)/in")
+            }
+            group.cancelAll()
+            try? await group.waitForAll()
+        }
+    }
+}

@@ -1,0 +1,139 @@
+import Foundation
+import OuroborosNIO
+import Testing
+
+#if canImport(FoundationNetworking)
+import FoundationNetworking
+#endif
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Messages to devices, over HTTP.
+@Suite(.serialized, .timeLimit(.minutes(3))) struct DownlinkTests {
+    private struct Endpoint {
+        let base: String
+        var token: String? = "s3cret"
+
+        func call(
+            _ path: String, method: String = "POST", body: String = ""
+        ) async throws -> (status: Int, answer: [String: any Sendable]) {
+            var request = URLRequest(url: try #require(URL(string: "\(base)\(path)")))
+            request.httpMethod = method
+            if method == "POST" {
+                request.httpBody = Data(body.utf8)
+            }
+            if let token {
+                request.setValue("Bearer \(token)", forHTTPHeaderField: "Authorization")
+            }
+            let (data, response) = try await URLSession.shared.data(for: request)
+            let answer = try JSONSerialization.jsonObject(with: data) as? [String: any Sendable]
+            return (try #require(response as? HTTPURLResponse).statusCode, answer ?? [:])
+        }
+    }
+
+    private func start(_ site: Site, _ more: String...) async throws -> (Victim, Endpoint) {
+        try site.scratch.write("s3cret\n", to: "token")
+        let gateway = try await site.gateway(
+            [
+                "--downlink", "queue.sqlite", "--downlink-http", "127.0.0.1:0", "--downlink-token-file",
+                "token",
+            ]
+                + more)
+        let port = try await site.port(of: "downlink on", gateway)
+        return (gateway, Endpoint(base: "http://127.0.0.1:\(port)/v1/devices/"))
+    }
+
+    @Test func whatIsRefused() async throws {
+        let site = try await Site()
+        let (gateway, endpoint) = try await start(site, "--downlink-per-device", "1")
+        let path = "\(site.device)/messages"
+        for token in [nil, "wrong", "s3cre", "s3crets", ""] {
+            let (status, answer) = try await Endpoint(base: endpoint.base, token: token).call(path, body: "x")
+            #expect(status == 401)
+            #expect(answer["state"] as? String == "failed")
+        }
+        let refusals: [(path: String, body: String, status: Int, words: String)] = [
+            ("00000000000000ff/messages", "x", 404, "not known"),
+            ("kitchen/messages", "x", 400, "16 hexadecimal"),
+            (path, String(repeating: "x", count: 1201), 413, "at most 1200 bytes"),
+            (path + "?ttl=soon", "x", 400, "whole seconds"), (path + "?ttl=0", "x", 400, "whole seconds"),
+            (path + "?ttl=999999999999999999999", "x", 400, "whole seconds"),
+        ]
+        for refusal in refusals {
+            let (status, answer) = try await endpoint.call(refusal.path, body: refusal.body)
+            #expect(status == refusal.status, "\(refusal.path)")
+            #expect((answer["reason"] as? String ?? "").contains(refusal.words), "\(answer)")
+        }
+        #expect(try await endpoint.call(path + "/99", method: "GET").status == 404)
+        #expect(try await endpoint.call(path + "/x", method: "GET").status == 400)
+        #expect(try await endpoint.call(path, body: "x").status == 202)
+        let (status, answer) = try await endpoint.call(path, body: "x")
+        #expect(status == 429)
+        #expect((answer["reason"] as? String ?? "").contains("too many messages wait for device"))
+        #expect(!gateway.errors.all.joined().contains("s3cret"))
+        gateway.send(SIGTERM)
+        #expect(try await gateway.ended() == .exited(0))
+    }
+
+    @Test func connectedSleepingAndAbsent() async throws {
+        let site = try await Site()
+        let (gateway, endpoint) = try await start(site, "--sleeping-after", "1s")
+        let path = "\(site.device)/messages"
+        let early = try await endpoint.call(path, body: "early")
+        #expect(early.status == 202)
+        #expect(early.answer["state"] as? String == "queued")
+        let id = try #require(early.answer["id"] as? Int)
+        try await site.connected(to: try await site.port(of: "listening on", gateway)) { connection in
+            var messages = connection.messages.makeAsyncIterator()
+            func next() async -> String? {
+                await messages.next().map { String(decoding: $0.payload, as: UTF8.self) }
+            }
+            #expect(await next() == "early")
+            try await eventually("its fate is told") {
+                try await endpoint.call("\(path)/\(id)", method: "GET").answer["state"] as? String
+                    == "delivered"
+            }
+            try await connection.send(Array("I am here".utf8))
+            async let received = next()
+            let now = try await endpoint.call(path, body: "now")
+            #expect(now.status == 200)
+            #expect(now.answer["state"] as? String == "delivered")
+            #expect(await received == "now")
+            // Silent for longer than that, it counts as asleep: nothing is sent before it is heard.
+            try await Task.sleep(for: .milliseconds(1200))
+            let asleep = try await endpoint.call(path, body: "sleepy")
+            #expect(asleep.status == 202)
+            try await connection.send(Array("awake".utf8))
+            #expect(await next() == "sleepy")
+        }
+        // Nobody is there within the time to live.
+        let late = try await endpoint.call(path + "?ttl=1", body: "late")
+        #expect(late.status == 202)
+        try await eventually("it fails") {
+            let fate = try await endpoint.call("\(path)/\(late.answer["id"] ?? 0)", method: "GET")
+            return fate.answer["state"] as? String == "failed"
+        }
+        gateway.send(SIGTERM)
+        #expect(try await gateway.ended() == .exited(0))
+    }
+
+    @Test func theQueueOutlivesTheGateway() async throws {
+        let site = try await Site()
+        var (gateway, endpoint) = try await start(site)
+        let path = "\(site.device)/messages"
+        #expect(try await endpoint.call(path, body: "one").status == 202)
+        #expect(try await endpoint.call(path, body: "two").status == 202)
+        try await gateway.killed()
+        (gateway, endpoint) = try await start(site)
+        try await site.connected(to: try await site.port(of: "listening on", gateway)) { connection in
+            var texts: [String] = []
+            for await message in connection.messages.prefix(2) {
+                texts.append(String(decoding: message.payload, as: UTF8.self))
+            }
+            #expect(Set(texts) == ["one", "two"])
+        }
+        gateway.send(SIGTERM)
+        #expect(try await gateway.ended() == .exited(0))
+    }
+}

@@ -1,0 +1,150 @@
+import Foundation
+import OuroborosNIO
+import Testing
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// MQTT beside deliveries: TLS and passwords, who is there, messages to devices, Home Assistant.
+@Suite(.serialized, .timeLimit(.minutes(3))) struct MQTTTests {
+    @Test func overTLSWithAPassword() async throws {
+        let site = try await Site()
+        let scratch = site.scratch
+        let certificates = try await Certificates(in: scratch)
+        let made = try await Tool.run(
+            "/usr/bin/mosquitto_passwd", ["-b", "-c", "passwords", "gateway", "s3cret"], in: scratch)
+        try #require(made.succeeded, "\(made.errors)")
+        try scratch.write("s3cret\n", to: "password")
+        try scratch.write("wrong\n", to: "wrong")
+        let broker = try Broker(in: scratch, certificates: certificates)
+        try await broker.start()
+        func sinks(_ password: String, ca: String = "ca.pem") -> [String] {
+            [
+                "--sink-mqtt", "mqtts://127.0.0.1:\(broker.port)", "--mqtt-ca-file", ca, "--mqtt-user",
+                "gateway", "--mqtt-password-file", password, "--mqtt-cert-file", "client.pem",
+                "--mqtt-key-file", "client.key", "--mqtt-payload", "json", "--mqtt-up", "home/{device}",
+            ]
+        }
+        let watcher = await broker.watcher(
+            "-t", "home/#", "--cafile", "ca.pem", "--cert", "client.pem", "--key", "client.key", "-u",
+            "gateway", "-P", "s3cret")
+        let gateway = try await site.gateway(sinks("password"))
+        let address = "127.0.0.1:\(try await site.port(of: "listening on", gateway))"
+        let sent = try await Tool.run(site.client("send", to: address) + ["--message", "21.5"], in: scratch)
+        #expect(sent.succeeded, "\(sent.errors)")
+        let line = try #require(try await watcher.output.first(containing: "home/"))
+        let payload = objects([String(line.split(separator: "|").last ?? "")])
+        #expect(payload.first?["text"] as? String == "21.5")
+        #expect(payload.first?["device"] as? String == site.device)
+        #expect(line.hasPrefix("home/\(site.device)|"))
+        #expect(line.contains("session:") && line.contains("counter:0") && line.contains("time:20"))
+        gateway.send(SIGTERM)
+        #expect(try await gateway.ended() == .exited(0))
+        try await watcher.killed()
+
+        for (arguments, words) in [
+            (sinks("wrong"), "the broker refuses it"),
+            (sinks("password", ca: "client.pem"), "certificate verify failed"),
+        ] {
+            let refused = try await site.gateway(arguments)
+            let problem = try await refused.errors.first(containing: words)
+            #expect(problem != nil, "\(refused.errors.all)")
+            try await refused.killed()
+            #expect(!refused.errors.all.joined().contains("wrong\n"))
+        }
+        try await broker.stop()
+    }
+
+    @Test func whoIsThere() async throws {
+        let site = try await Site()
+        let broker = try Broker(in: site.scratch)
+        try await broker.start()
+        let topic = "ouroboros/\(site.device)/status"
+        let watcher = await broker.watcher("-t", "ouroboros/+/status", "-t", "ouroboros/gateway/me/status")
+        let arguments = [
+            "--sink-mqtt", "mqtt://127.0.0.1:\(broker.port)", "--mqtt-client-id", "me", "--sleeping-after",
+            "1s",
+        ]
+        var gateway = try await site.gateway(arguments)
+        _ = try await watcher.output.first(containing: "\(topic)|0|gateway:me|offline")
+        try await site.connected(to: try await site.port(of: "listening on", gateway)) { connection in
+            try await connection.send(Array("1".utf8))
+            _ = try await watcher.output.first(containing: "\(topic)|0|gateway:me|online")
+            _ = try await watcher.output.first(containing: "\(topic)|0|gateway:me|sleeping")
+            // The gateway vanishes, and the broker says so.
+            try await gateway.killed()
+            _ = try await watcher.output.first(containing: "ouroboros/gateway/me/status|0||offline")
+        }
+        // What it said of the device is corrected when it is back.
+        let offline = { watcher.output.all.filter { $0 == "\(topic)|0|gateway:me|offline" }.count }
+        #expect(offline() == 1)
+        gateway = try await site.gateway(arguments)
+        try await eventually("the device is offline again") { offline() == 2 }
+        gateway.send(SIGTERM)
+        #expect(try await gateway.ended() == .exited(0))
+        try await watcher.killed()
+        // It is all retained.
+        let late = await broker.watcher("-t", "ouroboros/#", "-W", "1")
+        _ = try await late.ended()
+        #expect(late.output.all.contains("\(topic)|1|gateway:me|offline"))
+        #expect(late.output.all.contains("ouroboros/gateway/me/status|1||offline"))
+        try await broker.stop()
+    }
+
+    @Test func messagesToDevicesAndHomeAssistant() async throws {
+        let site = try await Site()
+        let scratch = site.scratch
+        let broker = try Broker(in: scratch)
+        try await broker.start()
+        let watcher = await broker.watcher("-t", "homeassistant/#", "-t", "answers", "-t", "ouroboros/+/up")
+        let gateway = try await site.gateway([
+            "--sink-mqtt", "mqtt://127.0.0.1:\(broker.port)", "--home-assistant", "homeassistant",
+            "--downlink", "queue.sqlite",
+        ])
+        func publish(_ text: String, to device: String) async throws {
+            let published = try await Tool.run(
+                "/usr/bin/mosquitto_pub",
+                [
+                    "-V", "5", "-p", "\(broker.port)", "-q", "1", "-t", "ouroboros/\(device)/down", "-m",
+                    text,
+                    "-D", "publish", "response-topic", "answers", "-D", "publish", "correlation-data", "c7",
+                ], in: scratch)
+            #expect(published.succeeded, "\(published.errors)")
+        }
+        func answers() -> [[String: any Sendable]] {
+            objects(
+                watcher.output.all.filter { $0.hasPrefix("answers|") }
+                    .compactMap { $0.split(separator: "|").last.map(String.init) })
+        }
+        _ = try await gateway.errors.first(containing: "connected to mqtt://")
+        try await publish("early", to: site.device)
+        try await eventually("it is queued") { answers().contains { $0["state"] as? String == "queued" } }
+        try await publish("x", to: "00000000000000ff")
+        try await eventually("the device is not known") {
+            answers().contains { ($0["reason"] as? String ?? "").contains("not known") }
+        }
+        try await publish(String(repeating: "x", count: 1201), to: site.device)
+        try await eventually("it is too large") {
+            answers().contains { ($0["reason"] as? String ?? "").contains("1200 bytes") }
+        }
+        try await site.connected(to: try await site.port(of: "listening on", gateway)) { connection in
+            var messages = connection.messages.makeAsyncIterator()
+            try await connection.send(Array(#"{"celsius": 21.5, "name": "x"}"#.utf8))
+            #expect(await messages.next().map { String(decoding: $0.payload, as: UTF8.self) } == "early")
+            try await publish("now", to: site.device)
+            #expect(await messages.next().map { String(decoding: $0.payload, as: UTF8.self) } == "now")
+            try await eventually("both are delivered") {
+                answers().filter { $0["state"] as? String == "delivered" }.count == 2
+            }
+        }
+        let config = "homeassistant/sensor/ouroboros_\(site.device)/celsius/config|"
+        let line = try #require(try await watcher.output.first(containing: config))
+        #expect(line.contains("\"name\":\"kitchen\""))
+        #expect(watcher.output.all.filter { $0.hasPrefix("homeassistant/") }.count == 1)
+        gateway.send(SIGTERM)
+        #expect(try await gateway.ended() == .exited(0), "\(gateway.errors.all)")
+        try await watcher.killed()
+        try await broker.stop()
+    }
+}

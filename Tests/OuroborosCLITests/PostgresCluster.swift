@@ -1,0 +1,87 @@
+import Foundation
+import Ouroboros
+import OuroborosPostgres
+import Subprocess
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// A PostgreSQL of a test's own, on a socket in a folder that goes away with it. It refuses to run as root: there it
+/// runs as the user that Debian's package made for it.
+final class PostgresCluster: Sendable {
+    /// Short: a socket's path has 107 bytes at most.
+    let path: String
+    private let programs: String
+
+    private init(_ path: String, programs: String) {
+        self.path = path
+        self.programs = programs
+    }
+
+    static func with(_ body: @Sendable (PostgresCluster) async throws -> Void) async throws {
+        let programs = try await output("pg_config", ["--bindir"])
+        let path = "/tmp/ouro-pg-\(UInt32.random(in: 0...UInt32.max))"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        let cluster = PostgresCluster(path, programs: programs)
+        do {
+            if getuid() == 0 { _ = try await output("chown", ["postgres", path]) }
+            _ = try await cluster.run("initdb", ["-D", path + "/data", "-A", "trust", "-N", "-U", "gateway"])
+            try await cluster.start()
+            try await body(cluster)
+        } catch {
+            await cluster.end()
+            throw error
+        }
+        await cluster.end()
+    }
+
+    var url: String { "postgres://gateway@/postgres?host=\(path)" }
+    var location: PostgresLocation { get throws { try PostgresLocation(url) } }
+
+    func start() async throws {
+        _ = try await run(
+            "pg_ctl",
+            [
+                "-D", path + "/data", "-w", "-l", path + "/log", "-o",
+                "-k \(path) -c listen_addresses= -c fsync=off",
+                "start",
+            ])
+    }
+
+    /// As if it had crashed.
+    func stop() async throws {
+        _ = try await run("pg_ctl", ["-D", path + "/data", "-m", "immediate", "-w", "stop"])
+    }
+
+    private func end() async {
+        try? await stop()
+        try? FileManager.default.removeItem(atPath: path)
+    }
+
+    private func run(_ program: String, _ arguments: [String]) async throws -> String {
+        let command = ["\(programs)/\(program)"] + arguments
+        return getuid() == 0
+            ? try await Self.output("runuser", ["-u", "postgres", "--"] + command)
+            : try await Self.output(command[0], arguments)
+    }
+
+    struct Failed: Error {
+        let command: String
+        let errors: String
+    }
+
+    private static func output(_ command: String, _ arguments: [String]) async throws -> String {
+        let result = try await Subprocess.run(
+            command.contains("/") ? .path(.init(command)) : .name(command), arguments: .init(arguments),
+            workingDirectory: .init("/tmp"),
+            input: .none, output: .string(limit: 1 << 16), error: .string(limit: 1 << 16))
+        guard result.terminationStatus == .exited(0) else {
+            throw Failed(command: command, errors: result.standardError)
+        }
+        return result.standardOutput.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+}

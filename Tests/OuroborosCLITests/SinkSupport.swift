@@ -1,0 +1,86 @@
+import Foundation
+import NIOCore
+import Ouroboros
+import OuroborosNIO
+import Testing
+
+#if canImport(FoundationNetworking)
+import FoundationNetworking
+#endif
+
+/// A gateway with one device, for tests of what stands behind it.
+struct Site: Sendable {
+    let scratch: Scratch
+    let device = "0102030405060708"
+
+    init() async throws {
+        scratch = try Scratch()
+        let commands = [
+            ["keygen", "--out", "root.key"],
+            [
+                "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
+                "--name", "kitchen",
+            ],
+        ]
+        for command in commands {
+            let outcome = try await Tool.run(command, in: scratch)
+            try #require(outcome.succeeded, "\(outcome.errors)")
+        }
+    }
+
+    /// A gateway with a spool that stays what it is until it is killed.
+    func gateway(at address: String = "127.0.0.1:0", _ more: [String]) async throws -> Victim {
+        let gateway = Victim(
+            ["gateway", "--store", "gw.sqlite", "--spool", "spool", "--bind", address] + more, in: scratch)
+        await gateway.start()
+        _ = try await port(of: "listening on", gateway)
+        return gateway
+    }
+
+    /// The port that the gateway's log tells after these words.
+    func port(of words: String, _ gateway: Victim) async throws -> String {
+        let line = try await gateway.errors.first(containing: words)
+        return String(try #require(line?.split(separator: " ").last, "\(gateway.errors.all)"))
+    }
+
+    func client(_ command: String..., to address: String) -> [String] {
+        command + ["--to", address, "--device", device, "--root-key-file", "root.key"]
+    }
+
+    /// A device in this process, connected while `body` runs.
+    func connected(
+        to port: String, _ body: (OuroborosConnection) async throws -> Void
+    ) async throws {
+        let credential = Credential.fixed(
+            device: try DeviceID(hex: device), rootKey: try RootKey(hex: Array(scratch.read("root.key").utf8))
+        )
+        let address = try SocketAddress(ipAddress: "127.0.0.1", port: #require(Int(port)))
+        try await OuroborosClient.withConnection(to: address, credential: credential) { connection in
+            try await body(connection)
+        }
+    }
+
+    func sample(_ name: String, of gateway: Victim) async throws -> Double? {
+        let url = try #require(
+            URL(string: "http://127.0.0.1:\(try await port(of: "metrics on", gateway))/metrics"))
+        let (data, _) = try await URLSession.shared.data(from: url)
+        return try PrometheusText(String(decoding: data, as: UTF8.self)).samples[name]
+    }
+}
+
+/// Waits until something is so; the test's time limit is the last word.
+func eventually(
+    _ what: Comment, within limit: Duration = .seconds(20), sourceLocation: SourceLocation = #_sourceLocation,
+    _ isSo: () async throws -> Bool
+) async throws {
+    let end = ContinuousClock.now + limit
+    while try await !isSo() {
+        try #require(ContinuousClock.now < end, what, sourceLocation: sourceLocation)
+        try await Task.sleep(for: .milliseconds(25))
+    }
+}
+
+/// The objects of JSON lines.
+func objects(_ lines: some Sequence<String>) -> [[String: any Sendable]] {
+    lines.compactMap { (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: any Sendable] }
+}

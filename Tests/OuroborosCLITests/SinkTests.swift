@@ -1,0 +1,175 @@
+import Foundation
+import Testing
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// A gateway's sinks, with a real broker and a real HTTP server behind them.
+@Suite(.serialized, .timeLimit(.minutes(3))) struct SinkTests {
+    @Test func whatWasAcknowledgedReachesEverySink() async throws {
+        let site = try await Site()
+        let scratch = site.scratch
+        let broker = try Broker(in: scratch)
+        try await broker.start()
+        let collector = Collector()
+        let address = "127.0.0.1:\(try Broker.freePort())"
+        try await collector.serving { url in
+            let sinks = [
+                "--sink-stdout", "--sink-file", "out.jsonl", "--sink-http", url, "--sink-mqtt",
+                "mqtt://127.0.0.1:\(broker.port)",
+            ]
+            // One that stays subscribed while it is away.
+            let watcher = await broker.watcher("-i", "watcher", "-c", "-x", "600", "-t", "ouroboros/+/up")
+            let box = ["--outbox", "box"]
+            func send(_ prefix: String) async throws {
+                let lines = (1...20).map { "\(prefix)\($0)\n" }.joined()
+                let sent = try await Tool.run(
+                    site.client("send", to: address) + box, in: scratch, input: lines)
+                try #require(sent.succeeded, "\(sent.errors)")
+            }
+            var gateways = [try await site.gateway(at: address, sinks)]
+            try await send("a")
+            try await gateways[0].killed()
+            try await broker.stop()
+            // The broker is away, and the others go on.
+            gateways.append(try await site.gateway(at: address, sinks))
+            try await send("b")
+            try await eventually("HTTP goes on while the broker is away") { collector.texts.contains("b20") }
+            try await broker.start()
+
+            // The gateway is killed while messages come.
+            let many = (1...400).map { "c\($0)" }
+            let (lines, feed) = AsyncStream.makeStream(of: String.self)
+            let sender = Victim(
+                site.client("send", to: address) + box + ["--receipts"], in: scratch, input: lines)
+            await sender.start()
+            for line in many { feed.yield(line) }
+            feed.finish()
+            try await eventually("some are acknowledged") { sender.output.count >= 50 || sender.isEnded }
+            try await gateways[1].killed()
+            try await sender.killed()
+            gateways.append(try await site.gateway(at: address, sinks))
+            let flushed = try await Tool.run(site.client("outbox", "flush", to: address) + box, in: scratch)
+            #expect(flushed.succeeded, "\(flushed.errors)")
+
+            let acknowledged = Set((1...20).flatMap { ["a\($0)", "b\($0)"] } + sender.output.all + ["a1"])
+            #expect(acknowledged.count >= 90)
+            let listed = try await Tool.run(["spool", "list", "--spool", "spool"], in: scratch)
+            let stored = Set(objects(listed.lines).compactMap { $0["text"] as? String })
+            #expect(acknowledged.isSubset(of: stored), "the last 1000 stay in the spool")
+            let printed = {
+                Set(objects(gateways.flatMap(\.output.all)).compactMap { $0["text"] as? String })
+            }
+            let written = {
+                Set(
+                    objects(try scratch.read("out.jsonl").split(separator: "\n").map(String.init))
+                        .compactMap { $0["text"] as? String })
+            }
+            let published = {
+                Set(watcher.output.all.compactMap { $0.split(separator: "|").last.map(String.init) })
+            }
+            try await eventually("HTTP has all") { stored.isSubset(of: collector.texts) }
+            try await eventually("the file has all") { try stored.isSubset(of: written()) }
+            try await eventually("MQTT has all") { stored.isSubset(of: published()) }
+            try await eventually("standard output has all") { stored.isSubset(of: printed()) }
+
+            // What repeats can be told apart: each message has one place in one box.
+            for object in collector.taken {
+                #expect((object["box"] as? Int ?? 0) > 0 && object["seq"] as? Int != nil)
+            }
+            let places = Set(
+                collector.taken.map { "\($0["box"] ?? "") \($0["seq"] ?? "") \($0["text"] ?? "")" })
+            #expect(places.count == stored.count)
+            #expect(watcher.output.all.allSatisfy { $0.contains("box:") && $0.contains("seq:") })
+            gateways[2].send(SIGTERM)
+            #expect(try await gateways[2].ended() == .exited(0), "\(gateways[2].errors.all)")
+            try await watcher.killed()
+        }
+        try await broker.stop()
+    }
+
+    @Test func aFullSpoolMakesDevicesWait() async throws {
+        let site = try await Site()
+        let collector = Collector()
+        collector.answer(then: .init(status: .serviceUnavailable, retryAfter: "0"))
+        try await collector.serving { url in
+            let gateway = try await site.gateway([
+                "--sink-http", url, "--spool-messages", "10", "--queue-per-device", "4", "--metrics",
+                "127.0.0.1:0",
+            ])
+            let address = "127.0.0.1:\(try await site.port(of: "listening on", gateway))"
+            let (lines, feed) = AsyncStream.makeStream(of: String.self)
+            for number in 1...60 { feed.yield("m\(number)") }
+            feed.finish()
+            let sender = Victim(
+                site.client("send", to: address) + ["--receipts"], in: site.scratch, input: lines)
+            await sender.start()
+            try await eventually("the spool is full") {
+                try await site.sample("ouroboros_spool_full", of: gateway) == 1
+            }
+            #expect(try await site.sample("ouroboros_spool_messages", of: gateway).map { $0 <= 10 } == true)
+            #expect(sender.output.count <= 10)
+            #expect(!sender.isEnded)
+            #expect(gateway.errors.all.contains { $0.contains("the spool is full") })
+            collector.answer()
+            #expect(try await sender.ended() == .exited(0), "\(sender.errors.all)")
+            #expect(sender.output.count == 60)
+            try await eventually("all are taken") { collector.texts.count == 60 }
+            try await eventually("all are counted") {
+                try await site.sample("ouroboros_sink_lag_messages{sink=\"http\"}", of: gateway) == 0
+            }
+            #expect(try await site.sample("ouroboros_spool_full", of: gateway) == 0)
+            #expect(
+                try await site.sample("ouroboros_sink_failures_total{sink=\"http\"}", of: gateway).map {
+                    $0 > 0
+                }
+                    == true)
+            try await gateway.killed()
+        }
+    }
+
+    @Test func whatHTTPAnswersIsHeeded() async throws {
+        let site = try await Site()
+        let certificates = try await Certificates(in: site.scratch)
+        try site.scratch.write("s3cret\n", to: "token")
+        let collector = Collector()
+        collector.answer(
+            [.init(status: .tooManyRequests, retryAfter: "1"), .init()], then: .init(status: .badRequest))
+        try await collector.serving(certificates: certificates) { url in
+            let gateway = try await site.gateway([
+                "--sink-http", url, "--http-ca-file", "ca.pem", "--http-token-file", "token",
+            ])
+            let address = "127.0.0.1:\(try await site.port(of: "listening on", gateway))"
+            func send(_ text: String) async throws {
+                let sent = try await Tool.run(
+                    site.client("send", to: address) + ["--message", text], in: site.scratch)
+                #expect(sent.succeeded, "\(sent.errors)")
+            }
+            try await send("first")
+            try await eventually("it is sent again") { collector.requests.count == 2 }
+            let (one, two) = (collector.requests[0], collector.requests[1])
+            #expect(two.time - one.time >= .seconds(1))
+            #expect(one.headers["idempotency-key"] != nil)
+            #expect(one.headers["idempotency-key"] == two.headers["idempotency-key"])
+            #expect(one.lines == two.lines && one.lines.count == 1)
+            #expect(one.headers["authorization"] == "Bearer s3cret")
+            #expect(one.headers["content-type"] == "application/x-ndjson")
+            // A refusal is no loss: it is told, and tried again slowly.
+            try await send("second")
+            _ = try await gateway.errors.first(containing: "answers 400")
+            #expect(gateway.errors.all.contains { $0.contains("error") && $0.contains("answers 400") })
+            try await Task.sleep(for: .seconds(1))
+            #expect(collector.requests.count == 3)
+            #expect(collector.requests[2].headers["idempotency-key"] != one.headers["idempotency-key"])
+            #expect(!gateway.errors.all.joined().contains("s3cret"))
+            gateway.send(SIGTERM)
+            #expect(try await gateway.ended() == .exited(0))
+            // A server that nobody vouches for gets nothing.
+            let other = try await site.gateway(["--sink-http", url])
+            _ = try await other.errors.first(containing: "CERTIFICATE_VERIFY_FAILED")
+            #expect(collector.requests.count == 3)
+            try await other.killed()
+        }
+    }
+}

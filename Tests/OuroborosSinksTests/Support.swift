@@ -1,0 +1,84 @@
+import Foundation
+import Logging
+import Ouroboros
+import OuroborosStore
+import Synchronization
+
+@testable import OuroborosSinks
+
+/// A directory that goes away.
+final class Scratch: Sendable {
+    let path: String
+
+    init() throws {
+        path = NSTemporaryDirectory() + "/ouroboros-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(atPath: path)
+    }
+
+    func file(_ name: String) -> String { path + "/" + name }
+
+    func names() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: path).sorted() }
+
+    func read(_ name: String) throws -> String { try String(contentsOfFile: file(name), encoding: .utf8) }
+}
+
+extension Spool {
+    /// Stores one message a text, and gives the id of the last.
+    @discardableResult
+    func store(_ texts: [String], from device: DeviceID = DeviceID(number: 1)) throws -> Int64 {
+        let messages = texts.enumerated().map { index, text in
+            (device, Message(sessionID: 7, counter: UInt64(index), payload: Array(text.utf8)))
+        }
+        _ = try store(messages, now: 1_700_000_000_000)
+        return try lastID()
+    }
+}
+
+/// A sink that remembers, and refuses as often as it is told to.
+final class MemorySink: Sink {
+    struct State {
+        var refusals: Int
+        var batches: [SinkBatch] = []
+        var taken: [String] = []
+    }
+
+    let name: String
+    let batchLimit: Int
+    let longestPause = Duration.milliseconds(20)
+    let state: Mutex<State>
+
+    init(_ name: String = "memory", refusing refusals: Int = 0, batchLimit: Int = 3) {
+        self.name = name
+        self.batchLimit = batchLimit
+        state = Mutex(State(refusals: refusals))
+    }
+
+    var taken: [String] { state.withLock(\.taken) }
+    var keys: [String] { state.withLock { $0.batches.map(\.key) } }
+
+    func deliver(_ batch: SinkBatch) async throws {
+        try state.withLock { state in
+            state.batches.append(batch)
+            guard state.refusals == 0 else {
+                state.refusals -= 1
+                throw SinkFailure("not now")
+            }
+            state.taken += batch.messages.map { String(decoding: $0.payload, as: UTF8.self) }
+        }
+    }
+}
+
+let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+final class Locked<Value: Sendable>: Sendable {
+    private let state: Mutex<Value>
+
+    init(_ value: Value) { state = Mutex(value) }
+
+    var value: Value { state.withLock(\.self) }
+    func set(_ new: Value) { state.withLock { $0 = new } }
+}

@@ -1,0 +1,177 @@
+#!/bin/sh
+# The real command across network namespaces that it makes: a gateway, a router that translates addresses,
+# and a device, joined by veth. Losses by iptables, rate by tbf, MTU by ip link. $1: the command.
+# Where the kernel or the rights are missing it says why, and ends with 0: the proxy's tests stay.
+set -eu
+export LC_ALL=C
+tool="$(realpath "$1")"
+id="ouro$$"
+dev="$id-d" rtr="$id-r" gw="$id-g"
+scratch="$(mktemp -d)"
+passed=0
+gateway=""
+
+clean() {
+    [ -z "$gateway" ] || kill "$gateway" 2>/dev/null || true
+    for ns in "$dev" "$rtr" "$gw"; do ip netns del "$ns" 2>/dev/null || true; done
+    rm -rf "$scratch"
+}
+trap clean EXIT
+trap 'exit 1' INT TERM
+
+skip() {
+    echo "skipped: $1"
+    exit 0
+}
+
+fail() {
+    echo "netns: $1 failed" >&2
+    tail -n 5 "$scratch"/*.err >&2
+    exit 1
+}
+
+in_dev() { ip netns exec "$dev" "$@"; }
+in_rtr() { ip netns exec "$rtr" "$@"; }
+in_gw() { ip netns exec "$gw" "$@"; }
+
+# $1: namespace, $2: its device, $3: IPv4 address, $4: IPv6 address, $5: gateway or -
+address() {
+    ip netns exec "$1" ip addr add "$3/24" dev "$2"
+    ip netns exec "$1" ip addr add "$4/64" dev "$2" nodad
+    ip netns exec "$1" ip link set "$2" up
+    ip netns exec "$1" ip link set lo up
+    [ "$5" = - ] || ip netns exec "$1" ip route add default via "$5"
+}
+
+# device 10.1.0.2 - 10.1.0.1 router 10.2.0.1 - 10.2.0.2 gateway; a second way, without the router, for IPv6.
+[ "$(id -u)" -eq 0 ] || skip "network namespaces need root"
+for name in ip tc iptables conntrack; do
+    command -v "$name" >/dev/null 2>&1 || skip "there is no $name"
+done
+ip netns add "$dev" 2>"$scratch/ns.err" || skip "no network namespaces: $(cat "$scratch/ns.err")"
+ip netns add "$rtr"
+ip netns add "$gw"
+in_dev ip link add d0 type veth peer name r0 netns "$rtr" 2>"$scratch/veth.err" ||
+    skip "no veth: $(cat "$scratch/veth.err")"
+in_gw ip link add g0 type veth peer name r1 netns "$rtr"
+in_dev ip link add d1 type veth peer name g1 netns "$gw"
+address "$dev" d0 10.1.0.2 fd00:1::2 10.1.0.1
+address "$rtr" r0 10.1.0.1 fd00:1::1 -
+address "$rtr" r1 10.2.0.1 fd00:2::1 -
+address "$gw" g0 10.2.0.2 fd00:2::2 -
+address "$dev" d1 10.3.0.2 fd00:3::2 -
+address "$gw" g1 10.3.0.1 fd00:3::1 -
+in_rtr sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+in_rtr iptables -t nat -A POSTROUTING -o r1 -p udp -j MASQUERADE --random-fully 2>"$scratch/nat.err" ||
+    skip "no masquerading: $(cat "$scratch/nat.err")"
+in_dev iptables -I INPUT -p udp -m statistic --mode random --probability 0.1 -j DROP \
+    2>"$scratch/statistic.err" || skip "no iptables -m statistic: $(cat "$scratch/statistic.err")"
+in_dev iptables -F
+in_dev tc qdisc add dev d0 root tbf rate 1mbit burst 4kb latency 100ms 2>"$scratch/tbf.err" ||
+    skip "no tbf: $(cat "$scratch/tbf.err")"
+in_dev tc qdisc del dev d0 root
+
+cd "$scratch"
+"$tool" keygen --out root.key
+"$tool" device add --store gw.sqlite --device 0102030405060708 --root-key-file root.key >add.out 2>&1
+
+# It appends to gateway.out, whichever life it is in.
+start_gateway() {
+    : >gateway.err
+    # Not through in_gw: the number is to be the gateway's own.
+    ip netns exec "$gw" "$tool" gateway --store gw.sqlite --bind 0.0.0.0:5700 --bind '[::]:5701' \
+        >>gateway.out 2>gateway.err &
+    gateway=$!
+    turns=0
+    until grep -q 'port 5701' gateway.err; do
+        turns=$((turns + 1))
+        [ "$turns" -lt 400 ] || fail "the gateway's start"
+        sleep 0.05
+    done
+}
+
+# $1: name, $2: how many lines, $3: pause between them, $4: bytes of each: lines on standard output
+lines() {
+    awk -v name="$1" -v count="$2" -v size="$4" 'BEGIN {
+        for (i = 0; i < count; i++) {
+            line = name " " i " "
+            while (length(line) < size) line = line "x"
+            print line
+        }
+    }' | if [ "$3" = 0 ]; then cat; else while read -r line; do echo "$line" && sleep "$3"; done; fi
+}
+
+# $1: name, $2: lines, $3: pause, $4: bytes, $5: gateway's address. Every line is to be acknowledged and handed on.
+transfer() {
+    lines "$1" "$2" "$3" "$4" | in_dev timeout 60 "$tool" send --to "$5" --device 0102030405060708 \
+        --root-key-file root.key --state dev --outbox dev --receipts >"$1.receipts" 2>"$1.err" || fail "$1"
+}
+
+# $1: name, $2: lines, $3: the most sessions. Each line was acknowledged and handed on, once a session.
+judge() {
+    [ "$(sort -u "$1.receipts" | wc -l)" -eq "$2" ] || fail "$1: receipts"
+    sed -nE "s/.*\"session\":([0-9]+),.*\"text\":\"($1 .*)\".*/\\1 \\2/p" gateway.out >"$1.came"
+    [ -z "$(sort "$1.came" | uniq -d)" ] || fail "$1: a line came twice in a session:"
+    cut -d ' ' -f 2- "$1.came" | sort -u >"$1.texts"
+    sort -u "$1.receipts" | cmp -s - "$1.texts" || fail "$1: lines that did not come"
+    sessions="$(cut -d ' ' -f 1 "$1.came" | sort -u | wc -l)"
+    [ "$sessions" -le "$3" ] || fail "$1: $sessions sessions"
+    passed=$((passed + 1))
+    echo "$1: $2 lines acknowledged, $(wc -l <"$1.came") handed on, $sessions session(s)"
+}
+
+lossy() {
+    for ns in "$dev" "$gw"; do
+        ip netns exec "$ns" iptables "$1" INPUT -p udp -m statistic --mode random --probability "$2" -j DROP
+    done
+}
+
+start_gateway
+
+transfer plain 100 0 20 10.2.0.2:5700
+judge plain 100 1
+
+lossy -A 0.2
+transfer loss 60 0 20 10.2.0.2:5700
+judge loss 60 60
+lossy -D 0.2
+
+in_dev tc qdisc add dev d0 root tbf rate 256kbit burst 4kb latency 100ms
+in_rtr tc qdisc add dev r0 root tbf rate 256kbit burst 4kb latency 100ms
+transfer rate 60 0 400 10.2.0.2:5700
+judge rate 60 60
+in_dev tc qdisc del dev d0 root
+in_rtr tc qdisc del dev r0 root
+
+in_dev ip link set d1 mtu 1280
+in_gw ip link set g1 mtu 1280
+transfer mtu 30 0 1100 '[fd00:3::1]:5701'
+judge mtu 30 1
+
+# The router forgets, and gives another port: the session goes on.
+(while sleep 0.3; do in_rtr conntrack -F 2>/dev/null; done) &
+forgetting=$!
+transfer nat 40 0.05 20 10.2.0.2:5700
+kill $forgetting
+ports="$(in_rtr iptables -t nat -vnxL POSTROUTING | awk '/MASQUERADE/ { print $1 }')"
+[ "$ports" -gt 3 ] || fail "nat: $ports translations"
+judge nat 40 40
+
+# The device itself moves, on the way without the router.
+(sleep 0.8 && in_dev ip addr add 10.3.0.9/24 dev d1 && in_dev ip addr del 10.3.0.2/24 dev d1 &&
+    in_dev ip addr add 10.3.0.9/24 dev d1) 2>/dev/null &
+transfer moved 40 0.05 20 10.3.0.1:5700
+judge moved 40 40
+in_dev ip addr show dev d1 | grep -q 10.3.0.9 || fail "moved: the address stayed"
+
+# The gateway is killed while messages are under way.
+(sleep 0.8 && kill -9 "$gateway") &
+killer=$!
+(transfer restart 40 0.05 20 10.2.0.2:5700) &
+sender=$!
+wait $killer
+wait "$gateway" 2>/dev/null || true
+start_gateway
+wait $sender || fail restart
+judge restart 40 40
+echo "$passed passed, 0 failed"

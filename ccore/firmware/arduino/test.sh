@@ -1,0 +1,16 @@
+#!/bin/sh
+# Compiles the packed library, and of its example what needs no Arduino core, from that folder alone.
+# $1: the folder   $2: mbedTLS's headers   the rest: the compiler
+set -eu
+library="$1"
+headers="$2"
+shift 2
+passed=0
+for source in "$library"/src/*.c "$library"/examples/Sensor/*.c; do
+    "$@" -std=gnu99 -Wall -Werror -fsyntax-only -I"$library/src" -I"$library/examples/Sensor" -isystem "$headers" "$source"
+    passed=$((passed + 1))
+done
+for file in src/ouroboros/ouroboros.h library.properties library.json examples/Sensor/Sensor.ino; do
+    [ -s "$library/$file" ] || { echo "the library lacks $file" >&2; exit 1; }
+done
+echo "$passed passed, 0 failed"
