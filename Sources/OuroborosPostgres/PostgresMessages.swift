@@ -5,7 +5,7 @@ import OuroborosStore
 /// The spool of gateways that share a database: a message, and the record that it came, are one transaction, whichever
 /// gateway it came to.
 public struct PostgresMessages: MessageStore {
-    private let store: PostgresStore
+    let store: PostgresStore
 
     public init(_ store: PostgresStore) {
         self.store = store
