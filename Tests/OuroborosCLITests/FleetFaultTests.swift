@@ -18,8 +18,12 @@ import Glibc
             let senders = (0..<4).map { FaultDevice(number: $0, hasOutbox: $0 < 2) }
             let probe = FaultDevice(number: 4, hasOutbox: false)
             let devices = senders + [probe]
-            let fleet = try await FaultFleet(cluster, devices: devices, in: scratch)
-            let watcher = await fleet.broker.watcher(
+            let broker = try Broker(in: scratch)
+            try await broker.start()
+            let fleet = try await FaultFleet(
+                cluster, devices: devices, sinks: ["--sink-mqtt", "mqtt://127.0.0.1:\(broker.port)"],
+                gateways: 3, in: scratch)
+            let watcher = await broker.watcher(
                 "-i", "watcher", "-c", "-x", "600", "-t", "ouroboros/+/up")
             try await eventually("the watcher has subscribed") {
                 try await arrives(from: probe, fleet, watcher)
@@ -28,7 +32,7 @@ import Glibc
                 for sender in senders {
                     group.addTask { try await sender.run(fleet) }
                 }
-                let times = try await faults(fleet, probe, watcher)
+                let times = try await faults(fleet, broker, probe, watcher)
                 group.cancelAll()
                 while let result = await group.nextResult() {
                     if case .failure(let error) = result, !(error is CancellationError) { throw error }
@@ -46,7 +50,7 @@ import Glibc
                 #expect(try await gateway.ended() == .exited(0), "\(gateway.errors.all)")
             }
             try await watcher.killed()
-            try await fleet.broker.stop()
+            try await broker.stop()
         }
     }
 
@@ -58,7 +62,7 @@ import Glibc
     }
 
     private func faults(
-        _ fleet: FaultFleet, _ probe: FaultDevice, _ watcher: Victim
+        _ fleet: FaultFleet, _ broker: Broker, _ probe: FaultDevice, _ watcher: Victim
     ) async throws -> Times {
         var times = Times()
         #expect(fleet.allClaims == 1)
@@ -78,9 +82,9 @@ import Glibc
         try await recovers(probe, fleet, watcher)
         times.database = .now - start
 
-        try await fleet.broker.stop()
+        try await broker.stop()
         try await Task.sleep(for: .seconds(Self.brokerAway))
-        try await fleet.broker.start()
+        try await broker.start()
         start = .now
         try await recovers(probe, fleet, watcher)
         times.broker = .now - start

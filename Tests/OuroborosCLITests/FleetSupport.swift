@@ -6,19 +6,19 @@ import Testing
 import Glibc
 #endif
 
-/// Three gateways over one database and one broker.
+/// Gateways over one database, with the same sinks.
 struct FaultFleet: Sendable {
     let scratch: Scratch
     let cluster: PostgresCluster
-    let broker: Broker
     let gateways: [Victim]
     let addresses: [String]
 
-    init(_ cluster: PostgresCluster, devices: [FaultDevice], in scratch: Scratch) async throws {
+    init(
+        _ cluster: PostgresCluster, devices: [FaultDevice], sinks: [String], gateways count: Int,
+        in scratch: Scratch
+    ) async throws {
         self.cluster = cluster
         self.scratch = scratch
-        broker = try Broker(in: scratch)
-        try await broker.start()
         for name in ["kek", "root.key", "secret"] {
             try #require(try await Tool.run(["keygen", "--out", name], in: scratch).succeeded)
         }
@@ -31,13 +31,12 @@ struct FaultFleet: Sendable {
             try #require(added.succeeded, "\(added.errors)")
         }
         var (gateways, addresses): ([Victim], [String]) = ([], [])
-        for number in 1...3 {
+        for number in 1...count {
             let gateway = Victim(
                 [
                     "gateway", "--registry", cluster.url, "--kek-file", "kek", "--fleet-secret-file",
-                    "secret", "--gateway-number", "\(number)", "--bind", "127.0.0.1:0", "--sink-mqtt",
-                    "mqtt://127.0.0.1:\(broker.port)",
-                ], in: scratch)
+                    "secret", "--gateway-number", "\(number)", "--bind", "127.0.0.1:0",
+                ] + sinks, in: scratch)
             await gateway.start()
             let line = try await gateway.errors.first(containing: "listening on")
             let port = try #require(line?.split(separator: " ").last, "\(gateway.errors.all)")
@@ -70,7 +69,7 @@ final class FaultDevice: Sendable {
     init(number: Int, hasOutbox: Bool) {
         id = "00000000000000\(String(0x10 + number, radix: 16))"
         self.hasOutbox = hasOutbox
-        state = Mutex(State(gateway: number % 3))
+        state = Mutex(State(gateway: number % 2))
     }
 
     /// Texts whose delivery the tool has reported.
@@ -79,7 +78,8 @@ final class FaultDevice: Sendable {
     private func arguments(_ command: [String], _ fleet: FaultFleet) -> [String] {
         let gateway = state.withLock(\.gateway)
         return command + [
-            "--to", fleet.addresses[gateway], "--device", id, "--root-key-file", "root.key", "--timeout", "2s",
+            "--to", fleet.addresses[gateway], "--device", id, "--root-key-file", "root.key", "--timeout",
+            "2s",
         ] + (hasOutbox ? ["--evolving", "--state", "\(id).sqlite", "--outbox", "\(id).sqlite"] : [])
     }
 
@@ -96,7 +96,7 @@ final class FaultDevice: Sendable {
             input: texts.joined(separator: "\n") + "\n")
         state.withLock { state in
             state.acknowledged.formUnion(sent.lines)
-            if !sent.succeeded { state.gateway = (state.gateway + 1) % 3 }
+            if !sent.succeeded { state.gateway = (state.gateway + 1) % fleet.gateways.count }
         }
         return sent.lines
     }
@@ -119,7 +119,7 @@ final class FaultDevice: Sendable {
         try await eventually("the outbox is empty") {
             let flushed = try await Tool.run(
                 arguments(["outbox", "flush"], fleet), in: fleet.scratch)
-            if !flushed.succeeded { state.withLock { $0.gateway = ($0.gateway + 1) % 3 } }
+            if !flushed.succeeded { state.withLock { $0.gateway = ($0.gateway + 1) % fleet.gateways.count } }
             return flushed.succeeded
         }
         state.withLock { $0.acknowledged.formUnion(texts) }
