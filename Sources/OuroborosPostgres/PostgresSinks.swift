@@ -26,15 +26,24 @@ extension PostgresMessages: SinkStore {
     private static func register(
         _ sink: String, _ connection: PostgresConnection
     ) throws -> (number: Int64, state: SinkState) {
+        if let found = try find(sink, connection) { return found }
         try connection.query(
             "INSERT INTO ouroboros.sink (name) VALUES ($1) ON CONFLICT DO NOTHING", [.text(sink)])
-        let row = try connection.query(
+        guard let made = try find(sink, connection) else { throw SinkState.changed(sink) }
+        return made
+    }
+
+    private static func find(
+        _ sink: String, _ connection: PostgresConnection
+    ) throws -> (number: Int64, state: SinkState)? {
+        try connection.query(
             "SELECT number::bigint, position, batch_end FROM ouroboros.sink WHERE name = $1", [.text(sink)]
-        ).rows.first
-        guard let row else { throw PostgresFailure.unavailable("the sink “\(sink)” was just taken out") }
-        return (
-            try row.integer(0), SinkState(position: try row.integer(1), batchEnd: try row.integer(2))
-        )
+        ).rows.first.map { row in
+            (
+                try row.integer(0),
+                SinkState(position: try row.integer(1), batchEnd: try row.integer(2))
+            )
+        }
     }
 
     public func position(of sink: String) async throws -> Int64 {
@@ -91,16 +100,18 @@ extension PostgresMessages: SinkStore {
     }
 
     private static func isLocked(_ sink: Int64, _ connection: PostgresConnection) throws -> Bool {
+        let locked = try connection.query(
+            "SELECT CASE WHEN pg_try_advisory_lock(\(RegistrySchema.Lock.sinks), $1::integer) THEN 1::bigint END",
+            [.integer(sink)]
+        ).rows.first?.optionalInteger(0)
+        guard locked != nil else { return false }
         // A machine that vanished says no goodbye: the database notices within 20 s, and not after the usual two hours.
         try connection.query(
             """
             SELECT set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '5', false),
                 set_config('tcp_keepalives_count', '3', false)
             """)
-        return try connection.query(
-            "SELECT CASE WHEN pg_try_advisory_lock(\(RegistrySchema.Lock.sinks), $1::integer) THEN 1::bigint END",
-            [.integer(sink)]
-        ).rows.first?.optionalInteger(0) != nil
+        return true
     }
 }
 

@@ -109,10 +109,10 @@ package actor SpoolGate {
     }
 
     private func recount() async throws {
+        counted = .now
         do {
             floor = try await spool.passed(byAll: sinks)
             load = try await spool.load(after: floor, through: .max)
-            counted = .now
             metrics.update(load)
         } catch let error as OuroborosError where error.code == .unreachable {
             // What was counted before holds until the database is back; storing waits for it.
