@@ -81,6 +81,7 @@ soak: setup-check $(BUILD)/plain/core_tests ## the long versions of the tests
 	OURO_RUNS=$(SOAK_RUNS) $(BUILD)/plain/core_tests network
 	OURO_KILLS=$(SOAK_KILLS) swift test --filter CrashTests
 	OURO_SOAK=$(SOAK_SEEDS) swift test --no-parallel --filter HostileNetworkTests
+	OURO_BROKER_AWAY=60 swift test --no-parallel --filter FleetFaultTests
 	$(MAKE) flood
 
 flood: setup-check ## good traffic beside 10,000 forged packets a second, for SECONDS=60

@@ -47,8 +47,7 @@ struct Gateway: AsyncParsableCommand {
             _ = try shared.devicesWithKeys()
             return shared
         }
-        let ownSpool = try settings.spool.map { try Spool(path: $0) }
-        let spool: (any MessageStore)? = ownSpool ?? shared?.messages
+        let spool: (any SinkStore)? = try settings.spool.map { try Spool(path: $0) } ?? shared?.messages
         let metrics = GatewayMetrics(settings.metrics)
         var configuration = settings.server
         configuration.logger = logger
@@ -72,9 +71,9 @@ struct Gateway: AsyncParsableCommand {
         if let devices, !devices.isSealed {
             logger.notice("the keys in the store are not sealed (see --kek-file)")
         }
-        let outputs = try GatewayOutputs(
-            settings.sinks, spool: ownSpool, store: devices, server: server, metrics: metrics.factory,
-            logger: logger
+        let outputs = try await GatewayOutputs(
+            settings.sinks, number: settings.fleet?.number, spool: spool, store: devices, server: server,
+            metrics: metrics.factory, logger: logger
         ) { device in
             if let common { return try await common.credential(of: device) != nil }
             return try local?.credential(of: device) != nil

@@ -208,7 +208,8 @@ enum GatewayKey: String, CaseIterable {
         case .fileKeep: "Files put aside that stay; 0 is all (default: 0)."
         case .sinkMQTT:
             "Publishes what is in the spool at this broker: mqtt://HOST:PORT, or mqtts:// for TLS."
-        case .mqttClientID: "The gateway's name at the broker; else one of the spool's own."
+        case .mqttClientID:
+            "The gateway's name at the broker; else one of the spool's own, with --registry with the gateway's number."
         case .mqttUser: "The user at the broker."
         case .mqttPasswordFile: "A file with that user's password, readable by its owner alone."
         case .mqttCAFile:

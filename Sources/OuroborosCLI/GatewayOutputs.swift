@@ -15,21 +15,25 @@ struct GatewayOutputs {
     private let endpoint: DownlinkEndpoint?
 
     init(
-        _ settings: GatewaySinkSettings, spool: Spool?, store: GatewayStore?, server: OuroborosServer,
-        metrics: any MetricsFactory, logger: Logger,
+        _ settings: GatewaySinkSettings, number: UInt8?, spool: (any SinkStore)?, store: GatewayStore?,
+        server: OuroborosServer, metrics: any MetricsFactory, logger: Logger,
         isKnown: @escaping @Sendable (DeviceID) async throws -> Bool
-    ) throws {
+    ) async throws {
         let downlink = try settings.downlink.map {
             try Downlink(
                 server: server, settings: $0, metrics: DownlinkMetrics(factory: metrics), logger: logger,
                 isKnown: isKnown)
         }
         self.downlink = downlink
-        sinks = try spool.flatMap { spool in
-            guard settings.hasSinks else { return nil }
-            let sinks = try Self.sinks(settings, spool, store, server, downlink, logger)
-            return try SinkGroup(
-                sinks, spool: spool, limits: settings.limits, metrics: metrics, logger: logger)
+        if let spool, settings.hasSinks {
+            // Gateways that share a spool are several at the broker.
+            let suffix = spool.isShared ? number.map { "-\($0)" } : nil
+            let name = try await spool.identity() + (suffix ?? "")
+            sinks = try await SinkGroup(
+                Self.sinks(settings, name, store, server, downlink, logger), spool: spool,
+                limits: settings.limits, metrics: metrics, logger: logger)
+        } else {
+            sinks = nil
         }
         endpoint = try downlink.flatMap { downlink in
             guard let path = settings.downlinkTokenFile, let address = settings.downlinkAddress else {
@@ -44,9 +48,9 @@ struct GatewayOutputs {
     }
 
     private static func sinks(
-        _ settings: GatewaySinkSettings, _ spool: Spool, _ store: GatewayStore?, _ server: OuroborosServer,
+        _ settings: GatewaySinkSettings, _ name: String, _ store: GatewayStore?, _ server: OuroborosServer,
         _ downlink: Downlink?, _ logger: Logger
-    ) throws -> [any Sink] {
+    ) -> [any Sink] {
         var sinks: [any Sink] = []
         if settings.printsFromSpool {
             sinks.append(LineSink(name: "stdout") { try Output.write($0) })
@@ -57,7 +61,7 @@ struct GatewayOutputs {
         if let http = settings.http {
             sinks.append(HTTPSink(http))
         }
-        if let mqtt = settings.mqtt(spool: try spool.identity()) {
+        if let mqtt = settings.mqtt(name: name) {
             let names = DeviceNames(store)
             let sleepingAfter = settings.sleepingAfter
             let gateway = MQTTSink.Gateway(

@@ -20,7 +20,7 @@ import Darwin
 struct GatewayService: Service {
     let server: OuroborosServer
     let store: GatewayStore?
-    let spool: (any MessageStore)?
+    let spool: (any SinkStore)?
     let outputs: GatewayOutputs
     let recent: RecentMessages?
     let echo: Bool
@@ -29,7 +29,7 @@ struct GatewayService: Service {
 
     init(
         server: OuroborosServer, store: GatewayStore?, activity: (any ActivityStore)?,
-        spool: (any MessageStore)?, outputs: GatewayOutputs, recent: RecentMessages?, echo: Bool,
+        spool: (any SinkStore)?, outputs: GatewayOutputs, recent: RecentMessages?, echo: Bool,
         logger: Logger
     ) {
         self.server = server
@@ -52,20 +52,26 @@ struct GatewayService: Service {
             logger.info("listening on \(address.ipAddress ?? "?") port \(address.port ?? 0)\(kind)")
         }
         let (server, sinks, logger) = (server, outputs.sinks, logger)
+        let mayWaitLong = sinks == nil || spool?.isShared == true
+        let limit = Mutex<Task<Void, any Error>?>(nil)
+        defer { limit.withLock(\.self)?.cancel() }
         do {
             try await withGracefulShutdownHandler {
                 try await work()
             } onGracefulShutdown: {
                 logger.info("shutting down")
-                Task {
+                let closing = Task {
                     await sinks?.gate.stopWaiting()
                     await server.close()
-                    guard sinks == nil else { return }
-                    // A reader of standard output that has stopped must not keep the gateway.
-                    try? await Task.sleep(for: .seconds(5))
-                    Output.complain("standard output takes no more: what was not written is not acknowledged")
+                    guard mayWaitLong else { return }
+                    // A reader of standard output that has stopped, or a database, must not keep the gateway.
+                    try await Task.sleep(for: .seconds(5))
+                    Output.complain(
+                        "\(sinks == nil ? "standard output" : "the registry") takes no more: "
+                            + "what was not written is not acknowledged")
                     exit(1)
                 }
+                limit.withLock { $0 = closing }
             }
         } catch {
             // What is not written is not confirmed: the devices keep it.

@@ -53,10 +53,10 @@ struct GatewaySinkSettings: Sendable {
         try check(setting)
     }
 
-    /// How the MQTT sink is set up, if there is one; without a name of its own it has one from the spool's.
-    func mqtt(spool identity: String) -> MQTTSettings? {
+    /// How the MQTT sink is set up, if there is one; without a client id of its own it has one with the gateway's name.
+    func mqtt(name: String) -> MQTTSettings? {
         guard let broker, let up, let status else { return nil }
-        let clientID = clientID ?? "ouroboros-\(identity)"
+        let clientID = clientID ?? "ouroboros-\(name)"
         var settings = MQTTSettings(
             broker: broker, clientID: clientID, up: up, status: status,
             gatewayTopic: gatewayTopic ?? "ouroboros/gateway/\(clientID)/status")
@@ -147,12 +147,20 @@ struct GatewaySinkSettings: Sendable {
     }
 
     private func check(_ setting: (GatewayKey) throws -> GatewaySources.Setting) throws {
-        guard try setting(.registry).value == nil || (!hasSinks && downlink == nil) else {
+        let isShared = try setting(.registry).value != nil
+        guard !isShared || (!printsFromSpool && file == nil) else {
             throw OuroborosError(
                 .invalidConfiguration,
-                "sinks and “downlink” need a spool and a store of the gateway's own, not “registry”")
+                "“sink-stdout” and “sink-file” are one gateway's: with “registry”, where any gateway may run a sink, use “sink-mqtt” and “sink-http”"
+            )
         }
-        guard try !hasSinks || setting(.spool).value != nil else {
+        guard !isShared || downlink == nil else {
+            throw OuroborosError(
+                .invalidConfiguration,
+                "“downlink” needs a store of the gateway's own, not “registry”: the device may be at another gateway"
+            )
+        }
+        guard try !hasSinks || isShared || setting(.spool).value != nil else {
             throw OuroborosError(
                 .invalidConfiguration, "sinks read the spool: set “\(GatewayKey.spool.rawValue)” to a file")
         }

@@ -56,7 +56,7 @@ struct SharedRegistry: Sendable {
 
     var devices: any DeviceStore { store }
     var activity: any ActivityStore { store }
-    var messages: any MessageStore { PostgresMessages(store) }
+    var messages: any SinkStore { PostgresMessages(store) }
     var isUp: Bool { store.isUp }
     var failures: UInt64 { store.failures }
 
@@ -65,7 +65,7 @@ struct SharedRegistry: Sendable {
     #else
     let devices: any DeviceStore
     let activity: any ActivityStore
-    let messages: any MessageStore
+    let messages: any SinkStore
     let isUp: Bool
     let failures: UInt64
     private let shared: any SharedDeviceRegistry

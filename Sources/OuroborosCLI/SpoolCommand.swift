@@ -7,7 +7,7 @@ import OuroborosStore
 struct SpoolCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "spool", abstract: "The messages that a gateway stored.",
-        subcommands: [List.self, Trim.self])
+        subcommands: [List.self, Trim.self, Forget.self])
 
     struct FileOption: ParsableArguments {
         @Option(help: "The gateway's spool.")
@@ -22,7 +22,7 @@ struct SpoolCommand: AsyncParsableCommand {
             }
         }
 
-        func open() throws -> any MessageStore {
+        func open() throws -> any SinkStore {
             if let registry { return try SharedRegistry(registry, nil).messages }
             let path = spool ?? ""
             try PrivateFile.check(path)
@@ -62,6 +62,23 @@ struct SpoolCommand: AsyncParsableCommand {
 
         func run() async throws {
             Output.note("ouroboros: \(try await file.open().remove(through: through)) messages removed")
+        }
+    }
+
+    struct Forget: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Takes out a sink that no gateway has any more, so that no message waits for it.")
+
+        @OptionGroup var file: FileOption
+
+        @Option(help: "The sink: mqtt, http, stdout or file.")
+        var sink: String
+
+        func run() async throws {
+            guard try await file.open().forget(sink: sink) else {
+                throw OuroborosError(.invalidConfiguration, "the spool knows no sink “\(sink)”")
+            }
+            Output.note("ouroboros: the sink “\(sink)” is forgotten")
         }
     }
 }

@@ -46,6 +46,35 @@ final class PostgresDatabase: Sendable {
         try await threads.runIfActive { [self] in try runNow(body) }
     }
 
+    /// Runs `body`, which has a connection of its own already, on one of those threads.
+    func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+        try await threads.runIfActive { [self] in
+            do {
+                return try body()
+            } catch {
+                throw translated(error)
+            }
+        }
+    }
+
+    /// A connection for the caller alone, if `body` wants it kept; else nil.
+    func own(
+        _ body: @escaping @Sendable (PostgresConnection) throws -> Bool
+    ) async throws -> PostgresConnection? {
+        try await onThread { [self] in
+            do {
+                let connection = try state.withLock { $0.idle.popLast() } ?? connect()
+                guard try !body(connection) else { return connection }
+                giveBack(connection)
+                return nil
+            } catch PostgresFailure.unavailable(let reason) {
+                // What was opened before is as old.
+                state.withLock { $0.idle = [] }
+                throw PostgresFailure.unavailable(reason)
+            }
+        }
+    }
+
     /// The same on this thread. A connection that broke while nobody used it is no failure: `body` is tried once more
     /// on a new one, and so has to bear that.
     func runNow<Value>(_ body: (PostgresConnection) throws -> Value) throws -> Value {

@@ -5,7 +5,7 @@ import OuroborosStore
 /// The spool of gateways that share a database: a message, and the record that it came, are one transaction, whichever
 /// gateway it came to.
 public struct PostgresMessages: MessageStore {
-    private let store: PostgresStore
+    let store: PostgresStore
 
     public init(_ store: PostgresStore) {
         self.store = store
@@ -31,23 +31,35 @@ public struct PostgresMessages: MessageStore {
         _ messages: [(device: DeviceID, message: Message)], _ now: Int64, _ connection: PostgresConnection
     ) throws -> [Bool] {
         try connection.query("SELECT pg_advisory_xact_lock(\(RegistrySchema.Lock.spool.rawValue))")
-        return try store(
-            messages, take: { try take($0, $1, connection) },
-            insert: { try insert($0, of: $1, now, connection) })
+        var new: [(device: DeviceID, message: Message)] = []
+        let isNew = try store(
+            messages, take: { try take($0, $1, connection) }, insert: { new.append(($1, $0)) })
+        try insert(new, now, connection)
+        return isNew
     }
 
+    /// One statement for all, which numbers them in their order.
     private static func insert(
-        _ message: Message, of device: DeviceID, _ now: Int64, _ connection: PostgresConnection
+        _ new: [(device: DeviceID, message: Message)], _ now: Int64, _ connection: PostgresConnection
     ) throws {
+        guard !new.isEmpty else { return }
+        func column(_ value: (Message) -> Int64?) -> PostgresValue {
+            .integers(new.map { value($0.message) })
+        }
         try connection.query(
             """
             INSERT INTO ouroboros.message (received_at, device, session, counter, box, seq, payload)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            SELECT $1, device, session, counter, box, seq, payload
+            FROM unnest($2, $3, $4, $5, $6, $7) WITH ORDINALITY
+                AS new (device, session, counter, box, seq, payload, place)
+            ORDER BY place
             """,
             [
-                .integer(now), device.value, .integer(Int64(message.sessionID)),
-                .integer(Int64(message.counter)), message.position.map { .integer(Int64($0.box)) } ?? .null,
-                message.position.map { .integer(Int64($0.sequence)) } ?? .null, .bytes(Data(message.payload)),
+                .integer(now), .byteStrings(new.map { Data($0.device.bytes) }),
+                column { Int64($0.sessionID) }, column { Int64($0.counter) },
+                column { $0.position.map { Int64($0.box) } },
+                column { $0.position.map { Int64($0.sequence) } },
+                .byteStrings(new.map { Data($0.message.payload) }),
             ])
     }
 

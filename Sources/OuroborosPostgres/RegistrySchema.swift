@@ -5,7 +5,10 @@ import OuroborosStore
 /// The tables, in a schema of their own, `ouroboros`. Each step makes the next version; the last is the one that this
 /// program knows.
 enum RegistrySchema {
-    private static let steps = [[device, sealing, message, onceRecord]]
+    private static let steps = [
+        [device, sealing, message, onceRecord],
+        [sink, identity, nameIdentity],
+    ]
 
     /// Makes what is missing. Two that do so at once do it one after the other.
     static func bringUpToDate(_ connection: PostgresConnection, _ name: String) throws {
@@ -47,6 +50,9 @@ enum RegistrySchema {
         case schema = 0x6f75_726f_0001
         /// Messages get their ids in the order in which they are committed, so that who reads on from an id misses none.
         case spool = 0x6f75_726f_0002
+
+        /// The first of two numbers, `ouro`; the second is a sink's.
+        static let sinks: Int32 = 0x6f75_726f
     }
 
     private static let device = """
@@ -96,5 +102,27 @@ enum RegistrySchema {
             used bigint NOT NULL,
             PRIMARY KEY (device, box)
         )
+        """
+
+    /// A sink has passed all up to `position`; the batch that it was given last ends at `batch_end`. `number` names its
+    /// advisory lock.
+    private static let sink = """
+        CREATE TABLE ouroboros.sink (
+            name text PRIMARY KEY,
+            number integer GENERATED ALWAYS AS IDENTITY,
+            position bigint NOT NULL DEFAULT 0,
+            batch_end bigint NOT NULL DEFAULT 0
+        )
+        """
+
+    private static let identity = """
+        CREATE TABLE ouroboros.identity (
+            only_row bigint PRIMARY KEY CHECK (only_row = 1),
+            name text NOT NULL
+        )
+        """
+
+    private static let nameIdentity = """
+        INSERT INTO ouroboros.identity VALUES (1, right(replace(gen_random_uuid()::text, '-', ''), 16))
         """
 }

@@ -13,9 +13,16 @@ final class Doorbell: Sendable {
         continuation.yield()
     }
 
-    /// Until somebody rings, or the task is cancelled.
-    func wait() async {
+    /// Until somebody rings, the time is over, or the task is cancelled.
+    func wait(atMost time: Duration?) async {
+        let alarm = time.map { time in
+            Task { [continuation] in
+                guard (try? await Task.sleep(for: time)) != nil else { return }
+                continuation.yield()
+            }
+        }
         var iterator = stream.makeAsyncIterator()
         await iterator.next()
+        alarm?.cancel()
     }
 }

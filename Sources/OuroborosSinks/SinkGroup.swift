@@ -11,12 +11,13 @@ package struct SinkGroup: Sendable {
     package static let descriptions = Array(SinkMetrics.descriptions) + Array(SpoolMetrics.descriptions)
 
     package init(
-        _ sinks: [any Sink], spool: Spool, limits: SpoolLimits, metrics: any MetricsFactory, logger: Logger
-    ) throws {
-        let gate = try SpoolGate(
+        _ sinks: [any Sink], spool: any SinkStore, limits: SpoolLimits, metrics: any MetricsFactory,
+        logger: Logger
+    ) async throws {
+        let gate = try await SpoolGate(
             spool: spool, sinks: sinks.map(\.name), limits: limits, metrics: SpoolMetrics(factory: metrics),
             logger: logger)
-        let identity = try spool.identity()
+        let identity = try await spool.identity()
         self.gate = gate
         runners = sinks.map {
             SinkRunner(

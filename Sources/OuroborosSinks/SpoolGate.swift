@@ -15,28 +15,35 @@ package struct SpoolLimits: Sendable, Hashable {
 
 /// Lets messages into the spool while there is room, and removes those that every sink has passed.
 package actor SpoolGate {
-    private let spool: Spool
+    private let spool: any SinkStore
+    private let sinks: [String]
     private let limits: SpoolLimits
     private let logger: Logger
     private let metrics: SpoolMetrics
-    private var positions: [String: Int64]
+    /// All sinks have passed this message.
+    private var floor: Int64
     private var load: SpoolLoad
+    private var counted = ContinuousClock.now
     private var isClosed = false
     private var isFull = false
     private var waiter: CheckedContinuation<Void, Never>?
+    private var lastTurn: Task<Void, Never>?
 
-    /// While it is full the spool is counted anew so often: somebody may remove messages by hand.
+    /// The spool is counted anew so often while it is full, as somebody may remove messages by hand, and while
+    /// other gateways put messages there.
     private static let recountPeriod = Duration.seconds(5)
 
     package init(
-        spool: Spool, sinks: [String], limits: SpoolLimits, metrics: SpoolMetrics, logger: Logger
-    ) throws {
+        spool: any SinkStore, sinks: [String], limits: SpoolLimits, metrics: SpoolMetrics, logger: Logger
+    ) async throws {
         self.spool = spool
+        self.sinks = sinks
         self.limits = limits
         self.logger = logger
         self.metrics = metrics
-        positions = try spool.register(sinks: sinks).mapValues(\.position)
-        load = try spool.load(after: positions.values.min() ?? 0)
+        _ = try await spool.register(sinks: sinks)
+        floor = try await spool.passed(byAll: sinks)
+        load = try await spool.load(after: floor, through: .max)
         metrics.update(load)
     }
 
@@ -44,8 +51,9 @@ package actor SpoolGate {
     /// when there is none and nobody waits any more. For one task at a time.
     package func enter(_ batch: SpoolLoad) async throws -> Bool {
         while true {
-            if !hasRoom(for: batch) {
-                load = try spool.load(after: positions.values.min() ?? 0)
+            let isOld = spool.isShared && ContinuousClock.now - counted > Self.recountPeriod
+            if isOld || !hasRoom(for: batch) {
+                try await inTurn { try await self.recount() }
             }
             if hasRoom(for: batch) {
                 noteFull(false)
@@ -68,27 +76,57 @@ package actor SpoolGate {
         add(SpoolLoad(messages: -batch.messages, bytes: -batch.bytes))
     }
 
-    /// A sink has everything up to a message.
-    package func passed(_ sink: String, through id: Int64) throws {
-        let before = positions.values.min() ?? 0
-        try spool.passed(sink, through: id)
-        positions[sink] = id
-        let now = positions.values.min() ?? 0
-        guard now > before else { return }
-        let gone = try spool.load(after: before, through: now)
-        add(SpoolLoad(messages: -gone.messages, bytes: -gone.bytes))
-        _ = try spool.remove(through: now - Int64(limits.kept))
-        wakeWaiter()
+    /// A sink, which had everything up to one message, has everything up to another.
+    func passed(_ claim: any SinkClaim, from position: Int64, through id: Int64) async throws {
+        try await inTurn {
+            try await claim.passed(from: position, through: id)
+            try await self.sweep()
+        }
     }
 
-    /// How many messages a sink has not passed: ids have no gaps, but for those that were removed by hand.
-    package func lag(of sink: String) throws -> Int64 {
-        max(0, try spool.lastID() - (positions[sink] ?? 0))
+    /// How many messages a sink has not passed: ids have few gaps, but for those that were removed by hand.
+    package func lag(of sink: String) async throws -> Int64 {
+        max(0, try await spool.lastID() - spool.position(of: sink))
     }
 
     /// Nobody waits any more: there is room, or there is not.
     package func stopWaiting() {
         isClosed = true
+        wakeWaiter()
+    }
+
+    // MARK: What is counted
+
+    /// One after the other, so that nothing is counted twice.
+    private func inTurn(_ body: @escaping @Sendable () async throws -> Void) async throws {
+        let before = lastTurn
+        let turn = Task {
+            await before?.value
+            try await body()
+        }
+        lastTurn = Task { _ = await turn.result }
+        try await turn.value
+    }
+
+    private func recount() async throws {
+        counted = .now
+        do {
+            floor = try await spool.passed(byAll: sinks)
+            load = try await spool.load(after: floor, through: .max)
+            metrics.update(load)
+        } catch let error as OuroborosError where error.code == .unreachable {
+            // What was counted before holds until the database is back; storing waits for it.
+        }
+    }
+
+    /// Removes what all sinks have passed by now.
+    private func sweep() async throws {
+        let now = try await spool.passed(byAll: sinks)
+        guard now > floor else { return }
+        let gone = try await spool.load(after: floor, through: now)
+        floor = now
+        add(SpoolLoad(messages: -gone.messages, bytes: -gone.bytes))
+        _ = try await spool.remove(through: now - Int64(limits.kept))
         wakeWaiter()
     }
 

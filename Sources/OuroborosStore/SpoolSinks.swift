@@ -1,28 +1,10 @@
 import GRDB
 import Ouroboros
 
-/// How much of a spool there is.
-public struct SpoolLoad: Sendable, Hashable {
-    public var messages: Int
-    /// Of the payloads.
-    public var bytes: Int
-
-    public init(messages: Int = 0, bytes: Int = 0) {
-        self.messages = messages
-        self.bytes = bytes
-    }
-}
-
 /// How far each sink is in the spool.
-extension Spool {
-    public struct SinkState: Sendable, Hashable {
-        /// The last message that the sink has passed; 0 before the first.
-        public let position: Int64
-        /// The last message of the batch that the sink was given last, passed or not.
-        public let batchEnd: Int64
-    }
+extension Spool: SinkStore {
+    public var isShared: Bool { false }
 
-    /// Where the sinks stand. One that is new begins with the oldest message that is there.
     public func register(sinks: [String]) throws -> [String: SinkState] {
         try database.write { database in
             var states: [String: SinkState] = [:]
@@ -36,23 +18,28 @@ extension Spool {
         }
     }
 
-    /// The sink is about to be given all up to this message: after a crash it is given the same batch.
-    public func beginBatch(of sink: String, through id: Int64) throws {
-        try database.write { database in
-            try database.execute(
-                sql: "UPDATE sink SET batch_end = ? WHERE name = ?", arguments: [id, sink])
+    public func position(of sink: String) throws -> Int64 {
+        try database.read { database in
+            try Int64.fetchOne(database, sql: "SELECT position FROM sink WHERE name = ?", arguments: [sink])
+                ?? 0
         }
     }
 
-    /// The sink has all up to this message.
-    public func passed(_ sink: String, through id: Int64) throws {
+    public func passed(byAll sinks: [String]) throws -> Int64 {
+        try sinks.map(position(of:)).min() ?? 0
+    }
+
+    public func claim(_ sink: String) throws -> (any SinkClaim)? {
+        SpoolClaim(spool: self, sink: sink, start: try register(sinks: [sink])[sink] ?? SinkState())
+    }
+
+    public func forget(sink: String) throws -> Bool {
         try database.write { database in
-            try database.execute(
-                sql: "UPDATE sink SET position = ?1 WHERE name = ?2 AND position < ?1", arguments: [id, sink])
+            try database.execute(sql: "DELETE FROM sink WHERE name = ?", arguments: [sink])
+            return database.changesCount > 0
         }
     }
 
-    /// How much lies after one message, up to another.
     public func load(after first: Int64, through last: Int64 = .max) throws -> SpoolLoad {
         try database.read { database in
             let row = try Row.fetchOne(
@@ -64,13 +51,35 @@ extension Spool {
         }
     }
 
-    /// The newest message; 0 when there is none.
     public func lastID() throws -> Int64 {
         try database.read { try Int64.fetchOne($0, sql: "SELECT ifnull(max(id), 0) FROM message") ?? 0 }
     }
 
-    /// A name of the file's own: 16 hexadecimal digits, chosen when it was made.
     public func identity() throws -> String {
         try database.read { try String.fetchOne($0, sql: "SELECT name FROM identity") ?? "" }
+    }
+}
+
+/// One gateway uses a file, so that nobody takes a sink from it.
+private struct SpoolClaim: SinkClaim {
+    let spool: Spool
+    let sink: String
+    let start: SinkState
+
+    func check() {}
+
+    func beginBatch(through id: Int64) throws {
+        try change("UPDATE sink SET batch_end = ? WHERE name = ?", [id, sink])
+    }
+
+    func passed(from position: Int64, through id: Int64) throws {
+        try change("UPDATE sink SET position = ? WHERE name = ? AND position = ?", [id, sink, position])
+    }
+
+    private func change(_ sql: String, _ arguments: StatementArguments) throws {
+        try spool.database.write { database in
+            try database.execute(sql: sql, arguments: arguments)
+            guard database.changesCount == 1 else { throw SinkState.changed(sink) }
+        }
     }
 }

@@ -93,6 +93,8 @@ import Testing
             (store + ["--workers", "65"], "from 1 to 64"),
             (store + fleet + ["--registry", "postgres://x@y/z"], "takes the place of --store"),
             (["--registry", "postgres://x@y/z"], "--gateway-number"),
+            (fleet + ["--registry", "postgres://x@y/z", "--sink-stdout"], "use “sink-mqtt” and “sink-http”"),
+            (fleet + ["--registry", "postgres://x@y/z", "--downlink", "q"], "may be at another gateway"),
         ] {
             let refused = try await Tool.run(["gateway", "--check-config"] + arguments, in: scratch)
             #expect(refused.status == .exited(1))

@@ -1,0 +1,118 @@
+import Foundation
+import Ouroboros
+import OuroborosPostgres
+import OuroborosStore
+import Testing
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Sinks that gateways share: one gateway runs each, and another takes its place.
+@Suite(.serialized, .timeLimit(.minutes(3))) struct SharedSinkTests {
+    let scratch: Scratch
+
+    init() throws {
+        scratch = try Scratch()
+    }
+
+    private static func spool(_ cluster: PostgresCluster) throws -> PostgresMessages {
+        PostgresMessages(try PostgresStore(try cluster.location, keyEncryptionKey: nil))
+    }
+
+    private static func away(_ body: () async throws -> Void) async {
+        let error = await #expect(throws: OuroborosError.self) { try await body() }
+        #expect(error?.code == .unreachable)
+    }
+
+    @Test func aClaimIsOneGatewaysUntilItsConnectionEnds() async throws {
+        try await PostgresCluster.with { cluster in
+            let (first, second) = (try Self.spool(cluster), try Self.spool(cluster))
+            #expect(try await first.identity().count == 16)
+            #expect(try await first.identity() == second.identity())
+            let device = DeviceID(number: 1)
+            let messages = (0..<UInt64(6)).map {
+                (device, Message(sessionID: 1, counter: $0, payload: [1, 2, 3]))
+            }
+            _ = try await first.store(messages, now: 1)
+            let last = try await second.lastID()
+            #expect(try await second.load(after: last - 4, through: last - 1) == .init(messages: 3, bytes: 9))
+
+            var claim = try await first.claim("mqtt")
+            #expect(try await second.claim("mqtt") == nil)
+            // Each sink has a lock of its own.
+            let other = try await second.claim("http")
+            #expect(other?.start == SinkState())
+            try await claim?.beginBatch(through: last - 1)
+            try await claim?.passed(from: 0, through: last - 3)
+            await Self.away { try await claim?.passed(from: 0, through: last) }
+            #expect(try await second.position(of: "mqtt") == last - 3)
+            // Sinks of other gateways hold messages back too, until they are taken out.
+            #expect(try await first.passed(byAll: ["mqtt"]) == 0)
+            #expect(try await first.forget(sink: "http"))
+            #expect(try await !first.forget(sink: "http"))
+            #expect(try await first.passed(byAll: ["mqtt"]) == last - 3)
+            await Self.away { try await other?.passed(from: 0, through: last) }
+
+            // The connection ends, and the lock with it; what was under way is known.
+            claim = nil
+            var taken: (any SinkClaim)?
+            try await eventually("it is let go of") {
+                taken = try await second.claim("mqtt")
+                return taken != nil
+            }
+            #expect(taken?.start.position == last - 3 && taken?.start.batchEnd == last - 1)
+
+            // A crash of the database ends every claim.
+            try await taken?.check()
+            try await cluster.stop()
+            try await cluster.start()
+            await Self.away { try await taken?.check() }
+            await Self.away { try await taken?.passed(from: last - 3, through: last) }
+            try await eventually("it is claimed anew") { (try? await first.claim("mqtt")) != nil }
+            #expect(try await first.position(of: "mqtt") == last - 3)
+        }
+    }
+
+    @Test func aBatchKeepsItsKeyAtAnotherGatewayAndAFullSpoolMakesDevicesWait() async throws {
+        try await PostgresCluster.with { cluster in
+            let sender = FaultDevice(number: 0, hasOutbox: false)
+            let collector = Collector()
+            collector.answer(then: .init(status: .serviceUnavailable, retryAfter: "0"))
+            try await collector.serving { url in
+                let fleet = try await FaultFleet(
+                    cluster, devices: [sender], sinks: ["--sink-http", url, "--spool-messages", "10"],
+                    gateways: 2, in: scratch)
+                #expect(fleet.claims(of: 0) == 1)
+                // Two seconds without an acknowledgement are the sender's patience.
+                #expect(try await sender.send(60, to: fleet).count <= 10)
+                try await eventually("the spool is full") {
+                    fleet.gateways[0].errors.all.contains { $0.contains("the spool is full") }
+                }
+                let keys = { Set(collector.requests.compactMap { $0.headers["idempotency-key"] }) }
+                let key = try #require(keys().first)
+                #expect(keys().count == 1)
+                try await fleet.gateways[0].killed()
+                let before = collector.requests.count
+                try await eventually("the other gateway sends the batch") {
+                    fleet.claims(of: 1) == 1 && collector.requests.count > before
+                }
+                #expect(keys() == [key])
+                #expect(Set(collector.requests.map(\.lines)).count == 1)
+                // The sender goes to the other gateway, which has counted what lies there.
+                #expect(try await sender.send(60, to: fleet).count <= 10)
+                collector.answer()
+                try await eventually("there is room again") {
+                    try await sender.send(20, to: fleet).count == 20
+                }
+                try await eventually("all that was acknowledged arrives") {
+                    sender.acknowledged.isSubset(of: collector.texts)
+                }
+                // A gateway without its database can be ended.
+                try await cluster.stop()
+                fleet.gateways[1].send(SIGTERM)
+                try await eventually("it ends") { fleet.gateways[1].isEnded }
+            }
+        }
+    }
+}
