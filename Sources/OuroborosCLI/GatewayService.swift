@@ -52,7 +52,10 @@ struct GatewayService: Service {
             logger.info("listening on \(address.ipAddress ?? "?") port \(address.port ?? 0)\(kind)")
         }
         let (server, sinks, logger) = (server, outputs.sinks, logger)
-        let mayWaitLong = sinks == nil || spool?.isShared == true
+        // What may take nothing for longer than a gateway that ends can wait.
+        let slow = [
+            sinks == nil ? "standard output" : nil, spool?.isShared == true ? "the registry" : nil,
+        ].compactMap(\.self)
         let limit = Mutex<Task<Void, any Error>?>(nil)
         defer { limit.withLock(\.self)?.cancel() }
         do {
@@ -63,12 +66,11 @@ struct GatewayService: Service {
                 let closing = Task {
                     await sinks?.gate.stopWaiting()
                     await server.close()
-                    guard mayWaitLong else { return }
-                    // A reader of standard output that has stopped, or a database, must not keep the gateway.
+                    guard !slow.isEmpty else { return }
                     try await Task.sleep(for: .seconds(5))
                     Output.complain(
-                        "\(sinks == nil ? "standard output" : "the registry") takes no more: "
-                            + "what was not written is not acknowledged")
+                        "\(slow.joined(separator: " or ")) takes no more: what was not written is not acknowledged"
+                    )
                     exit(1)
                 }
                 limit.withLock { $0 = closing }
