@@ -11,14 +11,6 @@ import Testing
         scratch = try Scratch()
     }
 
-    private func prepare(_ more: String...) async throws {
-        #expect(try await Tool.run(["keygen", "--out", "root.key"], in: scratch).succeeded)
-        let add = [
-            "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
-        ]
-        #expect(try await Tool.run(add + more, in: scratch).succeeded)
-    }
-
     private func sensor(_ gateway: RunningGateway, _ more: String...) -> [String] {
         [
             "sensor", "--lean", "--to", gateway.address, "--device", device, "--root-key-file", "root.key",
@@ -26,7 +18,7 @@ import Testing
     }
 
     @Test func readingsOfItsOwnAndOfACommand() async throws {
-        try await prepare()
+        try await Tool.provision(device, in: scratch)
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
             let own = try await Tool.run(
                 sensor(gateway, "--interval", "10ms", "--count", "3"), in: scratch)
@@ -41,7 +33,7 @@ import Testing
     }
 
     @Test func itIsAnotherProgramAndEndsAtASignal() async throws {
-        try await prepare()
+        try await Tool.provision(device, in: scratch)
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
             let result = try await Subprocess.run(
                 .path(.init(Tool.path)), arguments: .init(sensor(gateway, "--interval", "20ms")),
@@ -63,7 +55,7 @@ import Testing
     }
 
     @Test func aStateStaysWithTheCommand() async throws {
-        try await prepare("--evolving")
+        try await Tool.provision(device, "--evolving", in: scratch)
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
             for _ in 1...2 {
                 let sent = try await Tool.run(
@@ -75,7 +67,7 @@ import Testing
     }
 
     @Test func whatItCannotDoIsSaid() async throws {
-        try await prepare()
+        try await Tool.provision(device, in: scratch)
         let to = ["--device", device, "--root-key-file", "root.key", "--count", "1"]
         let stream = try await Tool.run(["sensor", "--lean", "--to", "tcp://127.0.0.1:1"] + to, in: scratch)
         #expect(stream.errors.contains("--lean speaks UDP alone"))

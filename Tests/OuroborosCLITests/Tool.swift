@@ -24,12 +24,12 @@ enum Tool {
     }
 
     /// A device with a key in root.key, and a gateway's store that knows it: gw.sqlite.
-    static func provision(_ device: String, in scratch: Scratch) async throws {
+    static func provision(_ device: String, _ more: String..., in scratch: Scratch) async throws {
         #expect(try await run(["keygen", "--out", "root.key"], in: scratch).succeeded)
         let add = [
             "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
         ]
-        #expect(try await run(add, in: scratch).succeeded)
+        #expect(try await run(add + more, in: scratch).succeeded)
     }
 
     static func run(
