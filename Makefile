@@ -2,7 +2,8 @@
 
 SYSTEM_PACKAGES = libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev libmosquitto-dev
 CHECK_PACKAGES = $(SYSTEM_PACKAGES) gcc libcjson-dev clang-format-14 cppcheck valgrind tshark \
-	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl
+	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl \
+	chromium chromium-driver python3-selenium curl prometheus jq
 BUILD = build
 C_WARNINGS = -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 C_FLAGS = $(C_WARNINGS) -Iinclude
@@ -33,7 +34,7 @@ WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_sea
 TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
 .PHONY: FORCE help setup setup-check lib swift install uninstall docs formal demo check test-core test-swift \
-	sanitize soak flood netns fuzz secrets lint format clean
+	sanitize soak flood netns fuzz secrets page-test monitoring lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -100,9 +101,10 @@ FUZZ_MAX = 2048
 $(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c Tests/CoreTests/net.c $(CORE)
 	@mkdir -p $(@D)
 	@echo $(@F)
+	@rm -f $@
 	@$(SANITIZER_CC) $(C_FLAGS) -Iccore/src -ITests/CoreTests -O1 -g \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $^ -lmbedcrypto -o $@ 2>&1 | \
-		grep -v 'Cannot export local symbol' || test -x $@
+		grep -v 'Cannot export local symbol' >&2; test -x $@
 
 # The analyzer is Swift: a package of its own, Tests/Fuzz/Analyzer.
 $(BUILD)/fuzz/fuzz_analyzer: FORCE
@@ -156,6 +158,13 @@ docs: setup ## the Swift modules' documentation, as a web site in build/docs
 
 test-swift: setup-check ## the tests in Swift
 	swift test --no-parallel
+
+page-test: setup-check ## the gateway's page in headless Chromium; screenshots go to build/page
+	swift build --product ouroboros
+	Tests/Page/page.sh .build/debug
+
+monitoring: setup-check ## alert rules and dashboard, read by promtool
+	Tests/Monitoring/monitoring.sh
 
 demo: swift ## a sensor's readings travel to a gateway over UDP on loopback
 	@Sources/Examples/demo.sh

@@ -34,6 +34,8 @@ let httpClient = Target.Dependency.product(
     name: "AsyncHTTPClient", package: "async-http-client", condition: .when(traits: ["Gateway"]))
 let tls = Target.Dependency.product(
     name: "NIOSSL", package: "swift-nio-ssl", condition: .when(traits: ["Gateway"]))
+let mustache = Target.Dependency.product(
+    name: "Mustache", package: "swift-mustache", condition: .when(traits: ["Gateway"]))
 let settings = Target.Dependency.product(
     name: "Configuration", package: "swift-configuration", condition: .when(traits: ["Gateway"]))
 
@@ -65,7 +67,7 @@ let package = Package(
             enabledTraits: ["NIO", "Store"]),
         .trait(
             name: "Gateway",
-            description: "the gateway's configuration file, metrics over HTTP, sinks and downlink",
+            description: "the gateway's configuration file, metrics and page over HTTP, sinks and downlink",
             enabledTraits: ["NIO", "Store"]),
         .trait(
             name: "Tool", description: "the command `ouroboros`", enabledTraits: ["Gateway", "NIO", "Store"]),
@@ -85,6 +87,7 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(
             url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
@@ -153,6 +156,10 @@ let package = Package(
                 logging, metrics, crypto("Crypto"), nio("NIOCore"),
             ],
             swiftSettings: strict),
+        // Its templates, style and script are files, which become part of the binary.
+        .target(
+            name: "OuroborosPage", dependencies: [hummingbird, mustache, logging, nio("NIOCore")],
+            resources: [.embedInCode("Resources")], swiftSettings: strict),
         .target(
             name: "CommandKit", dependencies: ["Ouroboros", "OuroborosPOSIX"], swiftSettings: strict),
         .executableTarget(name: "OuroborosLean", dependencies: ["CommandKit"], swiftSettings: strict),
@@ -161,8 +168,9 @@ let package = Package(
             dependencies: [
                 "CommandKit", "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX",
                 "OuroborosStore", "OuroborosDownlink", "OuroborosMetrics", "OuroborosMetricsHTTP",
-                "OuroborosSinks", "OuroborosTesting",
+                "OuroborosPage", "OuroborosSinks", "OuroborosTesting",
                 .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
+                hummingbird, collections,
                 nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings, histogram,
             ],
             swiftSettings: strict),
@@ -194,6 +202,14 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosMetricsTests", dependencies: ["OuroborosMetrics", metrics],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosPageTests",
+            dependencies: [
+                "OuroborosPage", hummingbird, logging, nio("NIOCore"), nio("NIOPosix"),
+                .product(
+                    name: "HummingbirdTesting", package: "hummingbird", condition: .when(traits: ["Gateway"])),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosPOSIXTests",

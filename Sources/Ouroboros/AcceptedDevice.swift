@@ -23,5 +23,8 @@ public final class AcceptedDevice {
         withUnsafeMutablePointer(to: &raw.pointee.credential) { Credential($0) }
     }
 
+    /// Of the credential, without a copy of its key.
+    public var epoch: UInt64 { raw.pointee.credential.epoch }
+
     public var hasPendingSessions: Bool { raw.pointee.pending != nil }
 }

@@ -78,11 +78,12 @@ struct Gateway: AsyncParsableCommand {
             if let common { return try await common.credential(of: device) != nil }
             return try local?.credential(of: device) != nil
         }
+        let page = try GatewayPage(settings, server: server, store: devices, logger: logger)
         let service = GatewayService(
             server: server, store: devices, activity: devices ?? shared?.activity, spool: spool,
-            outputs: outputs, echo: settings.echo, logger: logger)
+            outputs: outputs, recent: page?.recent, echo: settings.echo, logger: logger)
         let endpoint = metrics.service(
-            server: server, store: devices, shared: shared, outputs: outputs, logger: logger)
+            server: server, store: devices, shared: shared, outputs: outputs, page: page, logger: logger)
         var services = outputs.before.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
         services.append(
             .init(

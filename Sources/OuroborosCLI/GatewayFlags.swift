@@ -12,6 +12,7 @@ struct GatewayFlags: ParsableArguments {
     @Flag(inversion: .prefixedNo, help: .of(.echo)) var echo: Bool?
     @Option(help: .of(.logLevel)) var logLevel: String?
     @Option(help: .of(.metrics)) var metrics: String?
+    @Flag(inversion: .prefixedNo, help: .of(.pagePayloads)) var pagePayloads: Bool?
     @OptionGroup(title: "Fleet") var fleet: Fleet
     @OptionGroup(title: "Limits and times") var limits: Limits
     @OptionGroup var sinks: GatewaySinkFlags
@@ -46,7 +47,8 @@ struct GatewayFlags: ParsableArguments {
             .fleetSecretFile: fleet.fleetSecretFile, .forwardBind: fleet.forwardBind,
             .peer: fleet.peer.isEmpty ? nil : fleet.peer.joined(separator: ","), .workers: fleet.workers,
             .bind: bind.isEmpty ? nil : bind.joined(separator: ","), .echo: echo.map { "\($0)" },
-            .logLevel: logLevel, .metrics: metrics, .maxDevices: limits.maxDevices,
+            .logLevel: logLevel, .metrics: metrics, .pagePayloads: pagePayloads.map { "\($0)" },
+            .maxDevices: limits.maxDevices,
             .maxStreams: limits.maxStreams, .streamsPerAddress: limits.streamsPerAddress,
             .pendingSessions: limits.pendingSessions, .queue: limits.queue,
             .queuePerDevice: limits.queuePerDevice, .places: limits.places,

@@ -18,6 +18,7 @@ enum GatewayKey: String, CaseIterable {
     case forwardBind = "forward-bind"
     case peer
     case workers
+    case pagePayloads = "page-payloads"
     case maxDevices = "max-devices"
     case maxStreams = "max-streams"
     case streamsPerAddress = "streams-per-address"
@@ -88,9 +89,7 @@ enum GatewayKey: String, CaseIterable {
             .placesPerDevice, .reach, .gatewayNumber, .workers:
             .number
         case .idleTimeout, .rekeyAge, .closeTimeout: .time
-        case .echo: .yesOrNo
-        case .sinkStdout:
-            .yesOrNo
+        case .echo, .pagePayloads, .sinkStdout: .yesOrNo
         case .sinkFile, .sinkMQTT, .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttCAFile, .mqttCertFile,
             .mqttKeyFile, .mqttUp, .mqttStatus, .mqttDown, .mqttGateway, .mqttPayload, .homeAssistant,
             .sinkHTTP, .httpTokenFile, .httpCAFile, .downlink, .downlinkHTTP, .downlinkTokenFile:
@@ -111,7 +110,7 @@ enum GatewayKey: String, CaseIterable {
             nil
         case .workers: "1"
         case .bind: "0.0.0.0:5700"
-        case .echo: "false"
+        case .echo, .pagePayloads: "false"
         case .logLevel: "info"
         case .maxDevices: "20000"
         case .maxStreams: "4096"
@@ -184,7 +183,11 @@ enum GatewayKey: String, CaseIterable {
         case .echo: "Sends each message back to its device."
         case .logLevel: "trace, debug, info, notice, warning or error (default: info)."
         case .metrics:
-            "Serves /metrics and /healthz over HTTP at HOST:PORT, without TLS: 127.0.0.1:9700 is usual."
+            """
+            Serves a page of the devices, /metrics and /healthz over HTTP at HOST:PORT, without TLS or a password: \
+            127.0.0.1:9700 is usual.
+            """
+        case .pagePayloads: "The page shows each device's last messages to whoever opens it (default: off)."
         case .maxDevices: "Devices connected at once; one more ends the longest silent one (default: 20000)."
         case .maxStreams: "TCP connections at once; more are refused (default: 4096)."
         case .streamsPerAddress: "The same, from one address (default: 256)."

@@ -23,7 +23,7 @@ struct GatewayMetrics {
 
     func service(
         server: OuroborosServer, store: GatewayStore?, shared: SharedRegistry?, outputs: GatewayOutputs,
-        logger: Logger
+        page: GatewayPage?, logger: Logger
     ) -> (any Service)? {
         guard let address, let registry else { return nil }
         for (name, help) in Array(ServerMetrics.descriptions) + GatewayOutputs.descriptions {
@@ -32,7 +32,8 @@ struct GatewayMetrics {
         let metrics = ServerMetrics(factory: registry)
         let registryState = shared.map { RegistryMetrics($0, registry) }
         let endpoint = MetricsEndpoint(
-            host: address.host, port: address.port, registry: registry, logger: logger
+            host: address.host, port: address.port, registry: registry, logger: logger,
+            others: { page?.routes.add(to: $0) }
         ) {
             try await server.update(metrics)
             // A gateway that cannot read its store serves nobody; one without its registry serves nobody anew.
@@ -40,19 +41,34 @@ struct GatewayMetrics {
             try await registryState?.update()
             try await outputs.updateMetrics()
         }
-        return MetricsService(endpoint: endpoint, address: address)
+        return MetricsService(endpoint: endpoint, page: page, address: address)
     }
 }
 
 private struct MetricsService: Service {
     let endpoint: MetricsEndpoint
+    let page: GatewayPage?
     let address: HostAndPort
 
     func run() async throws {
         do {
-            try await endpoint.run()
+            try await serve()
         } catch let error as IOError {
             throw OuroborosError(.transport, "cannot serve metrics on \(address): \(error)")
+        }
+    }
+
+    private func serve() async throws {
+        guard let page else { return try await endpoint.run() }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await page.feed.run() }
+            // Those who listen would keep the server from ending.
+            try await withGracefulShutdownHandler {
+                try await endpoint.run()
+            } onGracefulShutdown: {
+                page.feed.end()
+            }
+            group.cancelAll()
         }
     }
 }

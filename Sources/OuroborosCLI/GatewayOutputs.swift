@@ -66,7 +66,10 @@ struct GatewayOutputs {
             let sleepingAfter = settings.sleepingAfter
             let gateway = MQTTSink.Gateway(
                 statuses: {
-                    try await server.silences().mapValues { $0 < sleepingAfter ? .online : .sleeping }
+                    Dictionary(
+                        uniqueKeysWithValues: try await server.connectedDevices().map {
+                            ($0.device, $0.silence < sleepingAfter ? .online : .sleeping)
+                        })
                 },
                 names: { try names.current() },
                 send: { device, message in

@@ -22,18 +22,21 @@ struct GatewayService: Service {
     let store: GatewayStore?
     let spool: (any SinkStore)?
     let outputs: GatewayOutputs
+    let recent: RecentMessages?
     let echo: Bool
     let logger: Logger
     private let activity: ActivityCount
 
     init(
         server: OuroborosServer, store: GatewayStore?, activity: (any ActivityStore)?,
-        spool: (any SinkStore)?, outputs: GatewayOutputs, echo: Bool, logger: Logger
+        spool: (any SinkStore)?, outputs: GatewayOutputs, recent: RecentMessages?, echo: Bool,
+        logger: Logger
     ) {
         self.server = server
         self.store = store
         self.spool = spool
         self.outputs = outputs
+        self.recent = recent
         self.echo = echo
         self.logger = logger
         self.activity = ActivityCount(activity)
@@ -139,6 +142,7 @@ struct GatewayService: Service {
                 new.flatMap { MessageLine.line(for: $0.message, of: $0.device, receivedAt: now) })
         }
         activity.add(messages: batch.messages)
+        recent?.add(new, at: now)
         return new
     }
 

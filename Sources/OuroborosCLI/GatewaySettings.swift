@@ -15,6 +15,7 @@ struct GatewaySettings: Sendable {
     let metrics: HostAndPort?
     let registry: String?
     let fleet: GatewayFleet?
+    let pagePayloads: Bool
     let server: ServerConfiguration
     let sinks: GatewaySinkSettings
     /// In the order of the keys.
@@ -39,6 +40,11 @@ struct GatewaySettings: Sendable {
         metrics = try setting(.metrics).address()
         registry = try setting(.registry).text()
         fleet = try GatewayFleet(setting)
+        pagePayloads = try setting(.pagePayloads).yesOrNo()
+        guard !pagePayloads || metrics != nil else {
+            throw OuroborosError(
+                .invalidConfiguration, "“page-payloads” is for the page: give “metrics” HOST:PORT, too")
+        }
         var server = ServerConfiguration()
         server.maximumDevices = try setting(.maxDevices).number(1...1_000_000)
         server.maximumStreams = try setting(.maxStreams).number(1...1_000_000)

@@ -16,7 +16,7 @@ struct OuroborosCommand: AsyncParsableCommand {
         abstract: "A secure channel between sensors and their gateway, from symmetric keys alone.",
         subcommands: [
             Keygen.self, DeviceCommand.self, Gateway.self, Send.self, Sensor.self, Ping.self,
-            Bench.self, Analyze.self, Decode.self, Vectors.self, Impair.self,
+            Bench.self, Fleet.self, Analyze.self, Decode.self, Vectors.self, Impair.self,
             OutboxCommand.self,
             SpoolCommand.self,
         ])

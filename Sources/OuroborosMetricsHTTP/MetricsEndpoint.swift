@@ -4,21 +4,24 @@ import NIOCore
 import OuroborosHTTP
 import OuroborosMetrics
 
-/// `/metrics` in Prometheus text, and `/healthz`, over HTTP.
+/// `/metrics` in Prometheus text, and `/healthz`, over HTTP, beside what others add.
 ///
 /// It is for the gateway's own machine or a private network: there is neither TLS nor a password.
 public struct MetricsEndpoint: Sendable {
     private let server: LocalServer
     private let registry: PrometheusRegistry
     private let refresh: @Sendable () async throws -> Void
+    private let others: @Sendable (Router<BasicRequestContext>) -> Void
 
-    /// `refresh` brings the registry up to date; while it fails the program is not healthy.
+    /// `refresh` brings the registry up to date; while it fails the program is not healthy. `others` adds routes.
     public init(
         host: String, port: Int, registry: PrometheusRegistry, logger: Logger,
+        others: @escaping @Sendable (Router<BasicRequestContext>) -> Void = { _ in },
         refresh: @escaping @Sendable () async throws -> Void
     ) {
         server = LocalServer(name: "metrics", host: host, port: port, logger: logger)
         self.registry = registry
+        self.others = others
         self.refresh = refresh
     }
 
@@ -45,6 +48,7 @@ public struct MetricsEndpoint: Sendable {
                 return Self.text("not serving\n", .serviceUnavailable)
             }
         }
+        others(router)
         return router
     }
 

@@ -62,7 +62,8 @@ struct DropMetrics: Sendable {
 }
 
 extension DropReason {
-    var metricsName: String {
+    /// As metrics and people name it.
+    public var metricsName: String {
         self == .unknownSession ? "unknown_session" : "\(self)"
     }
 }

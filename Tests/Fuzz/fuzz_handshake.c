@@ -22,7 +22,7 @@ static void tag(const uint8_t *before, size_t before_len, uint8_t *packet, size_
 }
 
 static void at_server(uint8_t *packet, size_t size, bool right) {
-    static const ouro_server_settings settings = {16, 1200, false, 0, 0, 0};
+    static const ouro_server_settings settings = {.reach = 16, .max_body = 1200};
     static ouro_pending pending[8];
     static const uint8_t key[32], nonce[16];
     ouro_server server;

@@ -1,10 +1,6 @@
 import Foundation
 import Testing
 
-#if canImport(FoundationNetworking)
-import FoundationNetworking
-#endif
-
 /// What the gateway tells those who watch it.
 @Suite(.timeLimit(.minutes(3))) struct MetricsTests {
     let scratch: Scratch
@@ -20,19 +16,11 @@ import FoundationNetworking
             in: scratch)
     }
 
-    private func get(_ gateway: RunningGateway, _ path: String) async throws -> (HTTPURLResponse, String) {
-        let line = try #require(try await gateway.errors.first(containing: "metrics on"))
-        let port = try #require(line.split(separator: " ").last)
-        let url = try #require(URL(string: "http://127.0.0.1:\(port)/\(path)"))
-        let (data, response) = try await URLSession.shared.data(from: url)
-        return (try #require(response as? HTTPURLResponse), String(decoding: data, as: UTF8.self))
-    }
-
     @Test func aScrape() async throws {
         try await Tool.provision(device, in: scratch)
         let arguments = ["--store", "gw.sqlite", "--metrics", "127.0.0.1:0", "--echo"]
         let status = try await RunningGateway.with(arguments, in: scratch) { gateway in
-            let (before, first) = try await get(gateway, "metrics")
+            let (before, first) = try await gateway.get("metrics")
             #expect(before.statusCode == 200)
             #expect(
                 before.value(forHTTPHeaderField: "Content-Type") == "text/plain; version=0.0.4; charset=utf-8"
@@ -49,7 +37,7 @@ import FoundationNetworking
                     "root.key", "--message", "hi", "--timeout", "200ms",
                 ], in: scratch)
             #expect(!stranger.succeeded)
-            let (_, second) = try await get(gateway, "metrics")
+            let (_, second) = try await gateway.get("metrics")
             let metrics = try PrometheusText(second)
             #expect(metrics.samples["ouroboros_messages_received_total"] == 1)
             #expect(metrics.samples["ouroboros_message_bytes_received_total"] == 5)
@@ -61,10 +49,10 @@ import FoundationNetworking
             // Their number must not grow with the fleet.
             #expect(!second.contains(device))
 
-            let (health, answer) = try await get(gateway, "healthz")
+            let (health, answer) = try await gateway.get("healthz")
             #expect(health.statusCode == 200)
             #expect(answer == "ok\n")
-            #expect(try await get(gateway, "nothing").0.statusCode == 404)
+            #expect(try await gateway.get("nothing").0.statusCode == 404)
         }
         #expect(status == .exited(0))
     }
@@ -73,8 +61,7 @@ import FoundationNetworking
         try await Tool.provision(device, in: scratch)
         let arguments = ["--store", "gw.sqlite", "--metrics", "127.0.0.1:0"]
         _ = try await RunningGateway.with(arguments, in: scratch) { gateway in
-            let line = try #require(try await gateway.errors.first(containing: "metrics on"))
-            let port = try #require(line.split(separator: " ").last)
+            let port = try await gateway.metricsPort()
             let other = try await Tool.run(
                 [
                     "gateway", "--bind", "127.0.0.1:0", "--store", "gw.sqlite", "--metrics",

@@ -139,10 +139,4 @@ struct Bench: AsyncParsableCommand {
             for line in setting.lines { try Output.line(line) }
         }
     }
-
-    private static func check(_ value: Int, in range: ClosedRange<Int>, _ name: String) throws {
-        guard range.contains(value) else {
-            throw ValidationError("\(name) is \(range.lowerBound) to \(range.upperBound), not \(value)")
-        }
-    }
 }

@@ -1,0 +1,20 @@
+import Foundation
+import Testing
+
+#if canImport(FoundationNetworking)
+import FoundationNetworking
+#endif
+
+extension RunningGateway {
+    /// Where a gateway with `--metrics` answers over HTTP.
+    func metricsPort() async throws -> Int {
+        let line = try #require(try await errors.first(containing: "metrics on"))
+        return try #require(line.split(separator: " ").last.flatMap { Int($0) })
+    }
+
+    func get(_ path: String) async throws -> (HTTPURLResponse, String) {
+        let url = try #require(URL(string: "http://127.0.0.1:\(try await metricsPort())/\(path)"))
+        let (data, response) = try await URLSession.shared.data(from: url)
+        return (try #require(response as? HTTPURLResponse), String(decoding: data, as: UTF8.self))
+    }
+}

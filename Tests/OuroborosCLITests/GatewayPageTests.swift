@@ -1,0 +1,64 @@
+import Foundation
+import Testing
+
+/// The page of a real gateway. Tests/page.sh looks at it in a browser.
+@Suite(.timeLimit(.minutes(2))) struct GatewayPageTests {
+    let scratch: Scratch
+    private let device = "0102030405060708"
+
+    init() throws {
+        scratch = try Scratch()
+    }
+
+    private func prepare() async throws {
+        #expect(try await Tool.run(["keygen", "--out", "root.key"], in: scratch).succeeded)
+        let add = ["device", "add", "--store", "gw.sqlite", "--root-key-file", "root.key"]
+        for (id, name) in [(device, "Cellar"), ("00000000000000ff", "<b>Attic</b>")] {
+            #expect(try await Tool.run(add + ["--device", id, "--name", name], in: scratch).succeeded)
+        }
+    }
+
+    private func send(_ gateway: RunningGateway, _ text: String) async throws {
+        let outcome = try await Tool.run(
+            [
+                "send", "--to", gateway.address, "--device", device, "--root-key-file", "root.key",
+                "--message", text,
+            ], in: scratch)
+        #expect(outcome.succeeded, "\(outcome.errors)")
+    }
+
+    @Test func devicesAndMessages() async throws {
+        try await prepare()
+        let arguments = ["--store", "gw.sqlite", "--metrics", "127.0.0.1:0", "--page-payloads"]
+        let status = try await RunningGateway.with(arguments, in: scratch) { gateway in
+            let (response, before) = try await gateway.get("")
+            #expect(response.statusCode == 200)
+            #expect(response.value(forHTTPHeaderField: "Content-Security-Policy")?.contains("'none'") == true)
+            #expect(before.contains("0 online, 0 sleeping, 2 offline"))
+            #expect(before.contains("&lt;b&gt;Attic&lt;/b&gt;") && !before.contains("<b>"))
+            try await send(gateway, "21.5 degrees")
+            // The device has said goodbye, and is known by what it sent.
+            let (_, page) = try await gateway.get("devices/\(device)")
+            #expect(page.contains("Cellar") && page.contains("21.5 degrees"))
+            #expect(try await gateway.get("?sort=colour").0.statusCode == 400)
+            #expect(try await gateway.get("metrics").0.statusCode == 200)
+            let key = try scratch.read("root.key").prefix(64)
+            #expect(!page.contains(key) && !before.contains(key))
+        }
+        #expect(status == .exited(0))
+    }
+
+    @Test func payloadsAreOffUnlessAskedFor() async throws {
+        try await prepare()
+        let arguments = ["--store", "gw.sqlite", "--metrics", "127.0.0.1:0"]
+        _ = try await RunningGateway.with(arguments, in: scratch) { gateway in
+            try await send(gateway, "21.5 degrees")
+            let (_, page) = try await gateway.get("devices/\(device)")
+            #expect(page.contains("--page-payloads") && !page.contains("21.5 degrees"))
+        }
+        let alone = try await Tool.run(
+            ["gateway", "--store", "gw.sqlite", "--page-payloads"], in: scratch)
+        #expect(alone.status == .exited(1))
+        #expect(alone.errors.contains("“page-payloads” is for the page: give “metrics” HOST:PORT"))
+    }
+}

@@ -1,0 +1,128 @@
+import Hummingbird
+import HummingbirdTesting
+import NIOCore
+import NIOPosix
+import Testing
+
+@testable import OuroborosPage
+
+/// Server-sent events: what changed, to a few, and to nobody who does not take them.
+@Suite(.timeLimit(.minutes(1))) struct EventTests {
+    private struct Event: Equatable {
+        let name: String
+        let data: String
+    }
+
+    private func events(_ text: String) -> [Event] {
+        text.split(separator: "\n\n").compactMap { block in
+            let lines = block.split(separator: "\n")
+            guard let name = lines.first(where: { $0.hasPrefix("event: ") }) else { return nil }
+            let data = lines.filter { $0.hasPrefix("data: ") }.map { $0.dropFirst(6) }
+            return Event(name: String(name.dropFirst(7)), data: data.joined(separator: "\n"))
+        }
+    }
+
+    /// What comes from a path while `body` runs.
+    private func listen(
+        _ page: Page, _ path: String = "/events", _ body: @Sendable () async throws -> Void
+    ) async throws -> [Event] {
+        events(try await page.events(path, body))
+    }
+
+    @Test func aMessage() async throws {
+        let facts = Facts([device(1, name: "one")])
+        let all = try await listen(try Page(facts)) { facts.set { $0.messages = 4321 } }
+        let traffic = all.filter { $0.name == "traffic" }
+        #expect(try #require(traffic.first).data.contains(" 0 messages in all"))
+        #expect(try #require(traffic.last).data.contains(" 4321 messages in all"))
+        // What did not change came once.
+        for part in ["status", "rows", "drops", "pages"] {
+            #expect(all.count { $0.name == part } == 1, "\(part)")
+        }
+    }
+
+    @Test func whatAQueryAsksFor() async throws {
+        let facts = Facts([device(1, name: "one"), device(2, name: "two", .offline)])
+        let all = try await listen(try Page(facts), "/events?state=offline") {
+            facts.set(devices: [device(1, name: "one", .offline), device(2, name: "two", .offline)])
+        }
+        let rows = all.filter { $0.name == "rows" }.map(\.data)
+        #expect(rows.count == 2 && !rows[0].contains("one") && rows[1].contains("one"))
+        #expect(all.filter { $0.name == "status" }.last?.data == "0 online, 0 sleeping, 2 offline")
+    }
+
+    @Test func aDevice() async throws {
+        let facts = Facts([device(1, name: "one")])
+        let all = try await listen(try Page(facts), "/devices/\(device(1).id)/events") {
+            facts.set(devices: [device(1, name: "one", .sleeping)])
+        }
+        #expect(all.filter { $0.name == "status" }.map(\.data) == ["online", "sleeping"])
+    }
+
+    @Test func aDeviceThatGoesEndsItsEvents() async throws {
+        let facts = Facts([device(1)])
+        let page = try Page(facts)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await page.feed.run() }
+            group.addTask {
+                try await Task.sleep(for: .milliseconds(100))
+                facts.set(devices: [])
+            }
+            // It returns, though the feed goes on.
+            _ = try await page.text("/devices/\(device(1).id)/events")
+            group.cancelAll()
+        }
+    }
+
+    @Test func notTooMany() async throws {
+        let page = try Page(Facts()) { $0.listeners = 2 }
+        async let first = page.get("/events")
+        async let second = page.get("/events")
+        try await Task.sleep(for: .milliseconds(200))
+        let third = try await page.get("/events")
+        #expect(third.status == .serviceUnavailable)
+        #expect(String(buffer: third.body).contains("2 listen already"))
+        page.feed.end()
+        #expect(try await first.status == .ok)
+        #expect(try await second.status == .ok)
+    }
+
+    /// Its place is another's once it takes nothing for the time of patience.
+    @Test func aListenerThatDoesNotRead() async throws {
+        let id = device(1).id
+        let facts = Facts([device(1)])
+        let page = try Page(facts) {
+            $0.listeners = 1
+            $0.period = .milliseconds(2)
+            $0.patience = .milliseconds(300)
+        }
+        try await page.application().test(.live) { client in
+            let port = try #require(client.port)
+            let stuck = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .channelOption(.autoRead, value: false)
+                .channelOption(.socketOption(.so_rcvbuf), value: 4096)
+                .connect(host: "127.0.0.1", port: port).get()
+            try await stuck.writeAndFlush(
+                ByteBuffer(string: "GET /devices/\(id)/events HTTP/1.1\r\nHost: gateway\r\n\r\n")
+            ).get()
+            // It has the place before anything looks at the devices.
+            while facts.asked == 0 { try await Task.sleep(for: .milliseconds(5)) }
+            #expect(page.feed.listen() == nil)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await page.feed.run() }
+                group.addTask {
+                    // Each state is another 200 KB, which fill what the kernel keeps for a connection.
+                    for turn in 0... {
+                        let bytes = [UInt8](repeating: UInt8(0x61 + turn % 26), count: 200_000)
+                        let message = PageMessage(receivedAt: 0, size: bytes.count, beginning: bytes)
+                        facts.set(messages: [id: [message]])
+                        guard (try? await Task.sleep(for: .milliseconds(2))) != nil else { return }
+                    }
+                }
+                while page.feed.listen() == nil { try await Task.sleep(for: .milliseconds(50)) }
+                group.cancelAll()
+            }
+            try await stuck.close().get()
+        }
+    }
+}
