@@ -103,7 +103,7 @@ import Testing
                 .channelOption(.socketOption(.so_rcvbuf), value: 4096)
                 .connect(host: "127.0.0.1", port: port).get()
             try await stuck.writeAndFlush(
-                ByteBuffer(string: "GET /devices/\(id)/events HTTP/1.1\r\nHost: gateway\r\n\r\n")
+                ByteBuffer(string: "GET /devices/\(id)/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
             ).get()
             // It has the place before anything looks at the devices.
             while facts.asked == 0 { try await Task.sleep(for: .milliseconds(5)) }
