@@ -69,8 +69,11 @@ import Glibc
         var gateway = try await site.gateway(arguments)
         _ = try await watcher.output.first(containing: "\(topic)|0|gateway:me|offline")
         try await site.connected(to: try await site.port(of: "listening on", gateway)) { connection in
-            try await connection.send(Array("1".utf8))
-            _ = try await watcher.output.first(containing: "\(topic)|0|gateway:me|online")
+            // The gateway looks now and then, and the device may be asleep again by then.
+            while !watcher.output.all.contains("\(topic)|0|gateway:me|online") {
+                try await connection.send(Array("1".utf8))
+                try await Task.sleep(for: .milliseconds(200))
+            }
             _ = try await watcher.output.first(containing: "\(topic)|0|gateway:me|sleeping")
             // The gateway vanishes, and the broker says so.
             try await gateway.killed()
