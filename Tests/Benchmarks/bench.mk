@@ -13,10 +13,12 @@ PEER_LIBS_ouroboros = $(BUILD)/libouroboros.a -lmbedcrypto
 ifdef QUICK
 SWIFT_BUILD = debug
 PEER_RUNS = 1 2000 50
+FLEET_RUNS = 1 200 200 2
 SWIFT_RUNS = 1 500ms quick
 else
 SWIFT_BUILD = release
 PEER_RUNS = 5 20000 200
+FLEET_RUNS = 3 10000 5000 10
 SWIFT_RUNS = 3 3s ""
 endif
 BENCH_MACHINE = $(shell sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1), $(shell nproc) cores, \
@@ -33,11 +35,11 @@ endef
 $(foreach p,udp openssl mbedtls ouroboros,$(eval $(call peer_rule,$(p),$(p),)))
 $(eval $(call peer_rule,ouroboros-unreliable,ouroboros,-DUNRELIABLE))
 
-.PHONY: bench bench-core bench-peers bench-swift setup-bench
+.PHONY: bench bench-core bench-peers bench-swift bench-fleet setup-bench
 setup-bench: setup
 	@Tests/install.sh $(BENCH_PACKAGES)
 
-bench: bench-core bench-peers bench-swift ## measure, into docs/BENCHMARKS.md; QUICK=1 only tries that it runs
+bench: bench-core bench-peers bench-swift bench-fleet ## measure, into docs/BENCHMARKS.md; QUICK=1 only tries that it runs
 
 bench-core: setup $(BUILD)/core_bench $(BUILD)/timing_bench
 	@echo "== the engine in memory"
@@ -66,6 +68,11 @@ bench-swift: setup-bench
 		-f $(BENCH)/median.awk -f $(BENCH)/swift_table.awk $(BENCHB)/swift.tsv >$(BENCHB)/swift.md
 	@cat $(BENCHB)/swift.md
 	@$(call put_bench,swift)
+
+bench-fleet: setup-bench
+	@echo "== a simulated fleet, one worker and two: rounds, devices, messages a second, seconds: $(FLEET_RUNS)"
+	@swift build -c $(SWIFT_BUILD) --product ouroboros
+	@$(BENCH)/fleet.sh .build/$(SWIFT_BUILD) $(FLEET_RUNS)
 
 put_bench = $(if $(QUICK),echo "QUICK: docs/BENCHMARKS.md stays as it is",\
 	ccore/firmware/put_section.sh $(BENCHB)/$(1).md docs/BENCHMARKS.md)
