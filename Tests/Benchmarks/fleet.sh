@@ -35,7 +35,7 @@ measure() {
     gateway=""
     jq -r --arg workers "$1" --argjson kb "$(((after - before) * 100 / devices))" \
         --argjson ms "$((used * 1000 / $(getconf CLK_TCK)))" '"| \($workers) | \(.connected) of \(.devices) | \(.handshakes_per_second | round) | " +
-        "\(.delivered_per_second | round) | \(.unknown + .failed) | \(.late) | \(.p50_us / 1000) / \(.p99_us / 1000) | " +
+        "\(.delivered_per_second | round) | \(.unknown + .failed) | \(.late) | \(.p50_us / 10 | round / 100) / \(.p99_us / 10 | round / 100) | " +
         "\($kb / 100) | \($ms / 1000) |"' "$scratch/result"
 }
 
