@@ -220,7 +220,8 @@ let package = Package(
             dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix")],
             swiftSettings: strict),
         .testTarget(
-            name: "OuroborosStoreTests", dependencies: ["Ouroboros", "OuroborosStore", grdb],
+            name: "OuroborosStoreTests",
+            dependencies: ["Ouroboros", "OuroborosStore", "OuroborosTesting", grdb],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosPostgresTests", dependencies: ["Ouroboros", "OuroborosPostgres"],
@@ -236,8 +237,8 @@ let package = Package(
         .testTarget(
             name: "OuroborosCLITests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosCLI",
-                nio("NIOCore"), hummingbird,
+                "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosTesting",
+                "OuroborosCLI", nio("NIOCore"), hummingbird,
                 .product(
                     name: "HummingbirdTLS", package: "hummingbird", condition: .when(traits: ["Gateway"])),
                 logging, tls, subprocess, "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient",

@@ -1,4 +1,5 @@
 import Foundation
+import OuroborosTesting
 import Subprocess
 import Synchronization
 import Testing
@@ -77,7 +78,7 @@ final class CrashPair {
     private let number: Int
     private let hasOutbox: Bool
     private let address: String
-    private var random: Seeded
+    private var random: SeededGenerator
     private let texts: Texts
     private var tally = Tally()
     private var clients: [Victim] = []
@@ -91,7 +92,7 @@ final class CrashPair {
         scratch = try Scratch()
         self.number = number
         self.hasOutbox = hasOutbox
-        random = Seeded(seed: seed)
+        random = SeededGenerator(seed: seed)
         texts = Texts(prefix: "p\(number)-", seed: seed ^ 0xFEED)
         // An address of this process's own, and a port below those that the system gives away: a gateway that
         // starts anew finds it free.
@@ -253,11 +254,11 @@ final class CrashPair {
 /// The lines that a pair's clients send: each once, a few at a time.
 private final class Texts: Sendable {
     private let prefix: String
-    private let state: Mutex<(next: Int, random: Seeded, isFinished: Bool)>
+    private let state: Mutex<(next: Int, random: SeededGenerator, isFinished: Bool)>
 
     init(prefix: String, seed: UInt64) {
         self.prefix = prefix
-        state = Mutex((0, Seeded(seed: seed), false))
+        state = Mutex((0, SeededGenerator(seed: seed), false))
     }
 
     func finish() {
@@ -275,22 +276,5 @@ private final class Texts: Sendable {
             try? await Task.sleep(for: .milliseconds(pause < 8 ? 1 : pause * 3))
             return number.map { "\(prefix)\($0)" }
         }
-    }
-}
-
-/// A generator that a seed determines (SplitMix64).
-struct Seeded: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import Ouroboros
+import OuroborosTesting
 import Synchronization
 import Testing
 
