@@ -24,7 +24,7 @@ SOAK_SEEDS = 20
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
 C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
-	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Benchmarks/peers/*.[ch] Tests/Flood/*.c Tests/Fuzz/*.c \
+	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Benchmarks/*/*.[ch] Tests/Flood/*.c Tests/Fuzz/*.c \
 	Tests/SideChannel/*.c ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/*/*/*.[ch] \
 	ccore/firmware/*/*/*/*.[ch] ccore/examples/*.h \
 	Sources/CSeal/*.c Sources/CSeal/include/*.h)
@@ -47,7 +47,7 @@ setup-check:
 
 lib: setup $(BUILD)/libouroboros.a ## the engine as a C library: build/libouroboros.a
 
-$(BUILD)/core/%.o: ccore/src/%.c
+$(BUILD)/core/%.o: ccore/src/%.c | setup
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -O2 -g -fPIC -MMD -c $< -o $@
 
@@ -57,10 +57,10 @@ $(BUILD)/libouroboros.a: $(CORE:ccore/src/%.c=$(BUILD)/core/%.o)
 
 # $(1): directory, $(2): compiler and its options
 define test_rules
-$(BUILD)/$(1)/core/%.o: ccore/src/%.c
+$(BUILD)/$(1)/core/%.o: ccore/src/%.c | setup-check
 	@mkdir -p $$(@D)
 	$(2) $(C_FLAGS) -Iccore/src -MMD -c $$< -o $$@
-$(BUILD)/$(1)/tests/%.o: Tests/CoreTests/%.c
+$(BUILD)/$(1)/tests/%.o: Tests/CoreTests/%.c | setup-check
 	@mkdir -p $$(@D)
 	$(2) $(C_FLAGS) -Iccore/src -MMD -c $$< -o $$@
 $(BUILD)/$(1)/core_tests: $(CORE:ccore/src/%.c=$(BUILD)/$(1)/core/%.o) \
@@ -98,7 +98,7 @@ FUZZERS = packet handshake saved links analyzer
 # Bytes of an input: a packet is at most 1,232, a capture holds a few.
 FUZZ_MAX = 2048
 
-$(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c Tests/CoreTests/net.c $(CORE)
+$(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c Tests/CoreTests/net.c $(CORE) | setup-check
 	@mkdir -p $(@D)
 	@echo $(@F)
 	@rm -f $@

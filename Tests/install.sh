@@ -14,7 +14,7 @@ as_root=""
 [ "$(id -u)" -eq 0 ] || as_root=sudo
 echo "installing$missing"
 # shellcheck disable=SC2086
-DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -q $missing >/dev/null 2>&1 || {
+DEBIAN_FRONTEND=noninteractive $as_root apt-get -o DPkg::Lock::Timeout=300 install -y -q $missing >/dev/null 2>&1 || {
     $as_root apt-get update -q >/dev/null
-    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -q $missing >/dev/null
+    DEBIAN_FRONTEND=noninteractive $as_root apt-get -o DPkg::Lock::Timeout=300 install -y -q $missing >/dev/null
 }

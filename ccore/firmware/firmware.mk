@@ -50,12 +50,13 @@ LAYOUT_rv32imacswift = virt
 LIBC_arm = --specs=nosys.specs
 LIBC_riscv =
 
-$(BUILD)/mbedtls-%/library/aes.c: $(FW)/fetch_mbedtls.sh
+# Whatever else runs side by side waits for the tools, by way of mbedTLS's sources or at once.
+$(BUILD)/mbedtls-%/library/aes.c: $(FW)/fetch_mbedtls.sh | setup-firmware
 	$(FW)/fetch_mbedtls.sh $* $(BUILD)/mbedtls-$*
 	@touch $@
 .PRECIOUS: $(BUILD)/mbedtls-%/library/aes.c
 
-$(FWB)/vectors_to_c: $(FW)/json/vectors_to_c.c
+$(FWB)/vectors_to_c: $(FW)/json/vectors_to_c.c | setup-firmware
 	@mkdir -p $(@D)
 	$(CC) $(C_WARNINGS) -O1 $< -lcjson -o $@
 
@@ -86,7 +87,7 @@ $(FWB)/$(1)$(2)-$(3)/own/%.o: $(FW)/%.c $(FW)/firmware.mk | $(BUILD)/mbedtls-$(3
 $(FWB)/$(1)$(2)-$(3)/own/%.o: ccore/examples/%.c $(FW)/firmware.mk | $(BUILD)/mbedtls-$(3)/library/aes.c
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) -D_POSIX_C_SOURCE=200809L -MMD -c $$< -o $$@
-$(FWB)/$(1)$(2)-$(3)/own/built_in_json.o: $(FW)/json/built_in_json.c
+$(FWB)/$(1)$(2)-$(3)/own/built_in_json.o: $(FW)/json/built_in_json.c | setup-firmware
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $(2) $(C_FLAGS) $(C_SECTIONS) -I$(FW)/json -MMD -c $$< -o $$@
 $(FWB)/$(1)$(2)-$(3)/own/vectors.o: $(FWB)/vectors.c
@@ -218,25 +219,25 @@ CROSS_SUITES = crypto vectors packet window session handshake sleep network
 CROSS_RUNS = 50
 
 define cross_rules
-$(BUILD)/cross-$(1)/mbedtls/%.o: $(BUILD)/mbedtls-3.6/library/aes.c $(FW)/mbedtls_config.h $(FW)/firmware.mk
+$(BUILD)/cross-$(1)/mbedtls/%.o: $(BUILD)/mbedtls-3.6/library/aes.c $(FW)/mbedtls_config.h $(FW)/firmware.mk | setup-cross
 	@mkdir -p $$(@D)
 	@$(CROSS_$(1)) -O2 -std=c99 $(DEFINE_3.6) -I$(FW) -I$(BUILD)/mbedtls-3.6/include \
 		-c $(BUILD)/mbedtls-3.6/library/$$*.c -o $$@
-$(BUILD)/cross-$(1)/alt/%.o: $(FW)/alt/%.c $(FW)/alt/gcm_alt.h $(FW)/alt/ghash.h | $(BUILD)/mbedtls-3.6/library/aes.c
+$(BUILD)/cross-$(1)/alt/%.o: $(FW)/alt/%.c $(FW)/alt/gcm_alt.h $(FW)/alt/ghash.h | setup-cross $(BUILD)/mbedtls-3.6/library/aes.c
 	@mkdir -p $$(@D)
 	@$(CROSS_$(1)) -O2 $(C_WARNINGS) $(DEFINE_3.6) -I$(FW) -isystem $(BUILD)/mbedtls-3.6/include \
 		-MMD -c $$< -o $$@
-$(BUILD)/cross-$(1)/core/%.o: ccore/src/%.c $(FW)/firmware.mk | $(BUILD)/mbedtls-3.6/library/aes.c
+$(BUILD)/cross-$(1)/core/%.o: ccore/src/%.c $(FW)/firmware.mk | setup-cross $(BUILD)/mbedtls-3.6/library/aes.c
 	@mkdir -p $$(@D)
 	@$(CROSS_$(1)) -O2 $(C_FLAGS) $(DEFINE_3.6) -I$(FW) -isystem $(BUILD)/mbedtls-3.6/include \
 		-MMD -c $$< -o $$@
-$(BUILD)/cross-$(1)/tests/%.o: Tests/CoreTests/%.c
+$(BUILD)/cross-$(1)/tests/%.o: Tests/CoreTests/%.c | setup-cross
 	@mkdir -p $$(@D)
 	@$(CROSS_$(1)) -O2 $(C_FLAGS) -Iccore/src -I$(FW)/json -MMD -c $$< -o $$@
-$(BUILD)/cross-$(1)/built_in_json.o: $(FW)/json/built_in_json.c
+$(BUILD)/cross-$(1)/built_in_json.o: $(FW)/json/built_in_json.c | setup-cross
 	@mkdir -p $$(@D)
 	@$(CROSS_$(1)) -O2 $(C_FLAGS) -I$(FW)/json -c $$< -o $$@
-$(BUILD)/cross-$(1)/vectors.o: $(FWB)/vectors.c
+$(BUILD)/cross-$(1)/vectors.o: $(FWB)/vectors.c | setup-cross
 	@mkdir -p $$(@D)
 	@$(CROSS_$(1)) -O2 $(C_FLAGS) -I$(FW)/json -ITests/CoreTests -c $$< -o $$@
 $(BUILD)/cross-$(1)/core_tests: $(CORE:ccore/src/%.c=$(BUILD)/cross-$(1)/core/%.o) \
