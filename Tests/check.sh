@@ -17,7 +17,9 @@ step() {
     echo "== $name"
     start=$(date +%s)
     if ! "$@" >"$logs/$name.log" 2>&1; then
-        tail -n 60 "$logs/$name.log"
+        tail -n 20 "$logs/$name.log"
+        # What failed may stand far above the end; a log that is cut keeps its last lines.
+        grep -n '✘\|error:' "$logs/$name.log" | tail -n 40 || true
         echo "$name failed: see $logs/$name.log" >&2
         exit 1
     fi
