@@ -1,13 +1,16 @@
 # `make bench`: what is measured, and written into docs/BENCHMARKS.md. Included by the Makefile.
 
-BENCH_PACKAGES = libssl-dev gnuplot-nox jq
+BENCH_PACKAGES = libssl-dev gnuplot-nox jq libcoap3-dev libcoap3-bin mosquitto mosquitto-clients
 BENCH = Tests/Benchmarks
 BENCHB = $(BUILD)/bench
 PEERS = udp openssl mbedtls ouroboros ouroboros-unreliable
 PEER_LOOP = $(addprefix $(BENCH)/peers/,bench.c traffic.c sessions.c wire.c)
+FLEET_OTHERS = coap mqtt mqtt-psk
 PEER_LIBS_openssl = -lssl -lcrypto
 PEER_LIBS_mbedtls = -lmbedtls -lmbedx509 -lmbedcrypto
 PEER_LIBS_ouroboros = $(BUILD)/libouroboros.a -lmbedcrypto
+PEER_LIBS_coap = -lcoap-3-openssl
+PEER_LIBS_mqtt = -lmosquitto
 # QUICK=1: enough to see that all of it runs. Its numbers are too few, and its Swift is the debug build, so it
 # writes no docs.
 ifdef QUICK
@@ -34,6 +37,15 @@ $(BENCHB)/$(1): $(BENCH)/peers/$(2).c $(PEER_LOOP) $(wildcard $(BENCH)/peers/*.h
 endef
 $(foreach p,udp openssl mbedtls ouroboros,$(eval $(call peer_rule,$(p),$(p),)))
 $(eval $(call peer_rule,ouroboros-unreliable,ouroboros,-DUNRELIABLE))
+
+# $(1): program, $(2): file, $(3): further options
+define fleet_rule
+$(BENCHB)/fleet/$(1): $(BENCH)/fleet/$(2).c $(BENCH)/fleet/load.c $(BENCH)/fleet/devices.h
+	@mkdir -p $$(@D)
+	$(CC) $(C_FLAGS) -O2 -g -D_DEFAULT_SOURCE $(3) $$(filter %.c,$$^) $(PEER_LIBS_$(2)) -o $$@
+endef
+$(foreach p,coap mqtt,$(eval $(call fleet_rule,$(p),$(p),)))
+$(eval $(call fleet_rule,mqtt-psk,mqtt,-DPSK))
 
 .PHONY: bench bench-core bench-peers bench-swift bench-fleet setup-bench
 setup-bench: setup
@@ -69,10 +81,10 @@ bench-swift: setup-bench
 	@cat $(BENCHB)/swift.md
 	@$(call put_bench,swift)
 
-bench-fleet: setup-bench
-	@echo "== a simulated fleet, one worker and two: rounds, devices, messages a second, seconds: $(FLEET_RUNS)"
+bench-fleet: setup-bench $(FLEET_OTHERS:%=$(BENCHB)/fleet/%)
+	@echo "== a simulated fleet, beside other protocols: rounds, devices, messages a second, seconds: $(FLEET_RUNS)"
 	@swift build -c $(SWIFT_BUILD) --product ouroboros
-	@$(BENCH)/fleet.sh .build/$(SWIFT_BUILD) $(FLEET_RUNS)
+	@$(BENCH)/fleet/run.sh .build/$(SWIFT_BUILD) $(BENCHB)/fleet $(FLEET_RUNS)
 
 put_bench = $(if $(QUICK),echo "QUICK: docs/BENCHMARKS.md stays as it is",\
 	ccore/firmware/put_section.sh $(BENCHB)/$(1).md docs/BENCHMARKS.md)
