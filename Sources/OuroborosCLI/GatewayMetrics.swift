@@ -85,7 +85,8 @@ private final class RegistryMetrics: Sendable {
         self.shared = shared
         registry.describe("ouroboros_registry_up", "Whether the registry that gateways share answers.")
         registry.describe(
-            "ouroboros_registry_connection_failures_total", "Connections to the registry that could not be made.")
+            "ouroboros_registry_connection_failures_total",
+            "Connections to the registry that could not be made.")
         isUp = Meter(label: "ouroboros_registry_up", factory: registry)
         failures = Counter(label: "ouroboros_registry_connection_failures_total", factory: registry)
     }
@@ -94,12 +95,11 @@ private final class RegistryMetrics: Sendable {
         let result: Result<Void, any Error>
         do { result = .success(try await shared.check()) } catch { result = .failure(error) }
         isUp.set(shared.isUp ? 1 : 0)
-        let all = shared.failures
-        let new = counted.withLock { counted in
-            defer { counted = all }
-            return all - counted
+        counted.withLock { counted in
+            let all = shared.failures
+            failures.increment(by: Int(all - counted))
+            counted = all
         }
-        failures.increment(by: Int(new))
         try result.get()
     }
 }

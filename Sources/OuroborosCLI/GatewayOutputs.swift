@@ -30,7 +30,8 @@ struct GatewayOutputs {
             let suffix = spool.isShared ? number.map { "-\($0)" } : nil
             let name = try await spool.identity() + (suffix ?? "")
             sinks = try await SinkGroup(
-                Self.sinks(settings, name, isShared: spool.isShared, known, server, downlink, logger), spool: spool,
+                Self.sinks(settings, name, isShared: spool.isShared, known, server, downlink, logger),
+                spool: spool,
                 limits: settings.limits, metrics: metrics, logger: logger)
         } else {
             sinks = nil
@@ -71,7 +72,7 @@ struct GatewayOutputs {
                         })
                 },
                 absent: {
-                    // A device that another gateway has seen is that one's to speak of.
+                    // A device that some gateway has seen is that one's to speak of.
                     await known.listing(atMost: .seconds(30)).records
                         .filter { !isShared || $0.lastSeen == nil }.map(\.id)
                 },

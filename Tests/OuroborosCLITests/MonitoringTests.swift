@@ -40,7 +40,8 @@ import Testing
                 ["--fleet-key-file", "fleet.key", "--echo"] + outputs + metrics, in: scratch
             ) { alone in
                 let load = [
-                    "--to", alone.address, "--fleet-key-file", "fleet.key", "--devices", "3", "--seconds", "1",
+                    "--to", alone.address, "--fleet-key-file", "fleet.key", "--devices", "3", "--seconds",
+                    "1",
                 ]
                 #expect(try await Tool.run(["fleet"] + load, in: scratch).succeeded)
                 try await PostgresCluster.with { cluster in
@@ -84,7 +85,8 @@ import Testing
             #expect((match.1 != nil) == (type != "gauge"), "\(name) in \(query)")
             for label in (match.4 ?? "").matches(of: /(reason|outcome)=~?"([\w|]+)"/) {
                 for value in label.2.split(separator: "|") {
-                    #expect(metrics.samples["\(name){\(label.1)=\"\(value)\"}"] != nil, "\(label.0) in \(query)")
+                    #expect(
+                        metrics.samples["\(name){\(label.1)=\"\(value)\"}"] != nil, "\(label.0) in \(query)")
                 }
             }
         }

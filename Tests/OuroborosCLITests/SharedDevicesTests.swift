@@ -19,7 +19,8 @@ import Testing
         _ device: FaultDevice, to fleet: FaultFleet, _ body: (OuroborosConnection) async throws -> Void
     ) async throws {
         let credential = Credential.fixed(
-            device: try DeviceID(hex: device.id), rootKey: try RootKey(hex: Array(scratch.read("root.key").utf8)))
+            device: try DeviceID(hex: device.id),
+            rootKey: try RootKey(hex: Array(scratch.read("root.key").utf8)))
         let address = try await HostAndPort(parsing: fleet.addresses[0]).resolve()
         try await OuroborosClient.withConnection(to: address, credential: credential) { connection in
             try await body(connection)
@@ -41,7 +42,8 @@ import Testing
     @Test func thePageShowsTheFleetAndSaysWhatItCannotShow() async throws {
         try await PostgresCluster.with { cluster in
             let fleet = try await FaultFleet(
-                cluster, devices: [attic, cellar], sinks: ["--metrics", "127.0.0.1:0"], gateways: 2, in: scratch)
+                cluster, devices: [attic, cellar], sinks: ["--metrics", "127.0.0.1:0"], gateways: 2,
+                in: scratch)
             let (here, elsewhere) = (fleet.gateways[0], fleet.gateways[1])
             try await eventuallyShows(["<h1>Ouroboros gateway 1</h1>", "0 online, 0 sleeping, 2 away"], here)
             try await connected(attic, to: fleet) { connection in

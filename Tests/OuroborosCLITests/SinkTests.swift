@@ -135,7 +135,8 @@ import Glibc
         for device in devices {
             let added = try await Tool.run(
                 [
-                    "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
+                    "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file",
+                    "root.key",
                 ], in: site.scratch)
             try #require(added.succeeded, "\(added.errors)")
         }
@@ -180,7 +181,8 @@ import Glibc
     /// From an outbox, until it is empty.
     private func send(_ texts: [String], of device: String, to address: String, _ site: Site) async throws {
         let client = [
-            "--to", address, "--device", device, "--root-key-file", "root.key", "--outbox", device, "--timeout",
+            "--to", address, "--device", device, "--root-key-file", "root.key", "--outbox", device,
+            "--timeout",
             "5s",
         ]
         var sent = try await Tool.run(

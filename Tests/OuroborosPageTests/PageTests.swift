@@ -135,7 +135,9 @@ import Testing
         let gateway = PageGateway(number: 7, sharesDevices: true)
         let page = try Page(Facts([device(1, name: "one"), device(2, .away)], of: gateway))
         let text = try await page.text("/")
-        #expect(text.contains("<title>Ouroboros gateway 7</title>") && text.contains("<h1>Ouroboros gateway 7</h1>"))
+        #expect(
+            text.contains("<title>Ouroboros gateway 7</title>")
+                && text.contains("<h1>Ouroboros gateway 7</h1>"))
         #expect(text.contains("1 online, 0 sleeping, 1 away") && !text.contains("offline"))
         #expect(text.contains("<option value=\"away\">away</option>"))
         #expect(text.contains("may have one at another gateway"))
@@ -155,7 +157,8 @@ import Testing
         facts.set(devices: [device(1)], notice: "The <registry> is away.")
         for path in ["/", "/devices/\(device(1).id)"] {
             let text = try await page.text(path)
-            #expect(text.contains("role=\"status\" data-live>\n<p>The &lt;registry&gt; is away.</p>"), "\(path)")
+            #expect(
+                text.contains("role=\"status\" data-live>\n<p>The &lt;registry&gt; is away.</p>"), "\(path)")
         }
         // Nobody knows whether it exists.
         let other = try await page.get("/devices/\(device(2).id)")

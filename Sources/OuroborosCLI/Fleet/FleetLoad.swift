@@ -132,7 +132,8 @@ struct FleetLoad: Sendable {
 
     /// One message at a time, on average once a period; the first one somewhere in the first period.
     private func send(
-        over connection: OuroborosConnection, _ generator: SeededGenerator, until end: UInt64, _ tally: FleetTally
+        over connection: OuroborosConnection, _ generator: SeededGenerator, until end: UInt64,
+        _ tally: FleetTally
     ) async {
         var generator = generator
         let payload = [UInt8](repeating: 0x61, count: size)
