@@ -190,6 +190,7 @@ let package = Package(
             name: "Flood", path: "Tests/Flood", cSettings: [.treatAllWarnings(as: .error)]),
         // What C's own compiler says of the sizes that Swift's importer computes.
         .target(name: "CSizes", dependencies: ["COuroboros"], path: "Tests/CSizes"),
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(
             name: "OuroborosTests", dependencies: ["Ouroboros", "COuroboros", "CSizes"],
             swiftSettings: strict),
@@ -221,14 +222,16 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests",
-            dependencies: ["Ouroboros", "OuroborosStore", "OuroborosTesting", grdb],
+            dependencies: ["Ouroboros", "OuroborosStore", "OuroborosTesting", "TestSupport", grdb],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosPostgresTests", dependencies: ["Ouroboros", "OuroborosPostgres"],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosSinksTests",
-            dependencies: ["Ouroboros", "OuroborosSinks", "OuroborosStore", logging, metrics],
+            dependencies: [
+                "Ouroboros", "OuroborosSinks", "OuroborosStore", "TestSupport", logging, metrics,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosAnalysisTests",
@@ -242,7 +245,7 @@ let package = Package(
                 .product(
                     name: "HummingbirdTLS", package: "hummingbird", condition: .when(traits: ["Gateway"])),
                 logging, tls, subprocess, "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient",
-                "SleepySensor", "OuroborosLean", "NIOBench", "Flood",
+                "SleepySensor", "OuroborosLean", "NIOBench", "Flood", "TestSupport",
             ],
             swiftSettings: strict),
     ]

@@ -71,14 +71,15 @@ struct Gateway: AsyncParsableCommand {
         if let devices, !devices.isSealed {
             logger.notice("the keys in the store are not sealed (see --kek-file)")
         }
+        let known = KnownDevices(devices ?? shared?.directory)
         let outputs = try await GatewayOutputs(
-            settings.sinks, number: settings.fleet?.number, spool: spool, store: devices, server: server,
+            settings.sinks, number: settings.fleet?.number, spool: spool, known: known, server: server,
             metrics: metrics.factory, logger: logger
         ) { device in
             if let common { return try await common.credential(of: device) != nil }
             return try local?.credential(of: device) != nil
         }
-        let page = try GatewayPage(settings, server: server, store: devices, logger: logger)
+        let page = try GatewayPage(settings, server: server, known: known, logger: logger)
         let service = GatewayService(
             server: server, store: devices, activity: devices ?? shared?.activity, spool: spool,
             outputs: outputs, recent: page?.recent, echo: settings.echo, logger: logger)

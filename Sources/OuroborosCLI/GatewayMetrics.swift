@@ -7,6 +7,7 @@ import OuroborosMetricsHTTP
 import OuroborosNIO
 import OuroborosStore
 import ServiceLifecycle
+import Synchronization
 
 /// The gateway's metrics, when they are asked for.
 struct GatewayMetrics {
@@ -74,25 +75,31 @@ private struct MetricsService: Service {
 }
 
 /// How the registry that gateways share is.
-private struct RegistryMetrics: Sendable {
+private final class RegistryMetrics: Sendable {
     private let shared: SharedRegistry
     private let isUp: Meter
-    private let failures: Meter
+    private let failures: Counter
+    private let counted = Mutex<UInt64>(0)
 
     init(_ shared: SharedRegistry, _ registry: PrometheusRegistry) {
         self.shared = shared
         registry.describe("ouroboros_registry_up", "Whether the registry that gateways share answers.")
         registry.describe(
-            "ouroboros_registry_connection_failures", "Connections to the registry that could not be made.")
+            "ouroboros_registry_connection_failures_total",
+            "Connections to the registry that could not be made.")
         isUp = Meter(label: "ouroboros_registry_up", factory: registry)
-        failures = Meter(label: "ouroboros_registry_connection_failures", factory: registry)
+        failures = Counter(label: "ouroboros_registry_connection_failures_total", factory: registry)
     }
 
     func update() async throws {
         let result: Result<Void, any Error>
         do { result = .success(try await shared.check()) } catch { result = .failure(error) }
         isUp.set(shared.isUp ? 1 : 0)
-        failures.set(Double(shared.failures))
+        counted.withLock { counted in
+            let all = shared.failures
+            failures.increment(by: Int(all - counted))
+            counted = all
+        }
         try result.get()
     }
 }

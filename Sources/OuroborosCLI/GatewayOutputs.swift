@@ -15,7 +15,7 @@ struct GatewayOutputs {
     private let endpoint: DownlinkEndpoint?
 
     init(
-        _ settings: GatewaySinkSettings, number: UInt8?, spool: (any SinkStore)?, store: GatewayStore?,
+        _ settings: GatewaySinkSettings, number: UInt8?, spool: (any SinkStore)?, known: KnownDevices,
         server: OuroborosServer, metrics: any MetricsFactory, logger: Logger,
         isKnown: @escaping @Sendable (DeviceID) async throws -> Bool
     ) async throws {
@@ -30,7 +30,8 @@ struct GatewayOutputs {
             let suffix = spool.isShared ? number.map { "-\($0)" } : nil
             let name = try await spool.identity() + (suffix ?? "")
             sinks = try await SinkGroup(
-                Self.sinks(settings, name, store, server, downlink, logger), spool: spool,
+                Self.sinks(settings, name, isShared: spool.isShared, known, server, downlink, logger),
+                spool: spool,
                 limits: settings.limits, metrics: metrics, logger: logger)
         } else {
             sinks = nil
@@ -48,8 +49,8 @@ struct GatewayOutputs {
     }
 
     private static func sinks(
-        _ settings: GatewaySinkSettings, _ name: String, _ store: GatewayStore?, _ server: OuroborosServer,
-        _ downlink: Downlink?, _ logger: Logger
+        _ settings: GatewaySinkSettings, _ name: String, isShared: Bool, _ known: KnownDevices,
+        _ server: OuroborosServer, _ downlink: Downlink?, _ logger: Logger
     ) -> [any Sink] {
         var sinks: [any Sink] = []
         if settings.printsFromSpool {
@@ -62,7 +63,6 @@ struct GatewayOutputs {
             sinks.append(HTTPSink(http))
         }
         if let mqtt = settings.mqtt(name: name) {
-            let names = DeviceNames(store)
             let sleepingAfter = settings.sleepingAfter
             let gateway = MQTTSink.Gateway(
                 statuses: {
@@ -71,7 +71,12 @@ struct GatewayOutputs {
                             ($0.device, $0.silence < sleepingAfter ? .online : .sleeping)
                         })
                 },
-                names: { try names.current() },
+                absent: {
+                    // A device that some gateway has seen is that one's to speak of.
+                    await known.listing(atMost: .seconds(30)).records
+                        .filter { !isShared || $0.lastSeen == nil }.map(\.id)
+                },
+                names: { try await known.names(of: $0) },
                 send: { device, message in
                     await downlink?.carryOut(
                         message.payload, to: device, timeToLive: message.expiry.map { .seconds(Int($0)) })

@@ -13,24 +13,32 @@ struct GatewayPage: Sendable {
     let routes: PageRoutes
 
     /// Nil without an address to serve it at.
-    init?(_ settings: GatewaySettings, server: OuroborosServer, store: GatewayStore?, logger: Logger) throws {
+    init?(
+        _ settings: GatewaySettings, server: OuroborosServer, known: KnownDevices, logger: Logger
+    ) throws {
         guard let address = settings.metrics else { return nil }
         recent = settings.pagePayloads ? RecentMessages() : nil
         feed = PageFeed(
             source: GatewayFacts(
-                server: server, store: store, recent: recent, sleepingAfter: settings.sinks.sleepingAfter),
+                gateway: PageGateway(
+                    number: settings.fleet?.number, sharesDevices: settings.registry != nil),
+                server: server, known: known, recent: recent,
+                sleepingAfter: settings.sinks.sleepingAfter),
             logger: logger)
         routes = try PageRoutes(feed: feed, host: address.host)
     }
 }
 
-/// What the page shows of the server and the store.
+/// What the page shows of the server, and of the devices that belong here.
 private struct GatewayFacts: PageSource {
+    let gateway: PageGateway
     let server: OuroborosServer
-    let store: GatewayStore?
+    let known: KnownDevices
     let recent: RecentMessages?
     /// The silence after which a device counts as asleep.
     let sleepingAfter: Duration
+
+    private static let longestListAge = Duration.seconds(5)
 
     func counts() async throws -> PageCounts {
         let now = try await server.statistics()
@@ -40,18 +48,20 @@ private struct GatewayFacts: PageSource {
             drops: drops.map { PageCounts.Drop(reason: $0.key.metricsName, count: $0.value) })
     }
 
-    func devices() async throws -> [PageDevice] {
+    func devices() async throws -> PageDevices {
+        let known = await known.listing(atMost: Self.longestListAge)
         let now = WallClock.milliseconds()
+        let absent: PageDevice.Presence = gateway.sharesDevices ? .away : .offline
         var devices: [DeviceID: PageDevice] = [:]
-        for record in try store?.list() ?? [] {
-            var device = PageDevice(id: record.id.description, name: record.name, presence: .offline)
+        for record in known.records {
+            var device = PageDevice(id: record.id.description, name: record.name, presence: absent)
             device.lastSeen = record.lastSeen.map { $0 * 1000 }
             device.epoch = record.epoch
             devices[record.id] = device
         }
         for connected in try await server.connectedDevices() {
             let id = connected.device
-            var device = devices[id] ?? PageDevice(id: id.description, presence: .offline)
+            var device = devices[id] ?? PageDevice(id: id.description, presence: absent)
             device.presence = connected.silence < sleepingAfter ? .online : .sleeping
             device.lastSeen = now - Int64(connected.silence / .milliseconds(1))
             device.epoch = connected.epoch
@@ -61,7 +71,11 @@ private struct GatewayFacts: PageSource {
             device.loss = statistics.repeated
             devices[id] = device
         }
-        return Array(devices.values)
+        guard !known.isCurrent else { return PageDevices(Array(devices.values)) }
+        let place = gateway.sharesDevices ? "registry does not answer" : "store cannot be read"
+        return PageDevices(
+            devices.values.filter { $0.presence != absent },
+            notice: "The \(place): only devices that are connected here are shown.")
     }
 
     func messages(of device: String) async -> [PageMessage]? {

@@ -55,6 +55,7 @@ struct SharedRegistry: Sendable {
     }
 
     var devices: any DeviceStore { store }
+    var directory: any DeviceDirectory { store }
     var activity: any ActivityStore { store }
     var messages: any SinkStore { PostgresMessages(store) }
     var isUp: Bool { store.isUp }
@@ -64,6 +65,7 @@ struct SharedRegistry: Sendable {
     func check() async throws { try await store.check() }
     #else
     let devices: any DeviceStore
+    let directory: any DeviceDirectory
     let activity: any ActivityStore
     let messages: any SinkStore
     let isUp: Bool

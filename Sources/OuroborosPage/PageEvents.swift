@@ -39,7 +39,9 @@ struct PageEvents: Sendable {
         for part in parts where sent[part.id] != part.html {
             sent[part.id] = part.html
             text += "event: \(part.id)\n"
-            for line in part.html.split(separator: "\n") {
+            let lines = part.html.split(separator: "\n")
+            // A browser passes over an event without data.
+            for line in lines.isEmpty ? ["", ""] : lines {
                 text += "data: \(line)\n"
             }
             text += "\n"

@@ -6,7 +6,7 @@ struct PageState: Sendable {
     let counts: PageCounts
     /// Messages a second, the newest last; one a period.
     let rates: [Double]
-    let devices: [PageDevice]
+    let devices: PageDevices
 }
 
 /// Looks at the gateway once a period, and tells those who listen.
@@ -25,9 +25,9 @@ public final class PageFeed: Sendable {
         var rates: [Double] = []
         var counts: PageCounts?
         var countedAt = ContinuousClock.now
-        var devices: [PageDevice] = []
+        var devices = PageDevices([])
         var devicesAt: ContinuousClock.Instant?
-        var asking: Task<[PageDevice], any Error>?
+        var asking: Task<PageDevices, any Error>?
         var listeners: [Int: AsyncStream<PageState>.Continuation] = [:]
         var next = 0
         var isOver = false
@@ -102,8 +102,8 @@ public final class PageFeed: Sendable {
         }
     }
 
-    private func devices() async throws -> [PageDevice] {
-        let asking = state.withLock { state -> Task<[PageDevice], any Error> in
+    private func devices() async throws -> PageDevices {
+        let asking = state.withLock { state -> Task<PageDevices, any Error> in
             // Half a period, so that each of the feed's own turns asks.
             if let at = state.devicesAt, .now - at < settings.period / 2 {
                 let devices = state.devices

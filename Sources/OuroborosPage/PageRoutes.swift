@@ -49,7 +49,11 @@ public struct PageRoutes: Sendable {
     private func device(_ context: BasicRequestContext) async throws -> Response {
         try await answer {
             let id = try context.parameters.require("id")
-            guard let view = try await view(of: id, in: try await feed.current()) else {
+            let state = try await feed.current()
+            guard let view = try await view(of: id, in: state) else {
+                if let notice = state.devices.notice {
+                    return Self.text("\(notice)\n", .serviceUnavailable)
+                }
                 return Self.text(
                     "there is no such device: go back to / for those that there are\n", .notFound)
             }
@@ -58,12 +62,16 @@ public struct PageRoutes: Sendable {
     }
 
     private func view(of state: PageState, _ query: PageQuery) -> OverviewView {
-        OverviewView(state, query, slots: feed.settings.history, period: feed.settings.period)
+        OverviewView(
+            state, query, of: feed.source.gateway, slots: feed.settings.history,
+            period: feed.settings.period)
     }
 
     private func view(of id: String, in state: PageState) async throws -> DevicePageView? {
-        guard let device = state.devices.first(where: { $0.id == id }) else { return nil }
-        return DevicePageView(device, await feed.source.messages(of: id))
+        guard let device = state.devices.all.first(where: { $0.id == id }) else { return nil }
+        return DevicePageView(
+            device, await feed.source.messages(of: id), of: feed.source.gateway,
+            notice: state.devices.notice)
     }
 
     private func listen(

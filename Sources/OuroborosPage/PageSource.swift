@@ -1,9 +1,28 @@
 /// Where the page's facts come from. It never gives a secret.
 public protocol PageSource: Sendable {
+    var gateway: PageGateway { get }
     func counts() async throws -> PageCounts
-    func devices() async throws -> [PageDevice]
+    func devices() async throws -> PageDevices
     /// The last messages of a device, the newest first; nil when payloads are not to be shown.
     func messages(of device: String) async -> [PageMessage]?
+}
+
+/// Whose page it is.
+public struct PageGateway: Sendable, Equatable {
+    /// In its fleet; nil for one that stands alone.
+    public let number: UInt8?
+    /// Devices that have no session here may have one at another gateway.
+    public let sharesDevices: Bool
+
+    public init(number: UInt8? = nil, sharesDevices: Bool = false) {
+        self.number = number
+        self.sharesDevices = sharesDevices
+    }
+
+    var title: String { "Ouroboros gateway" + (number.map { " \($0)" } ?? "") }
+
+    /// The states that its devices can be in.
+    var presences: [PageDevice.Presence] { [.online, .sleeping, sharesDevices ? .away : .offline] }
 }
 
 /// What a gateway counted since it began.
@@ -29,14 +48,28 @@ public struct PageCounts: Sendable, Equatable {
     }
 }
 
+/// The devices that a gateway can tell of.
+public struct PageDevices: Sendable, Equatable {
+    public var all: [PageDevice]
+    /// Why others are left out, if they are.
+    public var notice: String?
+
+    public init(_ all: [PageDevice], notice: String? = nil) {
+        self.all = all
+        self.notice = notice
+    }
+}
+
 public struct PageDevice: Sendable, Equatable {
     public enum Presence: String, Sendable, CaseIterable {
         /// It has a session, and was heard lately.
         case online
         /// It has a session, and was silent for a while.
         case sleeping
-        /// It has no session here.
+        /// It has no session here, and there is nowhere else.
         case offline
+        /// It has no session here, and may have one at another gateway.
+        case away
     }
 
     public let id: String

@@ -5,8 +5,8 @@ struct PageTemplates: Sendable {
     private let library: MustacheLibrary
 
     /// Parts of the page that are sent again as they change, by the ids that they have there.
-    static let overviewParts = ["status", "traffic", "presence", "drops", "shown", "rows", "pages"]
-    static let deviceParts = ["status", "facts", "messages"]
+    static let overviewParts = ["status", "notice", "traffic", "presence", "drops", "shown", "rows", "pages"]
+    static let deviceParts = ["status", "notice", "facts", "messages"]
 
     static var script: [UInt8] { PackageResources.page_js }
     static var style: [UInt8] { PackageResources.page_css }
@@ -27,6 +27,8 @@ struct PageTemplates: Sendable {
         "device": PackageResources.device_mustache,
         "head": PackageResources.head_mustache,
         "status": PackageResources.status_mustache,
+        "notice": PackageResources.notice_mustache,
+        "away": PackageResources.away_mustache,
         "traffic": PackageResources.traffic_mustache,
         "presence": PackageResources.presence_mustache,
         "drops": PackageResources.drops_mustache,

@@ -1,6 +1,8 @@
 /// What the templates are filled with. Each field of these is escaped when it is rendered.
 struct OverviewView {
+    let title: String
     let status: String
+    let notice: String?
     let traffic: TrafficView
     let presence: [PresenceView]
     let drops: [DropView]
@@ -10,12 +12,16 @@ struct OverviewView {
     let pages: PagesView
     let filter: FilterView
     let events: String
+    let sharesDevices: Bool
 
-    init(_ state: PageState, _ query: PageQuery, slots: Int, period: Duration) {
-        let selection = PageSelection(query, of: state.devices)
-        let counts = PageDevice.Presence.allCases.map { presence in
-            (presence, state.devices.count { $0.presence == presence })
+    init(_ state: PageState, _ query: PageQuery, of gateway: PageGateway, slots: Int, period: Duration) {
+        let selection = PageSelection(query, of: state.devices.all)
+        let counts = gateway.presences.map { presence in
+            (presence, state.devices.all.count { $0.presence == presence })
         }
+        title = gateway.title
+        notice = state.devices.notice
+        sharesDevices = gateway.sharesDevices
         status = counts.map { "\($0.1) \($0.0.rawValue)" }.joined(separator: ", ")
         presence = zip(counts, PageCharts.bar(counts.map(\.1))).map {
             PresenceView(state: $0.0.rawValue, count: $0.1, x: $1.x, width: $1.width)
@@ -25,7 +31,7 @@ struct OverviewView {
         columns = PageQuery.Column.allCases.map { ColumnView($0, query) }
         rows = selection.devices.map(DeviceView.init)
         pages = PagesView(selection, query)
-        filter = FilterView(query)
+        filter = FilterView(query, gateway.presences)
         events = "/events" + query.text
         let first = (selection.page - 1) * PageQuery.pageSize
         shown =
@@ -151,13 +157,13 @@ struct FilterView {
     let order: String?
     let states: [Choice]
 
-    init(_ query: PageQuery) {
+    init(_ query: PageQuery, _ presences: [PageDevice.Presence]) {
         find = query.find
         sort = query.sort == .name ? nil : query.sort.rawValue
         order = query.isDescending ? "desc" : nil
         states =
             [Choice(value: "", title: "all", isChosen: query.presence == nil)]
-            + PageDevice.Presence.allCases.map {
+            + presences.map {
                 Choice(value: $0.rawValue, title: $0.rawValue, isChosen: query.presence == $0)
             }
     }
@@ -165,16 +171,22 @@ struct FilterView {
 
 /// A page of one device.
 struct DevicePageView {
+    let title: String
     let status: String
+    let notice: String?
     let device: DeviceView
     let hidesPayloads: Bool
     let messages: [MessageView]
     let hasNone: Bool
     let events: String
+    let sharesDevices: Bool
 
     /// Without messages their payloads are not to be shown.
-    init(_ device: PageDevice, _ messages: [PageMessage]?) {
+    init(_ device: PageDevice, _ messages: [PageMessage]?, of gateway: PageGateway, notice: String?) {
         self.device = DeviceView(device)
+        self.notice = notice
+        title = gateway.title
+        sharesDevices = gateway.sharesDevices
         status = device.presence.rawValue
         hidesPayloads = messages == nil
         self.messages = (messages ?? []).map(MessageView.init)

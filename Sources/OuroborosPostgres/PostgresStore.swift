@@ -188,6 +188,22 @@ extension PostgresStore: DeviceStore {
     }
 }
 
+extension PostgresStore: DeviceDirectory {
+    public func records(of devices: Set<DeviceID>?) async throws -> [DeviceRecord] {
+        try await database.run { connection in
+            let rows =
+                if let devices {
+                    try connection.query(
+                        Self.records + " WHERE id = ANY($1)", [.byteStrings(devices.map { Data($0.bytes) })]
+                    ).rows
+                } else {
+                    try connection.query(Self.records + " ORDER BY id").rows
+                }
+            return try rows.map(Self.record)
+        }
+    }
+}
+
 extension PostgresStore: ActivityStore {
     public func count(_ activities: [DeviceID: DeviceActivity], at time: Int64) async throws {
         guard !activities.isEmpty else { return }

@@ -39,15 +39,16 @@ struct StatusBoard {
         retained[device] = Retained(status: status, gateway: other)
     }
 
-    /// What is to be published, now that the devices here are so. `known` are those that belong here.
+    /// What is to be published, now that the devices here are so. `absent` are offline unless
+    /// they have a session, or something else is retained.
     mutating func changes(
-        now statuses: [DeviceID: DeviceStatus], known: [DeviceID]
+        now statuses: [DeviceID: DeviceStatus], absent: [DeviceID]
     ) -> [DeviceID: DeviceStatus] {
         var changes: [DeviceID: DeviceStatus] = [:]
         for (device, status) in statuses where retained[device]?.status != status {
             changes[device] = status
         }
-        for device in known where statuses[device] == nil && retained[device] == nil {
+        for device in absent where statuses[device] == nil && retained[device] == nil {
             changes[device] = .offline
         }
         for (device, last) in retained

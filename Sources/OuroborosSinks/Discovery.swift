@@ -19,24 +19,35 @@ struct Discovery {
         self.settings = settings
     }
 
-    /// The sensors in these messages that were not announced yet. `name` gives what people call a device.
+    /// The devices of which these messages have something to announce.
+    func devices(toAnnounceIn messages: [SpooledMessage]) -> Set<DeviceID> {
+        Set(
+            messages.lazy.filter { message in
+                Self.readings(in: message.payload).contains { isNew($0, of: message.device) }
+            }.map(\.device))
+    }
+
+    /// The sensors in these messages that were not announced yet, of those devices that have a name here.
     mutating func publications(
-        for messages: [SpooledMessage], name: (DeviceID) -> String?
+        for messages: [SpooledMessage], names: [DeviceID: String]
     ) -> [MQTTPublication] {
         var publications: [MQTTPublication] = []
         for message in messages {
-            for reading in Self.readings(in: message.payload) {
-                let known = announced[message.device] ?? []
-                guard known.count < Self.mostSensors, !known.contains(reading),
-                    !known.isEmpty || announced.count < Self.mostDevices,
-                    let publication = try? publication(
-                        of: reading, device: message.device, name: name(message.device))
+            guard let name = names[message.device] else { continue }
+            for reading in Self.readings(in: message.payload) where isNew(reading, of: message.device) {
+                guard let publication = try? publication(of: reading, device: message.device, name: name)
                 else { continue }
                 announced[message.device, default: []].insert(reading)
                 publications.append(publication)
             }
         }
         return publications
+    }
+
+    private func isNew(_ reading: String, of device: DeviceID) -> Bool {
+        let known = announced[device] ?? []
+        return known.count < Self.mostSensors && !known.contains(reading)
+            && (!known.isEmpty || announced.count < Self.mostDevices)
     }
 
     /// The names of the numbers in a JSON object, in order; none for anything else.
@@ -69,7 +80,7 @@ struct Discovery {
     }
 
     private func publication(
-        of reading: String, device: DeviceID, name: String?
+        of reading: String, device: DeviceID, name: String
     ) throws -> MQTTPublication {
         let object = String(reading.map { $0 == " " || $0 == "." ? "_" : $0 })
         let value =
@@ -81,7 +92,7 @@ struct Discovery {
             name: reading, uniqueID: "ouroboros_\(device)_\(object)",
             stateTopic: settings.up.topic(of: device), valueTemplate: value,
             availabilityTopic: settings.status.topic(of: device),
-            device: .init(identifiers: ["ouroboros_\(device)"], name: name ?? "Ouroboros \(device)"))
+            device: .init(identifiers: ["ouroboros_\(device)"], name: name))
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return MQTTPublication(

@@ -11,8 +11,10 @@ package final class MQTTSink: Sink {
     package struct Gateway: Sendable {
         /// The devices that have a session.
         package var statuses: @Sendable () async throws -> [DeviceID: DeviceStatus]
-        /// The devices that belong here, with a session or without, and what people call them.
-        package var names: @Sendable () throws -> [DeviceID: String]
+        /// The devices that are offline unless they have a session, or somebody else speaks of them.
+        package var absent: @Sendable () async throws -> [DeviceID]
+        /// What people call these devices.
+        package var names: @Sendable (Set<DeviceID>) async throws -> [DeviceID: String]
         /// Takes a message to a device; gives what tells its outcome.
         package var send: @Sendable (DeviceID, MQTTMessage) async -> Outcome
 
@@ -21,10 +23,12 @@ package final class MQTTSink: Sink {
 
         package init(
             statuses: @escaping @Sendable () async throws -> [DeviceID: DeviceStatus],
-            names: @escaping @Sendable () throws -> [DeviceID: String],
+            absent: @escaping @Sendable () async throws -> [DeviceID],
+            names: @escaping @Sendable (Set<DeviceID>) async throws -> [DeviceID: String],
             send: @escaping @Sendable (DeviceID, MQTTMessage) async -> Outcome
         ) {
             self.statuses = statuses
+            self.absent = absent
             self.names = names
             self.send = send
         }
@@ -64,17 +68,28 @@ package final class MQTTSink: Sink {
     // MARK: Deliveries
 
     package func deliver(_ batch: SinkBatch) async throws {
-        let names = settings.discoveryPrefix == nil ? [:] : (try? gateway.names()) ?? [:]
+        let names = await namesToAnnounce(batch.messages)
         let (connection, announcements, problem) = state.withLock { state in
             (
                 state.connection,
                 state.connection == nil
-                    ? [] : state.discovery?.publications(for: batch.messages) { names[$0] } ?? [],
+                    ? [] : state.discovery?.publications(for: batch.messages, names: names) ?? [],
                 state.problem
             )
         }
         guard let connection else { throw SinkFailure(problem) }
         try await connection.publish(announcements + batch.messages.map(publication))
+    }
+
+    /// The names of devices with something to announce; without them it is announced with their next message.
+    private func namesToAnnounce(_ messages: [SpooledMessage]) async -> [DeviceID: String] {
+        let devices = state.withLock { $0.discovery?.devices(toAnnounceIn: messages) ?? [] }
+        guard !devices.isEmpty, let known = try? await gateway.names(devices) else { return [:] }
+        return Dictionary(
+            uniqueKeysWithValues: devices.map { device in
+                let name = known[device] ?? ""
+                return (device, name.isEmpty ? "Ouroboros \(device)" : name)
+            })
     }
 
     private func publication(of message: SpooledMessage) -> MQTTPublication {
@@ -99,7 +114,7 @@ package final class MQTTSink: Sink {
     package func close() async {
         guard let connection = state.withLock(\.connection) else { return }
         // The gateway has told its devices: none has a session any more.
-        try? await publishStatuses(over: connection, [:], known: [])
+        try? await publishStatuses(over: connection, [:], absent: [])
         try? await publish(.offline, over: connection)
         connection.close()
         _ = await connection.whenEnded()
@@ -178,7 +193,7 @@ package final class MQTTSink: Sink {
         while (try? await Task.sleep(for: Self.statusPeriod)) != nil {
             do {
                 try await publishStatuses(
-                    over: connection, try await gateway.statuses(), known: Array(try gateway.names().keys))
+                    over: connection, try await gateway.statuses(), absent: try await gateway.absent())
                 problem = nil
             } catch {
                 if problem != "\(error)", !Task.isCancelled {
@@ -190,9 +205,9 @@ package final class MQTTSink: Sink {
     }
 
     private func publishStatuses(
-        over connection: MQTTConnection, _ statuses: [DeviceID: DeviceStatus], known: [DeviceID]
+        over connection: MQTTConnection, _ statuses: [DeviceID: DeviceStatus], absent: [DeviceID]
     ) async throws {
-        let changes = state.withLock { $0.board.changes(now: statuses, known: known) }
+        let changes = state.withLock { $0.board.changes(now: statuses, absent: absent) }
         try await connection.publish(
             changes.map { device, status in
                 MQTTPublication(

@@ -56,6 +56,10 @@ extension GatewayStore {
         }
     }
 
+    public func records(of devices: Set<DeviceID>?) throws -> [DeviceRecord] {
+        try devices.map { try $0.compactMap(record(of:)) } ?? list()
+    }
+
     private static let records = """
         SELECT id, name, kind, epoch, added_at, last_seen, sessions, messages, bytes FROM device
         """

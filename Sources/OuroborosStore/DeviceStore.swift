@@ -17,10 +17,16 @@ public protocol DeviceStore: Sendable {
     func devices(_ wanted: [DeviceID]?) throws -> [StoredDevice]
 }
 
+/// Who belongs to a gateway, for those who must not wait on a thread for a database.
+public protocol DeviceDirectory: Sendable {
+    /// All devices, or those of these that are there.
+    func records(of devices: Set<DeviceID>?) async throws -> [DeviceRecord]
+}
+
 /// Where what the devices did is counted.
 public protocol ActivityStore: Sendable {
     /// Adds to what is counted of the devices, which were all seen at `time`, seconds since 1970.
     func count(_ activities: [DeviceID: DeviceActivity], at time: Int64) async throws
 }
 
-extension GatewayStore: DeviceStore, ActivityStore {}
+extension GatewayStore: DeviceStore, DeviceDirectory, ActivityStore {}

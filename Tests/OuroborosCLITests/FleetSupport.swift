@@ -28,7 +28,7 @@ struct FaultFleet: Sendable {
             let added = try await Tool.run(
                 [
                     "device", "add", "--registry", cluster.url, "--kek-file", "kek", "--device", device.id,
-                    "--root-key-file", "root.key",
+                    "--root-key-file", "root.key", "--name", device.name,
                 ] + (device.hasOutbox ? ["--evolving"] : []), in: scratch)
             try #require(added.succeeded, "\(added.errors)")
         }
@@ -65,10 +65,12 @@ final class FaultDevice: Sendable {
     }
 
     let id: String
+    let name: String
     let hasOutbox: Bool
     private let state: Mutex<State>
 
-    init(number: Int, hasOutbox: Bool) {
+    init(number: Int, name: String = "", hasOutbox: Bool) {
+        self.name = name
         id = "00000000000000\(String(0x10 + number, radix: 16))"
         self.hasOutbox = hasOutbox
         state = Mutex(State(gateway: number % 2))

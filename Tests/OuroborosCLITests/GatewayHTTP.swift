@@ -5,8 +5,15 @@ import Testing
 import FoundationNetworking
 #endif
 
-extension RunningGateway {
-    /// Where a gateway with `--metrics` answers over HTTP.
+/// A gateway with `--metrics`, whose log tells where it answers over HTTP.
+protocol GatewayOverHTTP {
+    var errors: Lines { get }
+}
+
+extension RunningGateway: GatewayOverHTTP {}
+extension Victim: GatewayOverHTTP {}
+
+extension GatewayOverHTTP {
     func metricsPort() async throws -> Int {
         let line = try #require(try await errors.first(containing: "metrics on"))
         return try #require(line.split(separator: " ").last.flatMap { Int($0) })

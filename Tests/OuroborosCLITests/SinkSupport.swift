@@ -4,10 +4,6 @@ import Ouroboros
 import OuroborosNIO
 import Testing
 
-#if canImport(FoundationNetworking)
-import FoundationNetworking
-#endif
-
 /// A gateway with one device, for tests of what stands behind it.
 struct Site: Sendable {
     let scratch: Scratch
@@ -61,10 +57,7 @@ struct Site: Sendable {
     }
 
     func sample(_ name: String, of gateway: Victim) async throws -> Double? {
-        let url = try #require(
-            URL(string: "http://127.0.0.1:\(try await port(of: "metrics on", gateway))/metrics"))
-        let (data, _) = try await URLSession.shared.data(from: url)
-        return try PrometheusText(String(decoding: data, as: UTF8.self)).samples[name]
+        try PrometheusText(try await gateway.get("metrics").1).samples[name]
     }
 }
 

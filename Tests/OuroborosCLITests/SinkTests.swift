@@ -129,6 +129,72 @@ import Glibc
         }
     }
 
+    @Test func workersShareOneSpool() async throws {
+        let site = try await Site()
+        let devices = (1...8).map { "00000000000000a\($0)" }
+        for device in devices {
+            let added = try await Tool.run(
+                [
+                    "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file",
+                    "root.key",
+                ], in: site.scratch)
+            try #require(added.succeeded, "\(added.errors)")
+        }
+        let collector = Collector()
+        let address = "127.0.0.1:\(try Broker.freePort())"
+        let texts = (1...50).map { "m\($0)" }
+        try await collector.serving { url in
+            let arguments = ["--workers", "2", "--sink-http", url, "--http-batch", "20"]
+            var gateway = try await site.gateway(at: address, arguments)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for device in devices {
+                    group.addTask { try await send(texts, of: device, to: address, site) }
+                }
+                try await eventually("some have arrived") { collector.texts.count >= 20 }
+                try await gateway.killed()
+                gateway = try await site.gateway(at: address, arguments)
+                try await group.waitForAll()
+            }
+            struct Place: Hashable {
+                let device: String
+                let box: Int
+                let seq: Int
+            }
+            let arrived = {
+                Dictionary(
+                    collector.taken.compactMap { object -> (Place, String)? in
+                        guard let device = object["device"] as? String, let box = object["box"] as? Int,
+                            let seq = object["seq"] as? Int, let text = object["text"] as? String
+                        else { return nil }
+                        return (Place(device: device, box: box, seq: seq), text)
+                    }, uniquingKeysWith: { first, _ in first })
+            }
+            try await eventually("all have arrived") { arrived().count >= devices.count * texts.count }
+            for device in devices {
+                #expect(arrived().filter { $0.key.device == device }.map(\.value).sorted() == texts.sorted())
+            }
+            gateway.send(SIGTERM)
+            #expect(try await gateway.ended() == .exited(0), "\(gateway.errors.all)")
+        }
+    }
+
+    /// From an outbox, until it is empty.
+    private func send(_ texts: [String], of device: String, to address: String, _ site: Site) async throws {
+        let client = [
+            "--to", address, "--device", device, "--root-key-file", "root.key", "--outbox", device,
+            "--timeout",
+            "5s",
+        ]
+        var sent = try await Tool.run(
+            ["send"] + client, in: site.scratch, input: texts.joined(separator: "\n") + "\n")
+        try await eventually("the outbox of \(device) is empty", within: .seconds(60)) {
+            if !sent.succeeded {
+                sent = try await Tool.run(["outbox", "flush"] + client, in: site.scratch)
+            }
+            return sent.succeeded
+        }
+    }
+
     @Test func whatHTTPAnswersIsHeeded() async throws {
         let site = try await Site()
         let certificates = try await Certificates(in: site.scratch)

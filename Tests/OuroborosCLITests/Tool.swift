@@ -1,7 +1,10 @@
 import Foundation
 import Subprocess
 import Synchronization
+import TestSupport
 import Testing
+
+typealias Scratch = TestSupport.Scratch
 
 /// The built command, run as its users run it.
 enum Tool {
@@ -148,36 +151,5 @@ final class Lines: Sendable {
             if found != nil || isEnded { return found }
             try await Task.sleep(for: .milliseconds(5))
         }
-    }
-}
-
-/// A directory that goes away.
-final class Scratch: Sendable {
-    let path: String
-
-    init() throws {
-        path = NSTemporaryDirectory() + "/ouroboros-" + UUID().uuidString
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(atPath: path)
-    }
-
-    func file(_ name: String) -> String { path + "/" + name }
-
-    func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: file(name)) }
-
-    func mode(of name: String) throws -> Int? {
-        try FileManager.default.attributesOfItem(atPath: file(name))[.posixPermissions] as? Int
-    }
-
-    func write(_ text: String, to name: String, mode: Int = 0o600) throws {
-        try Data(text.utf8).write(to: URL(fileURLWithPath: file(name)))
-        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file(name))
-    }
-
-    func read(_ name: String) throws -> String {
-        try String(contentsOfFile: file(name), encoding: .utf8)
     }
 }

@@ -18,6 +18,8 @@ import Testing
             let lines = block.split(separator: "\n")
             guard let name = lines.first(where: { $0.hasPrefix("event: ") }) else { return nil }
             let data = lines.filter { $0.hasPrefix("data: ") }.map { $0.dropFirst(6) }
+            // A browser passes over it.
+            guard data.count > 1 || data.first?.isEmpty == false else { return nil }
             return Event(name: String(name.dropFirst(7)), data: data.joined(separator: "\n"))
         }
     }
@@ -49,6 +51,17 @@ import Testing
         let rows = all.filter { $0.name == "rows" }.map(\.data)
         #expect(rows.count == 2 && !rows[0].contains("one") && rows[1].contains("one"))
         #expect(all.filter { $0.name == "status" }.last?.data == "0 online, 0 sleeping, 2 offline")
+    }
+
+    @Test func whatIsEmptyAgain() async throws {
+        let facts = Facts([])
+        facts.set(devices: (1...51).map { device($0) }, notice: "not all")
+        let all = try await listen(try Page(facts)) { facts.set(devices: []) }
+        for part in ["rows", "pages"] {
+            let data = all.filter { $0.name == part }.map(\.data)
+            #expect(data.count == 2 && data.last == "\n", "\(part)")
+        }
+        #expect(all.filter { $0.name == "notice" }.map(\.data) == ["<p>not all</p>", "<p hidden></p>"])
     }
 
     @Test func aDevice() async throws {

@@ -131,6 +131,41 @@ import Testing
         #expect(closed.contains("--page-payloads") && !closed.contains("class=\"payload\""))
     }
 
+    @Test func aGatewayOfSeveral() async throws {
+        let gateway = PageGateway(number: 7, sharesDevices: true)
+        let page = try Page(Facts([device(1, name: "one"), device(2, .away)], of: gateway))
+        let text = try await page.text("/")
+        #expect(
+            text.contains("<title>Ouroboros gateway 7</title>")
+                && text.contains("<h1>Ouroboros gateway 7</h1>"))
+        #expect(text.contains("1 online, 0 sleeping, 1 away") && !text.contains("offline"))
+        #expect(text.contains("<option value=\"away\">away</option>"))
+        #expect(text.contains("may have one at another gateway"))
+        #expect(rows(try await page.text("/?state=away")) == [device(2).id])
+        let other = try await page.text("/devices/\(device(2).id)")
+        #expect(other.contains("gateway 7</title>") && other.contains("may have one at another gateway"))
+        let alone = try await Page(Facts([device(2, .offline)])).text("/")
+        #expect(alone.contains("<h1>Ouroboros gateway</h1>"))
+        #expect(alone.contains("1 offline") && !alone.contains("away") && !alone.contains("another gateway"))
+    }
+
+    @Test func whatIsNotShown() async throws {
+        let facts = Facts()
+        let page = try Page(facts) { $0.period = .zero }
+        let whole = try await page.text("/")
+        #expect(whole.contains("<div id=\"notice\" role=\"status\" data-live>\n<p hidden></p>"))
+        facts.set(devices: [device(1)], notice: "The <registry> is away.")
+        for path in ["/", "/devices/\(device(1).id)"] {
+            let text = try await page.text(path)
+            #expect(
+                text.contains("role=\"status\" data-live>\n<p>The &lt;registry&gt; is away.</p>"), "\(path)")
+        }
+        // Nobody knows whether it exists.
+        let other = try await page.get("/devices/\(device(2).id)")
+        #expect(other.status == .serviceUnavailable)
+        #expect(String(buffer: other.body) == "The <registry> is away.\n")
+    }
+
     @Test func noSuchDevice() async throws {
         let page = try Page(Facts([device(1)]))
         #expect(try await page.get("/devices/0000000000000002").status == .notFound)

@@ -9,16 +9,21 @@ import Synchronization
 final class Facts: PageSource {
     private struct State {
         var counts = PageCounts(messages: 0, sessions: 0, drops: [])
-        var devices: [PageDevice] = []
+        var devices = PageDevices([])
         var messages: [String: [PageMessage]]?
         var asked = 0
     }
 
+    let gateway: PageGateway
     private let state = Mutex(State())
 
-    init(_ devices: [PageDevice] = [], messages: [String: [PageMessage]]? = nil) {
+    init(
+        _ devices: [PageDevice] = [], messages: [String: [PageMessage]]? = nil,
+        of gateway: PageGateway = PageGateway()
+    ) {
+        self.gateway = gateway
         state.withLock { state in
-            state.devices = devices
+            state.devices.all = devices
             state.messages = messages
         }
     }
@@ -30,8 +35,8 @@ final class Facts: PageSource {
         state.withLock { change(&$0.counts) }
     }
 
-    func set(devices: [PageDevice]) {
-        state.withLock { $0.devices = devices }
+    func set(devices: [PageDevice], notice: String? = nil) {
+        state.withLock { $0.devices = PageDevices(devices, notice: notice) }
     }
 
     func set(messages: [String: [PageMessage]]) {
@@ -40,7 +45,7 @@ final class Facts: PageSource {
 
     func counts() async throws -> PageCounts { state.withLock(\.counts) }
 
-    func devices() async throws -> [PageDevice] {
+    func devices() async throws -> PageDevices {
         state.withLock { state in
             state.asked += 1
             return state.devices

@@ -66,38 +66,38 @@ import Testing
 
     @Test func changesAloneArePublished() {
         var board = StatusBoard(gateway: "me")
-        #expect(board.changes(now: [a: .online], known: [a, b]) == [a: .online, b: .offline])
-        #expect(board.changes(now: [a: .online], known: [a, b]) == [:])
-        #expect(board.changes(now: [a: .sleeping], known: [a, b]) == [a: .sleeping])
-        #expect(board.changes(now: [:], known: [a, b]) == [a: .offline])
-        #expect(board.changes(now: [:], known: [a, b]) == [:])
+        #expect(board.changes(now: [a: .online], absent: [a, b]) == [a: .online, b: .offline])
+        #expect(board.changes(now: [a: .online], absent: [a, b]) == [:])
+        #expect(board.changes(now: [a: .sleeping], absent: [a, b]) == [a: .sleeping])
+        #expect(board.changes(now: [:], absent: [a, b]) == [a: .offline])
+        #expect(board.changes(now: [:], absent: [a, b]) == [:])
     }
 
     @Test func whatWasSaidBeforeARestartIsCorrected() {
         var board = StatusBoard(gateway: "me")
         board.note(a, .online, by: "me")
-        #expect(board.changes(now: [:], known: []) == [a: .offline])
+        #expect(board.changes(now: [:], absent: []) == [a: .offline])
     }
 
     @Test func anotherGatewaysDevicesAreItsOwn() {
         var board = StatusBoard(gateway: "me")
         board.note(a, .online, by: "other")
-        #expect(board.changes(now: [:], known: [a]) == [:])
+        #expect(board.changes(now: [:], absent: [a]) == [:])
         board.note(b, .online, by: nil)
-        #expect(board.changes(now: [:], known: [b]) == [:])
+        #expect(board.changes(now: [:], absent: [b]) == [:])
         // It came here, and the other says that it left there.
-        #expect(board.changes(now: [a: .online], known: [a]) == [:])
+        #expect(board.changes(now: [a: .online], absent: [a]) == [:])
         board.note(a, .offline, by: "other")
-        #expect(board.changes(now: [a: .online], known: [a]) == [a: .online])
+        #expect(board.changes(now: [a: .online], absent: [a]) == [a: .online])
         board.note(a, .online, by: "me")
-        #expect(board.changes(now: [:], known: [a]) == [a: .offline])
+        #expect(board.changes(now: [:], absent: [a]) == [a: .offline])
     }
 
     @Test func aStatusThatIsNoneIsForgotten() {
         var board = StatusBoard(gateway: "me")
         board.note(a, .online, by: "me")
         board.note(a, nil, by: nil)
-        #expect(board.changes(now: [:], known: [a]) == [a: .offline])
+        #expect(board.changes(now: [:], absent: [a]) == [a: .offline])
     }
 }
 
@@ -122,7 +122,14 @@ import Testing
             broker: try MQTTBroker(url: "mqtt://h"), clientID: "me", up: try TopicTemplate("o/{device}/up"),
             status: try TopicTemplate("o/{device}/status"), gatewayTopic: "g")
         var discovery = Discovery(prefix: "homeassistant", settings: settings)
-        let first = discovery.publications(for: [message(#"{"celsius": 1}"#)]) { _ in "kitchen" }
+        let celsius = [message(#"{"celsius": 1}"#)]
+        let device = celsius[0].device
+        // Whoever's name is not known yet is announced later.
+        #expect(discovery.devices(toAnnounceIn: celsius) == [device])
+        #expect(discovery.publications(for: celsius, names: [:]).isEmpty)
+        #expect(discovery.devices(toAnnounceIn: celsius) == [device])
+        let first = discovery.publications(for: celsius, names: [device: "kitchen"])
+        #expect(discovery.devices(toAnnounceIn: celsius).isEmpty)
         #expect(first.map(\.topic) == ["homeassistant/sensor/ouroboros_0000000000000001/celsius/config"])
         #expect(first.map(\.isRetained) == [true])
         let config = try #require(
@@ -131,7 +138,8 @@ import Testing
         #expect(config["value_template"] as? String == "{{ value_json['celsius'] }}")
         #expect((config["device"] as? [String: Any])?["name"] as? String == "kitchen")
         let many = (0..<200).map { message(#"{"n\#($0)": 1, "celsius": 2}"#) }
-        #expect(discovery.publications(for: many) { _ in nil }.count == 63)
+        #expect(discovery.publications(for: many, names: [device: "kitchen"]).count == 63)
+        #expect(discovery.devices(toAnnounceIn: many).isEmpty)
     }
 }
 

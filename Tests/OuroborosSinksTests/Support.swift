@@ -3,28 +3,11 @@ import Logging
 import Ouroboros
 import OuroborosStore
 import Synchronization
+import TestSupport
 
 @testable import OuroborosSinks
 
-/// A directory that goes away.
-final class Scratch: Sendable {
-    let path: String
-
-    init() throws {
-        path = NSTemporaryDirectory() + "/ouroboros-" + UUID().uuidString
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(atPath: path)
-    }
-
-    func file(_ name: String) -> String { path + "/" + name }
-
-    func names() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: path).sorted() }
-
-    func read(_ name: String) throws -> String { try String(contentsOfFile: file(name), encoding: .utf8) }
-}
+typealias Scratch = TestSupport.Scratch
 
 extension Spool {
     /// Stores one message a text, and gives the id of the last.

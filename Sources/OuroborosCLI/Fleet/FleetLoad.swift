@@ -1,5 +1,6 @@
 import Ouroboros
 import OuroborosNIO
+import OuroborosTesting
 import ServiceLifecycle
 import Synchronization
 
@@ -113,10 +114,10 @@ struct FleetLoad: Sendable {
     private func sendFromAll(
         _ connections: [OuroborosConnection], until end: UInt64, _ tally: FleetTally
     ) async {
-        var jitter = SeededJitter(seed: seed)
+        var seeds = SeededGenerator(seed: UInt64(seed))
         await withDiscardingTaskGroup { group in
             for connection in connections {
-                let own = jitter.split()
+                let own = SeededGenerator(seed: seeds.next())
                 group.addTask {
                     await withTaskGroup(of: Void.self) { device in
                         // What the gateway sends is taken, or it would have to wait.
@@ -131,12 +132,13 @@ struct FleetLoad: Sendable {
 
     /// One message at a time, on average once a period; the first one somewhere in the first period.
     private func send(
-        over connection: OuroborosConnection, _ jitter: SeededJitter, until end: UInt64, _ tally: FleetTally
+        over connection: OuroborosConnection, _ generator: SeededGenerator, until end: UInt64,
+        _ tally: FleetTally
     ) async {
-        var jitter = jitter
+        var generator = generator
         let payload = [UInt8](repeating: 0x61, count: size)
         let period = Double(devices) / rate * 1e9
-        var due = tally.delivering.now + UInt64(jitter.next() * period)
+        var due = tally.delivering.now + UInt64(.random(in: 0..<1, using: &generator) * period)
         while due < end {
             let now = tally.delivering.now
             if due > now { try? await Task.sleep(for: .nanoseconds(due - now)) }
@@ -150,7 +152,7 @@ struct FleetLoad: Sendable {
                 if !isTakenBack { tally.ended(error) }
                 if connection.state == .closed { return }
             }
-            due += UInt64((0.5 + jitter.next()) * period)
+            due += UInt64(.random(in: 0.5..<1.5, using: &generator) * period)
         }
     }
 
