@@ -39,8 +39,7 @@ struct Site: Sendable {
 
     /// The port that the gateway's log tells after these words.
     func port(of words: String, _ gateway: Victim) async throws -> String {
-        let line = try await gateway.errors.first(containing: words)
-        return String(try #require(line?.split(separator: " ").last, "\(gateway.errors.all)"))
+        try await gateway.port(of: words)
     }
 
     func client(_ command: String..., to address: String) -> [String] {
@@ -61,8 +60,20 @@ struct Site: Sendable {
     }
 
     func sample(_ name: String, of gateway: Victim) async throws -> Double? {
-        let url = try #require(
-            URL(string: "http://127.0.0.1:\(try await port(of: "metrics on", gateway))/metrics"))
+        try await gateway.sample(name)
+    }
+}
+
+/// What a gateway's log and /metrics tell.
+extension Victim {
+    /// The port that the log tells after these words.
+    func port(of words: String) async throws -> String {
+        let line = try await errors.first(containing: words)
+        return String(try #require(line?.split(separator: " ").last { Int($0) != nil }, "\(errors.all)"))
+    }
+
+    func sample(_ name: String) async throws -> Double? {
+        let url = try #require(URL(string: "http://127.0.0.1:\(try await port(of: "metrics on"))/metrics"))
         let (data, _) = try await URLSession.shared.data(from: url)
         return try PrometheusText(String(decoding: data, as: UTF8.self)).samples[name]
     }
