@@ -81,8 +81,9 @@ import Glibc
                     }
                 }
                 try await eventually("the gateway has the messages, and was asked by new devices") {
-                    try await gateway.sample("ouroboros_messages_received_total") == 4
-                        && gateway.sample("ouroboros_registry_failures_total") ?? 0 >= 2
+                    let messages = try await gateway.sample("ouroboros_messages_received_total")
+                    let failures = try await gateway.sample("ouroboros_registry_failures_total")
+                    return messages == 4 && failures ?? 0 >= 2
                 }
                 // A wrong answer would come now.
                 try await Task.sleep(for: .seconds(1))
