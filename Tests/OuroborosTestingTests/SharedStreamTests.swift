@@ -99,7 +99,7 @@ import Testing
                 engine.registry.underWay == 0 && engine.registry.saving.isEmpty && engine.linked.isEmpty
                     && engine.sessions.isEmpty && engine.streams.connections.isEmpty
                     && engine.streams.addresses.isEmpty && engine.streams.ending == 0
-                    && engine.links(of: Self.id).isEmpty
+                    && engine.links(of: Self.id).allSatisfy { $0.link == nil }
             }
         }
     }
