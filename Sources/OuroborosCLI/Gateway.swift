@@ -38,7 +38,8 @@ struct Gateway: AsyncParsableCommand {
         var logger = Logger(label: "ouroboros.gateway") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = settings.logLevel
         let devices = try settings.store.map { try openStore($0, sealedUnder: settings.encryption.key()) }
-        let local = settings.registry == nil ? try registry(devices, settings) : nil
+        let fleetKey = try settings.fleetKeyFile.map { try KeyFiles.read($0) }
+        let local = settings.registry == nil ? try registry(devices, fleetKey) : nil
         if checkConfig {
             return try Output.line(settings.description)
         }
@@ -59,7 +60,7 @@ struct Gateway: AsyncParsableCommand {
             endpoints.append(try await name.resolve())
         }
         let server: OuroborosServer
-        let common = shared?.registry(logger)
+        let common = shared.map { registry($0.registry(logger), fleetKey) }
         if let common {
             server = try await .bind(
                 to: endpoints, sharedRegistry: common, configuration: configuration)
@@ -102,16 +103,20 @@ struct Gateway: AsyncParsableCommand {
         try await group.run()
     }
 
-    private func registry(
-        _ store: GatewayStore?, _ settings: GatewaySettings
-    ) throws -> any DeviceRegistry {
-        if let path = settings.fleetKeyFile {
-            return FleetRegistry(fleetKey: try KeyFiles.read(path), others: store)
+    private func registry(_ store: GatewayStore?, _ fleetKey: SecretKey?) throws -> any DeviceRegistry {
+        if let fleetKey {
+            return FleetRegistry(fleetKey: fleetKey, others: store)
         }
         guard let store else {
             throw Self.nobody
         }
         return store
+    }
+
+    private func registry(
+        _ shared: any SharedDeviceRegistry, _ fleetKey: SecretKey?
+    ) -> any SharedDeviceRegistry {
+        fleetKey.map { SharedFleetRegistry(fleetKey: $0, others: shared) } ?? shared
     }
 
     private static let nobody = OuroborosError(

@@ -164,7 +164,7 @@ enum GatewayKey: String, CaseIterable {
             outbox is stored and printed once, however often it comes.
             """
         case .fleetKeyFile:
-            "A file with a fleet's key: its devices, of fixed credentials, need no entry in the store."
+            "A file with a fleet's key: its devices, of fixed credentials, need no entry in the store or registry."
         case .registry:
             """
             A PostgreSQL database that gateways share, postgres://USER@HOST/DATABASE, in place of --store and --spool; its \

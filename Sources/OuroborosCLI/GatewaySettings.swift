@@ -65,11 +65,10 @@ struct GatewaySettings: Sendable {
             throw OuroborosError(
                 .invalidConfiguration, "give --store, --registry or --fleet-key-file: whose devices?")
         }
-        guard registry == nil || (store == nil && fleetKeyFile == nil && spool == nil && fleet != nil) else {
+        guard registry == nil || (store == nil && spool == nil && fleet != nil) else {
             throw OuroborosError(
                 .invalidConfiguration,
-                "--registry takes the place of --store, --fleet-key-file and --spool, and needs --gateway-number"
-            )
+                "--registry takes the place of --store and --spool, and needs --gateway-number")
         }
     }
 

@@ -64,7 +64,7 @@ public final class OuroborosServer: Sendable {
         try await bind(to: endpoints, source: .local(registry), configuration)
     }
 
-    /// Listens with devices that several gateways share, over UDP.
+    /// Listens with devices that several gateways share.
     public static func bind(
         to endpoints: [Endpoint], sharedRegistry: any SharedDeviceRegistry,
         configuration: ServerConfiguration

@@ -14,13 +14,21 @@ enum RegistrySource: Sendable {
     }
 }
 
+/// What a registry says of the device of a packet.
+enum RegistryAnswer {
+    case known(Credential?)
+    /// Too many questions are under way, or an epoch of this device is being saved, or was since the question.
+    case busy
+    case failed(any Error)
+}
+
 /// A worker's way to its registry: at once, or across a network with a bounded number of questions under way. It is
 /// bound to its loop.
 final class RegistryAccess {
     let local: (any DeviceRegistry)?
     let shared: (any SharedDeviceRegistry)?
     private let loop: any EventLoop
-    private var underWay = 0
+    private(set) var underWay = 0
     /// Devices whose new epoch is being made durable.
     private(set) var saving: Set<DeviceID> = []
     private var clock: UInt64 = 0
@@ -43,24 +51,26 @@ final class RegistryAccess {
         self.loop = loop
     }
 
-    /// Asks for a credential, for a packet that is copied if the answer comes later. False when it is not asked: too
-    /// many questions are under way, or an epoch of this device is being saved. An answer that is older than a save
-    /// is nil.
+    /// Asks for a credential, for a packet that is copied if the answer comes later.
     func credential(
         of device: DeviceID, for packet: UnsafeMutableRawBufferPointer,
-        _ then: @escaping (UnsafeMutableRawBufferPointer, Result<Credential?, any Error>?) -> Void
-    ) -> Bool {
+        _ then: @escaping (UnsafeMutableRawBufferPointer, RegistryAnswer) -> Void
+    ) {
         if let local {
-            then(packet, Result { try local.credential(of: device) })
-            return true
+            then(packet, RegistryAnswer(Result { try local.credential(of: device) }))
+            return
         }
         let copy = Array(packet)
-        return ask(for: device) { result in
+        let isAsked = ask(for: device) { result in
             var bytes = copy
-            bytes.withUnsafeMutableBytes { then($0, result) }
+            bytes.withUnsafeMutableBytes { then($0, RegistryAnswer(result)) }
+        }
+        if !isAsked {
+            then(packet, .busy)
         }
     }
 
+    /// False when it is not asked. An answer that is older than a save is nil.
     func ask(
         for device: DeviceID, _ then: @escaping (Result<Credential?, any Error>?) -> Void
     ) -> Bool {
@@ -106,5 +116,15 @@ final class RegistryAccess {
     ) {
         let answer = NIOLoopBound(then, eventLoop: loop)
         loop.makeFutureWithTask(work).whenComplete { answer.value($0) }
+    }
+}
+
+extension RegistryAnswer {
+    fileprivate init(_ result: Result<Credential?, any Error>?) {
+        switch result {
+        case .success(let credential)?: self = .known(credential)
+        case .failure(let error)?: self = .failed(error)
+        case nil: self = .busy
+        }
     }
 }

@@ -2,7 +2,7 @@ import Ouroboros
 
 /// Devices that are to be compared with the registry, a few at a time.
 struct RegistryComparisons {
-    var waiting: [DeviceID] = []
+    var waiting: Set<DeviceID> = []
     var underWay = 0
 
     static let most = 8
@@ -13,12 +13,12 @@ extension ServerEngine {
 
     /// Ends what there is of devices that are not known any more, or have another key.
     func compare(_ devices: [DeviceID]) {
-        comparisons.waiting.append(contentsOf: Set(devices).subtracting(comparisons.waiting))
+        comparisons.waiting.formUnion(devices)
         compareNext()
     }
 
     func compareNext() {
-        while comparisons.underWay < RegistryComparisons.most, let device = comparisons.waiting.popLast() {
+        while comparisons.underWay < RegistryComparisons.most, let device = comparisons.waiting.popFirst() {
             comparisons.underWay += 1
             let isAsked = registry.ask(for: device) { [self] result in
                 comparisons.underWay -= 1
@@ -31,7 +31,7 @@ extension ServerEngine {
             if !isAsked {
                 // The registry is busy: the next answer, or the sweep, goes on with it.
                 comparisons.underWay -= 1
-                comparisons.waiting.append(device)
+                comparisons.waiting.insert(device)
                 return
             }
         }
@@ -42,11 +42,8 @@ extension ServerEngine {
             forget(device)
             return
         }
-        // A new root key ends what the old one began. A later epoch is another gateway's doing.
         let held = [peers[device]?.accepted, streams.devices[device]?.accepted].compactMap(\.?.credential)
-        if held.contains(where: {
-            $0 != credential && ($0.kind != credential.kind || credential.epoch <= $0.epoch)
-        }) {
+        if held.contains(where: { $0.isReplaced(by: credential) }) {
             forget(device)
         }
     }
@@ -60,5 +57,13 @@ extension ServerEngine {
             compare(device, with: try local.credential(of: device))
         }
         finishTurn()
+    }
+}
+
+extension Credential {
+    /// A new key ends what the old one began. A later epoch is a handshake's doing, over the other transport or at another
+    /// gateway.
+    func isReplaced(by known: Credential) -> Bool {
+        self != known && (kind != known.kind || known.epoch <= epoch)
     }
 }

@@ -64,10 +64,6 @@ final class ServerEngine: @unchecked Sendable {
         logger = configuration.logger
         loop = configuration.eventLoopGroup.next()
         registry = source.access(on: loop)
-        if registry.shared != nil, endpoints.contains(where: { $0.transport.isStream }) {
-            throw OuroborosError(
-                .invalidConfiguration, "a registry that gateways share serves UDP alone: leave tcp:// out")
-        }
         confirmations = Handoff(to: loop)
         submitted = Handoff(to: loop)
         passed = PassedPackets(to: loop)
@@ -356,13 +352,15 @@ final class ServerEngine: @unchecked Sendable {
     /// A newer session of the device was confirmed elsewhere: what is here has a minute to end.
     func retire(_ session: ConfirmedSession) {
         guard !isEnded else { return }
-        if let accepted = peers[session.device]?.accepted {
-            let known = accepted.credential
-            // An older one, which was told late.
-            guard known.kind == .fixed || session.epoch >= known.epoch else { return }
-            acceptor.dropPending(of: accepted)
+        let peer = peers[session.device]
+        let device = streams.devices[session.device]
+        // One that was told late is older than what is here. A fixed credential stays at epoch 0.
+        let known = [peer?.accepted.epoch, device?.accepted.epoch].compactMap(\.self).max() ?? 0
+        guard session.epoch >= known else { return }
+        if let peer {
+            acceptor.dropPending(of: peer.accepted)
         }
-        if let device = streams.devices[session.device] {
+        if let device {
             streams.acceptor.dropPending(of: device.accepted)
         }
         let due = now + Self.drainTime
@@ -373,7 +371,7 @@ final class ServerEngine: @unchecked Sendable {
         finishTurn()
     }
 
-    private func endRetired(_ now: UInt64) {
+    func endRetired(_ now: UInt64) {
         while let (due, peer) = retiring.first, due <= now {
             retiring.removeFirst()
             if peer.retires == due {
@@ -476,7 +474,6 @@ final class ServerEngine: @unchecked Sendable {
         peer.linkNumber = nextLink
         linked[nextLink] = peer
         peer.isClosing = false
-        peer.isHeld = false
         peer.retires = nil
         peer.room = -1
         updateRoom(peer)
@@ -553,7 +550,7 @@ final class ServerEngine: @unchecked Sendable {
         let own = configuration.queuePerDevice - peer.unconfirmed
         if let stream = peer.stream {
             // What the device may have in flight still fits: only more than that stops reading.
-            stream.pause(own < 0 || (all <= 0 && peer.unconfirmed > 0))
+            stream.isFull = own < 0 || (all <= 0 && peer.unconfirmed > 0)
         }
         let room = peer.isClosing ? 0 : max(0, min(all, own))
         if room == 0, own > 0, !peer.isClosing, !peer.isStarved {
@@ -638,7 +635,7 @@ extension ServerEngine {
         _ link: Link, _ now: UInt64
     ) {
         // Its epoch is being made durable: until then it takes no more, and the device sends it again.
-        guard !peer.isHeld else {
+        guard !registry.saving.contains(peer.device) else {
             count(.limit)
             return
         }

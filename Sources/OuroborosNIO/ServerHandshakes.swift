@@ -13,34 +13,46 @@ extension ServerEngine {
             tap(UnsafeRawBufferPointer(packet), from: PeerAddress(address), .malformed)
             return
         }
-        let isAsked = registry.credential(of: device, for: packet) { [self, weak port] packet, known in
-            guard !isClosing, let port else { return }
-            answer(UnsafeRawBufferPointer(packet), of: device, known, from: address, over: port)
+        lookUp(device, for: packet, from: PeerAddress(address)) { [self, weak port] packet, known in
+            guard case .known(let credential) = known, let port else { return }
+            answer(UnsafeRawBufferPointer(packet), of: device, credential, from: address, over: port)
         }
-        if !isAsked {
-            count(.limit)
-            tap(UnsafeRawBufferPointer(packet), from: PeerAddress(address), .limit)
+    }
+
+    /// Asks the registry for the device of a packet, and goes on with its answer, at once or later.
+    func lookUp(
+        _ device: DeviceID, for packet: UnsafeMutableRawBufferPointer, from address: PeerAddress?,
+        _ then: @escaping (UnsafeMutableRawBufferPointer, RegistryAnswer) -> Void
+    ) {
+        registry.credential(of: device, for: packet) { [self] packet, answer in
+            guard !isClosing else { return }
+            switch answer {
+            case .known: break
+            case .busy:
+                count(.limit)
+                tap(UnsafeRawBufferPointer(packet), from: address, .limit)
+            case .failed(let error): registryFailed("looking a device up", error, device)
+            }
+            then(packet, answer)
+            if registry.local == nil {
+                finishTurn()
+            }
         }
     }
 
     /// Answers a HELLO with what the registry knows of its device.
     private func answer(
-        _ packet: UnsafeRawBufferPointer, of device: DeviceID, _ known: Result<Credential?, any Error>?,
+        _ packet: UnsafeRawBufferPointer, of device: DeviceID, _ credential: Credential?,
         from address: SocketAddress, over port: ServerPort
     ) {
         let now = now
         let isNew = peers[device] == nil
         do {
-            // An answer that is older than what was saved meanwhile: the device sends it again.
-            guard let known = try known?.get() as Credential?? else {
-                count(.limit)
-                return
-            }
-            guard let peer = peer(for: device, known, now: now) else {
+            guard let peer = peer(for: device, credential, now: now) else {
                 tap(packet, from: PeerAddress(address), .handshake)
                 return
             }
-            let epoch = peer.accepted.credential.epoch
+            let epoch = peer.accepted.epoch
             let answer = try acceptor.answer(
                 hello: packet, of: peer.accepted, link: peer.link, now: now,
                 isTaken: { sessions[$0] != nil })
@@ -54,7 +66,8 @@ extension ServerEngine {
                 }
             case .welcome(let welcome, let moved):
                 peer.lastHeard = now
-                save(moved, of: peer, from: epoch) { [weak port] in
+                save(moved, of: device, from: epoch) { [weak port] isSaved in
+                    guard isSaved else { return }
                     welcome.withUnsafeBytes { port?.port.write($0, to: address) }
                 }
             }
@@ -62,17 +75,12 @@ extension ServerEngine {
         } catch {
             registryFailed("answering a HELLO", error, device)
         }
-        if registry.local == nil {
-            finishTurn()
-        }
     }
 
     /// The device as the registry has it now; nil for one that it does not know.
     private func peer(for device: DeviceID, _ credential: Credential?, now: UInt64) -> ServerPeer? {
         guard let credential else {
-            statistics.unknownDevices += 1
-            logger?.debug("HELLO of an unknown device", metadata: ["device": "\(device)"])
-            forget(device)
+            refuseUnknown(device)
             return nil
         }
         guard let peer = peers[device] else {
@@ -83,13 +91,18 @@ extension ServerEngine {
         }
         let known = peer.accepted.credential
         if known != credential {
-            // It was provisioned anew, or another gateway of the registry moved it on.
-            if known.kind != credential.kind || known.epoch >= credential.epoch {
+            if known.isReplaced(by: credential) {
                 dropLink(of: peer)
             }
             peer.accepted = AcceptedDevice(credential, acceptor: acceptor)
         }
         return peer
+    }
+
+    func refuseUnknown(_ device: DeviceID) {
+        statistics.unknownDevices += 1
+        logger?.debug("HELLO of an unknown device", metadata: ["device": "\(device)"])
+        forget(device)
     }
 
     /// The device is not known any more.
@@ -112,12 +125,6 @@ extension ServerEngine {
         finishTurn()
     }
 
-    /// A session of an epoch that the device has left, over the other transport or another gateway, is none.
-    func isCurrent(_ accepted: AcceptedDevice, _ device: DeviceID) throws -> Bool {
-        let known = accepted.credential
-        return try known.kind == .fixed || registry.local?.credential(of: device) == known
-    }
-
     func receiveFirst(
         _ packet: UnsafeMutableRawBufferPointer, sessionID: UInt32, from address: PeerAddress, now: UInt64
     ) {
@@ -130,25 +137,15 @@ extension ServerEngine {
             confirm(packet, sessionID, from: address, peer)
             return
         }
-        let isAsked = registry.credential(of: device, for: packet) { [self] packet, known in
-            guard !isClosing, let peer = peers[device] else { return }
-            do {
-                if try known?.get() == peer.accepted.credential {
-                    confirm(packet, sessionID, from: address, peer)
-                } else {
-                    count(.epoch)
-                    tap(UnsafeRawBufferPointer(packet), from: address, .epoch)
-                }
-            } catch {
-                registryFailed("confirming a session", error, device)
+        // A session of an epoch that the device has left, over the other transport or another gateway, is none.
+        lookUp(device, for: packet, from: address) { [self] packet, known in
+            guard case .known(let credential) = known, let peer = peers[device] else { return }
+            guard credential == peer.accepted.credential else {
+                count(.epoch)
+                tap(UnsafeRawBufferPointer(packet), from: address, .epoch)
+                return
             }
-            if registry.local == nil {
-                finishTurn()
-            }
-        }
-        if !isAsked {
-            count(.limit)
-            tap(UnsafeRawBufferPointer(packet), from: address, .limit)
+            confirm(packet, sessionID, from: address, peer)
         }
     }
 
@@ -156,9 +153,7 @@ extension ServerEngine {
         _ packet: UnsafeMutableRawBufferPointer, _ sessionID: UInt32, from address: PeerAddress,
         _ peer: ServerPeer
     ) {
-        // The answer took a while, and the link may be another's turn now: the device sends the packet again.
-        guard !peer.isHeld else { return }
-        let epoch = peer.accepted.credential.epoch
+        let epoch = peer.accepted.epoch
         do {
             let confirmation = try acceptor.confirm(
                 sessionID: sessionID, packet: packet, from: address, device: peer.accepted,
@@ -171,8 +166,8 @@ extension ServerEngine {
                 peer.lastHeard = now
                 peer.retires = nil
                 noteSessions(of: peer, link)
-                save(moved, of: peer, from: epoch) { [self] in
-                    guard peer.link === link else { return }
+                save(moved, of: peer.device, from: epoch) { [self] isSaved in
+                    guard isSaved, peer.link === link else { return }
                     link.epochSaved()
                     settle(peer, link)
                     told(of: sessionID, peer.device, peer.accepted)
@@ -195,24 +190,24 @@ extension ServerEngine {
     }
 
     /// Goes on once a moved credential is durable. If that fails the device starts from what the registry has.
-    private func save(
-        _ moved: Credential?, of peer: ServerPeer, from epoch: UInt64, _ then: @escaping () -> Void
+    func save(
+        _ moved: Credential?, of device: DeviceID, from epoch: UInt64,
+        _ then: @escaping (_ isSaved: Bool) -> Void
     ) {
         guard let moved else {
-            then()
+            then(true)
             return
         }
-        peer.isHeld = true
         registry.save(moved, from: epoch) { [self] result in
-            peer.isHeld = false
             switch result {
-            case .success: then()
+            case .success: then(true)
             case .failure(let error):
-                saveFailed(error, peer.device)
-                dropLink(of: peer)
-                if peers[peer.device] === peer {
-                    peers[peer.device] = nil
-                }
+                statistics.registryFailures += 1
+                logger?.error(
+                    "an epoch could not be saved, so the device is not served: \(error)",
+                    metadata: ["device": "\(device)"])
+                forget(device)
+                then(false)
             }
             if registry.local == nil {
                 finishTurn()
@@ -220,26 +215,7 @@ extension ServerEngine {
         }
     }
 
-    /// The same for a stream's.
-    func saveNow(_ moved: Credential?, of device: DeviceID) -> Bool {
-        guard let moved else { return true }
-        do {
-            try registry.local?.advance(to: moved)
-            return true
-        } catch {
-            saveFailed(error, device)
-            return false
-        }
-    }
-
-    private func saveFailed(_ error: any Error, _ device: DeviceID) {
-        statistics.registryFailures += 1
-        logger?.error(
-            "an epoch could not be saved, so the device is not served: \(error)",
-            metadata: ["device": "\(device)"])
-    }
-
-    private func registryFailed(_ what: String, _ error: any Error, _ device: DeviceID) {
+    func registryFailed(_ what: String, _ error: any Error, _ device: DeviceID) {
         statistics.registryFailures += 1
         // One that gateways share says itself when it cannot be reached.
         logger?.log(

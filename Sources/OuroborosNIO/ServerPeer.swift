@@ -19,8 +19,6 @@ final class ServerPeer: TimerNode {
     var isTouched = false
     var isClosing = false
     var isStarved = false
-    /// Its epoch is being made durable, in a registry that takes a while.
-    var isHeld = false
     /// It has a newer session elsewhere: when this one ends.
     var retires: UInt64?
     var lastHeard: UInt64

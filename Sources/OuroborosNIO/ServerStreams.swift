@@ -49,6 +49,9 @@ final class ServerStream: PacketStreamReceiver, @unchecked Sendable {
     var peer: ServerPeer?
     /// Replaced by a newer connection of the device: when it ends at the latest.
     var retires: UInt64?
+    /// What keeps it from being read: the application takes no more; the registry is asked, or makes an epoch durable.
+    var isFull = false { didSet { packets?.pause(isFull || isWaiting) } }
+    var isWaiting = false { didSet { packets?.pause(isFull || isWaiting) } }
     private(set) var packets: PacketStream?
     private weak var engine: ServerEngine?
 
@@ -62,7 +65,6 @@ final class ServerStream: PacketStreamReceiver, @unchecked Sendable {
     var isWritable: Bool { packets?.isWritable ?? false }
     func write(_ packet: UnsafeRawBufferPointer) { packets?.write(packet) }
     func flush() { packets?.flush() }
-    func pause(_ pauses: Bool) { packets?.pause(pauses) }
     func close() -> EventLoopFuture<Void>? { packets?.close() }
 
     func isStalled(at now: NIODeadline, after limit: TimeAmount) -> Bool {
@@ -155,6 +157,11 @@ extension ServerEngine {
         return listeners + [ended.futureResult]
     }
 
+    /// It was not forgotten yet.
+    func holds(_ stream: ServerStream) -> Bool {
+        streams.connections[ObjectIdentifier(stream)] != nil
+    }
+
     /// Takes it out of the tables, and ends it once what was written has gone.
     func forget(_ stream: ServerStream) {
         guard streams.connections.removeValue(forKey: ObjectIdentifier(stream)) != nil else { return }
@@ -183,13 +190,13 @@ extension ServerEngine {
 
     /// A rule was broken, or nothing came in time.
     func breakStream(_ stream: ServerStream) {
-        guard streams.connections[ObjectIdentifier(stream)] != nil else { return }
+        guard holds(stream) else { return }
         statistics.brokenStreams += 1
         endSession(of: stream)
         forget(stream)
     }
 
-    private func endSession(of stream: ServerStream) {
+    func endSession(of stream: ServerStream) {
         guard let peer = stream.peer, let link = peer.link else { return }
         link.streamEnded()
         do {
@@ -211,7 +218,7 @@ extension ServerEngine {
         let handshake = UInt64(TimeAmount(configuration.streamHandshakeTimeout).nanoseconds / 1_000_000)
         let stall = TimeAmount(configuration.streamStallTimeout)
         for stream in Array(streams.connections.values) {
-            let isLate = stream.peer == nil && now - stream.accepted >= handshake
+            let isLate = (stream.peer == nil || stream.isWaiting) && now - stream.accepted >= handshake
             if isLate || stream.isStalled(at: loop.now, after: stall) {
                 statistics.slowStreams += 1
                 endSession(of: stream)
@@ -228,7 +235,7 @@ extension ServerEngine {
     func receive(_ packet: UnsafeMutableRawBufferPointer, over stream: ServerStream) {
         let now = now
         guard let peer = stream.peer else {
-            receiveFirst(packet, over: stream, now)
+            receiveFirst(packet, over: stream)
             return
         }
         guard let link = peer.link else { return }
@@ -243,138 +250,5 @@ extension ServerEngine {
             logger?.debug("a stream ends: \(error)", metadata: ["device": "\(peer.device)"])
             breakStream(stream)
         }
-    }
-
-    /// A connection without a session brings HELLO, then the first packet of the session that it made.
-    private func receiveFirst(
-        _ packet: UnsafeMutableRawBufferPointer, over stream: ServerStream, _ now: UInt64
-    ) {
-        do {
-            let id = Packet.sessionID(of: UnsafeRawBufferPointer(packet))
-            let isGood =
-                if let pending = stream.pendingSession {
-                    try id == pending && confirm(packet, over: stream, id, now)
-                } else {
-                    try id == 0 && answerHello(UnsafeRawBufferPointer(packet), over: stream, now)
-                }
-            if !isGood {
-                breakStream(stream)
-            }
-        } catch {
-            statistics.registryFailures += 1
-            logger?.error("a handshake over a stream: \(error)")
-            breakStream(stream)
-        }
-    }
-
-    private func answerHello(
-        _ packet: UnsafeRawBufferPointer, over stream: ServerStream, _ now: UInt64
-    ) throws -> Bool {
-        guard !isClosing, let id = Packet.claimedDevice(ofHello: packet) else {
-            count(.malformed)
-            tap(packet, from: nil, .malformed)
-            return false
-        }
-        let isNew = streams.devices[id] == nil
-        guard let device = try streamDevice(id, now) else {
-            tap(packet, from: nil, .handshake)
-            return false
-        }
-        let answer = try streams.acceptor.answer(
-            hello: packet, of: device.accepted, link: device.newest?.link, now: now,
-            isTaken: { number in linked.values.contains { $0.sessions.contains(number) } })
-        switch answer {
-        case .dropped(let reason):
-            count(reason)
-            if isNew, device.accepted.credential.kind == .fixed {
-                streams.devices[id] = nil
-            }
-            return false
-        case .welcome(let welcome, let moved):
-            device.lastHeard = now
-            guard saveNow(moved, of: id) else {
-                forget(id)
-                return false
-            }
-            stream.device = device
-            let session = welcome.withUnsafeBytes { Packet.sessionID(of: $0) }
-            // A challenge names no session, and another HELLO follows.
-            stream.pendingSession = session == 0 ? nil : session
-            welcome.withUnsafeBytes { stream.write($0) }
-            stream.flush()
-            tickAcceptor(now)
-            return true
-        }
-    }
-
-    /// The device as the registry has it now; nil for one that it does not know.
-    private func streamDevice(_ id: DeviceID, _ now: UInt64) throws -> StreamDevice? {
-        guard let credential = try registry.local?.credential(of: id) else {
-            statistics.unknownDevices += 1
-            logger?.debug("HELLO of an unknown device", metadata: ["device": "\(id)"])
-            forget(id)
-            return nil
-        }
-        guard let device = streams.devices[id] else {
-            let device = StreamDevice(
-                AcceptedDevice(credential, acceptor: streams.acceptor), id: id, now: now)
-            streams.devices[id] = device
-            return device
-        }
-        let known = device.accepted.credential
-        if known != credential {
-            if known.kind != credential.kind || known.epoch >= credential.epoch {
-                for peer in device.peers {
-                    dropLink(of: peer)
-                }
-            }
-            device.accepted = AcceptedDevice(credential, acceptor: streams.acceptor)
-        }
-        return device
-    }
-
-    private func confirm(
-        _ packet: UnsafeMutableRawBufferPointer, over stream: ServerStream, _ id: UInt32, _ now: UInt64
-    ) throws -> Bool {
-        guard !isClosing, let device = stream.device, streams.acceptor.device(ofPending: id) == device.id,
-            try isCurrent(device.accepted, device.id)
-        else {
-            count(.unknownSession)
-            tap(UnsafeRawBufferPointer(packet), from: nil, .unknownSession)
-            return false
-        }
-        let peer = ServerPeer(device.accepted, device: device.id, now: now, stream: stream)
-        let confirmation = try streams.acceptor.confirm(
-            sessionID: id, packet: packet, from: PeerAddress(UnsafeRawBufferPointer(start: nil, count: 0)),
-            device: device.accepted, now: now, link: { () throws(OuroborosError) in try makeLink(for: peer) })
-        switch confirmation {
-        case .dropped(let reason):
-            count(reason)
-            return false
-        case .confirmed(let moved):
-            guard let link = peer.link else { return false }
-            stream.peer = peer
-            replace(device, with: peer, now)
-            guard saveNow(moved, of: device.id) else {
-                forget(device.id)
-                return false
-            }
-            link.epochSaved()
-            noteSessions(of: peer, link)
-            settle(peer, link)
-            told(of: id, device.id, device.accepted)
-            return true
-        }
-    }
-
-    /// The connection before drains for a minute; the one before that is over.
-    private func replace(_ device: StreamDevice, with peer: ServerPeer, _ now: UInt64) {
-        for old in device.peers.dropFirst() {
-            if let stream = old.stream {
-                endSession(of: stream)
-            }
-        }
-        device.newest?.stream?.retires = now + 60_000
-        device.peers.insert(peer, at: 0)
     }
 }

@@ -116,6 +116,8 @@ extension PostgresStore: DeviceStore {
                         throw OuroborosError(
                             .storage, "device \(id) is in the registry already: remove it first")
                     }
+                    // A gateway may know it by a fleet's key.
+                    try RegistryMessage.changed(id).send(on: connection)
                 }
             }
         }

@@ -113,6 +113,12 @@ public final class ImpairmentProxy: Sendable {
         try await engine.loop.submit { [engine] in engine.rebind() }.get()
     }
 
+    /// Sends what comes from now on to another server, from the ports that the clients have, as a balancer does that changes
+    /// its mind. Who answers from elsewhere is strange, as behind a NAT. It is of the first server's address family.
+    public func redirect(to server: SocketAddress) async throws {
+        try await engine.loop.submit { [engine] in engine.redirect(to: server) }.get()
+    }
+
     public func close() async {
         _ = try? await engine.close().get()
     }

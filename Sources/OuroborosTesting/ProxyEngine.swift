@@ -11,7 +11,7 @@ final class ProxyEngine: DatagramReceiver, @unchecked Sendable {
 
     let loop: any EventLoop
     private let configuration: ImpairmentProxy.Configuration
-    private let server: SocketAddress
+    private var server: SocketAddress
     private let front: any DatagramPort
     private let toServer: ImpairedPath
     private let toClient: ImpairedPath
@@ -72,6 +72,10 @@ final class ProxyEngine: DatagramReceiver, @unchecked Sendable {
             _ = client.leg.close()
             clients[address]?.leg = makeLeg(of: address)
         }
+    }
+
+    func redirect(to server: SocketAddress) {
+        self.server = server
     }
 
     // MARK: From clients

@@ -5,7 +5,8 @@ import Testing
 import Glibc
 #endif
 
-/// A fleet whose gateway is killed, whose database crashes and whose broker goes away, while devices send.
+/// A fleet whose gateways are killed, one of them without its database, whose database crashes and whose broker goes away,
+/// while devices send.
 ///
 /// `OURO_BROKER_AWAY` is for how many seconds: `make soak` sets a minute.
 @Suite(.serialized, .timeLimit(.minutes(5))) struct FleetFaultTests {
@@ -17,12 +18,13 @@ import Glibc
             let scratch = try Scratch()
             let senders = (0..<4).map { FaultDevice(number: $0, hasOutbox: $0 < 2) }
             let probe = FaultDevice(number: 4, hasOutbox: false)
-            let devices = senders + [probe]
+            let talker = FaultDevice(number: 5, hasOutbox: false)
+            let devices = senders + [probe, talker]
             let broker = try Broker(in: scratch)
             try await broker.start()
             let fleet = try await FaultFleet(
                 cluster, devices: devices, sinks: ["--sink-mqtt", "mqtt://127.0.0.1:\(broker.port)"],
-                gateways: 3, in: scratch)
+                gateways: 4, in: scratch)
             let watcher = await broker.watcher(
                 "-i", "watcher", "-c", "-x", "600", "-t", "ouroboros/+/up")
             try await eventually("the watcher has subscribed") {
@@ -32,7 +34,7 @@ import Glibc
                 for sender in senders {
                     group.addTask { try await sender.run(fleet) }
                 }
-                let times = try await faults(fleet, broker, probe, watcher)
+                let times = try await faults(fleet, broker, probe, talker, watcher)
                 group.cancelAll()
                 while let result = await group.nextResult() {
                     if case .failure(let error) = result, !(error is CancellationError) { throw error }
@@ -62,7 +64,8 @@ import Glibc
     }
 
     private func faults(
-        _ fleet: FaultFleet, _ broker: Broker, _ probe: FaultDevice, _ watcher: Victim
+        _ fleet: FaultFleet, _ broker: Broker, _ probe: FaultDevice, _ talker: FaultDevice,
+        _ watcher: Victim
     ) async throws -> Times {
         var times = Times()
         #expect(fleet.allClaims == 1)
@@ -75,12 +78,18 @@ import Glibc
         try await recovers(probe, fleet, watcher)
         times.kill = .now - start
 
+        let idle = try #require(fleet.gateways.indices.first { fleet.claims(of: $0) == 0 })
+        let talk = try await talker.talk(to: idle, of: fleet)
         try await fleet.cluster.stop()
+        talk.say(20)
         try await Task.sleep(for: .seconds(1))
+        // What it has not stored by now goes with it.
+        try await fleet.gateways[idle].killed()
         try await fleet.cluster.start()
         start = .now
         try await recovers(probe, fleet, watcher)
         times.database = .now - start
+        try await talk.end()
 
         try await broker.stop()
         try await Task.sleep(for: .seconds(Self.brokerAway))

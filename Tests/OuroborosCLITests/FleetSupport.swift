@@ -87,14 +87,46 @@ final class FaultDevice: Sendable {
         ] + (hasOutbox ? ["--evolving", "--state", "\(id).sqlite", "--outbox", "\(id).sqlite"] : [])
     }
 
-    /// Sends some; gives those that were acknowledged.
-    @discardableResult
-    func send(_ count: Int, to fleet: FaultFleet) async throws -> [String] {
+    private func texts(_ count: Int) -> [String] {
         let first = state.withLock { state in
             defer { state.next += count }
             return state.next
         }
-        let texts = (first..<first + count).map { "\(id)-\($0)" }
+        return (first..<first + count).map { "\(id)-\($0)" }
+    }
+
+    /// A call of `send` that goes on over one session with a gateway, which is there on return.
+    struct Talk: Sendable {
+        fileprivate let device: FaultDevice
+        fileprivate let sender: Victim
+        fileprivate let input: AsyncStream<String>.Continuation
+
+        func say(_ count: Int) {
+            for text in device.texts(count) { input.yield(text) }
+        }
+
+        func end() async throws {
+            input.finish()
+            try await sender.ended()
+            device.state.withLock { $0.acknowledged.formUnion(sender.output.all) }
+        }
+    }
+
+    func talk(to gateway: Int, of fleet: FaultFleet) async throws -> Talk {
+        state.withLock { $0.gateway = gateway }
+        let (lines, input) = AsyncStream.makeStream(of: String.self)
+        let sender = Victim(arguments(["send", "--receipts"], fleet), in: fleet.scratch, input: lines)
+        await sender.start()
+        let talk = Talk(device: self, sender: sender, input: input)
+        talk.say(1)
+        try await eventually("what it said first is acknowledged") { sender.output.count == 1 }
+        return talk
+    }
+
+    /// Sends some; gives those that were acknowledged.
+    @discardableResult
+    func send(_ count: Int, to fleet: FaultFleet) async throws -> [String] {
+        let texts = texts(count)
         let sent = try await Tool.run(
             arguments(["send", "--receipts"], fleet), in: fleet.scratch,
             input: texts.joined(separator: "\n") + "\n")

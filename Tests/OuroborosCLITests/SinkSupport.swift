@@ -35,8 +35,7 @@ struct Site: Sendable {
 
     /// The port that the gateway's log tells after these words.
     func port(of words: String, _ gateway: Victim) async throws -> String {
-        let line = try await gateway.errors.first(containing: words)
-        return String(try #require(line?.split(separator: " ").last, "\(gateway.errors.all)"))
+        try await gateway.port(of: words)
     }
 
     func client(_ command: String..., to address: String) -> [String] {
@@ -57,13 +56,26 @@ struct Site: Sendable {
     }
 
     func sample(_ name: String, of gateway: Victim) async throws -> Double? {
-        try PrometheusText(try await gateway.get("metrics").1).samples[name]
+        try await gateway.sample(name)
+    }
+}
+
+/// What a gateway's log and /metrics tell.
+extension Victim {
+    /// The port that the log tells after these words.
+    func port(of words: String) async throws -> String {
+        let line = try await errors.first(containing: words)
+        return String(try #require(line?.split(separator: " ").last { Int($0) != nil }, "\(errors.all)"))
+    }
+
+    func sample(_ name: String) async throws -> Double? {
+        try PrometheusText(try await get("metrics").1).samples[name]
     }
 }
 
 /// Waits until something is so; the test's time limit is the last word.
 func eventually(
-    _ what: Comment, within limit: Duration = .seconds(20), sourceLocation: SourceLocation = #_sourceLocation,
+    _ what: Comment, within limit: Duration = .seconds(60), sourceLocation: SourceLocation = #_sourceLocation,
     _ isSo: () async throws -> Bool
 ) async throws {
     let end = ContinuousClock.now + limit

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import Ouroboros
+import OuroborosTesting
 import Synchronization
 import Testing
 
@@ -37,14 +38,14 @@ import Testing
 
     @Test func aSessionIsFoundFromEveryGateway() async throws {
         let (servers, _) = try await Self.pair()
-        let balancer = try await Balancer.start(to: servers[0].localAddress)
+        let balancer = try await ImpairmentProxy.start(to: servers[0].localAddress)
         let readers = servers.map { server in Task { await Self.echo(server) } }
         try await OuroborosClient.withConnection(
             to: balancer.address, credential: .fixed(device: device, rootKey: Self.key)
         ) { connection in
             try await connection.send(Array("one".utf8))
             // The rest lands on the other gateway, and answers have to come from there.
-            try await balancer.switchTo(servers[1].localAddress)
+            try await balancer.redirect(to: servers[1].localAddress)
             for number in 0..<20 {
                 try await connection.send(Array("two \(number)".utf8))
             }

@@ -112,6 +112,24 @@ private func eventually(_ holds: () async throws -> Bool) async throws {
         }
     }
 
+    @Test func anotherServerIsReachedFromTheSamePort() async throws {
+        let other = try await Peer("127.0.0.1", echoes: true)
+        try await withProxy { server, proxy, clients in
+            try await clients[0].send([1], to: proxy.address)
+            try await eventually { clients[0].packets == [[1]] }
+            try await proxy.redirect(to: other.address)
+            try await clients[0].send([2], to: proxy.address)
+            try await eventually { clients[0].packets == [[1], [2]] }
+            #expect(server.packets == [[1]] && other.packets == [[2]])
+            #expect(server.sources == other.sources)
+            // The first one is not let through any more.
+            try await server.send([3], to: server.sources[0])
+            try await eventually { try await proxy.counts().strange == 1 }
+            #expect(clients[0].packets.count == 2)
+        }
+        try await other.close()
+    }
+
     @Test func portsChangeInTime() async throws {
         var configuration = ImpairmentProxy.Configuration()
         configuration.rebindInterval = .milliseconds(20)

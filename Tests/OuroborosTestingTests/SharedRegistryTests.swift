@@ -1,72 +1,7 @@
 import Ouroboros
 import OuroborosNIO
 import OuroborosTesting
-import Synchronization
 import Testing
-
-/// Devices that two gateways share, in memory: what a database would do, with a switch.
-private final class SharedMemory: SharedDeviceRegistry {
-    struct Away: Error {}
-
-    private struct State {
-        var device: Credential?
-        var isAway = false
-        var readers: [AsyncStream<RegistryNotice>.Continuation] = []
-        var questions = 0
-    }
-
-    private let state: Mutex<State>
-
-    init(_ credential: Credential) {
-        state = Mutex(State(device: credential))
-    }
-
-    var epoch: UInt64? { state.withLock { $0.device?.epoch } }
-    var questions: Int { state.withLock(\.questions) }
-
-    func setAway(_ isAway: Bool) {
-        state.withLock { $0.isAway = isAway }
-    }
-
-    func remove(_ device: DeviceID) {
-        tell(.changed(device)) { $0.device = nil }
-    }
-
-    func credential(of device: DeviceID) async throws -> Credential? {
-        await Task.yield()
-        return try state.withLock { state in
-            state.questions += 1
-            if state.isAway { throw Away() }
-            return state.device?.deviceID == device ? state.device : nil
-        }
-    }
-
-    func advance(to credential: Credential, from epoch: UInt64) async throws {
-        await Task.yield()
-        try state.withLock { state in
-            guard !state.isAway, state.device?.epoch == epoch else { throw Away() }
-            state.device = credential
-        }
-    }
-
-    func announce(_ session: ConfirmedSession) {
-        tell(.confirmed(session)) { _ in }
-    }
-
-    private func tell(_ notice: RegistryNotice, _ change: (inout State) -> Void) {
-        let readers = state.withLock { state in
-            change(&state)
-            return state.readers
-        }
-        for reader in readers { reader.yield(notice) }
-    }
-
-    func notices() -> AsyncStream<RegistryNotice> {
-        let (stream, reader) = AsyncStream.makeStream(of: RegistryNotice.self)
-        state.withLock { $0.readers.append(reader) }
-        return stream
-    }
-}
 
 @Suite(.timeLimit(.minutes(2))) struct SharedRegistryTests {
     private static let id = DeviceID(number: 1)
@@ -84,14 +19,6 @@ private final class SharedMemory: SharedDeviceRegistry {
         }
 
         func sessions(_ index: Int) async throws -> Int { try await servers[index].statistics().sessions }
-    }
-
-    private final class Memory: CredentialStore {
-        private let last: Mutex<Credential>
-
-        init(_ credential: Credential) { last = Mutex(credential) }
-        func save(_ credential: Credential) throws { last.withLock { $0 = credential } }
-        var credential: Credential { last.withLock { $0 } }
     }
 
     /// Two gateways over one registry, and a way to each.

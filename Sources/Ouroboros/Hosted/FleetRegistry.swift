@@ -23,3 +23,33 @@ public struct FleetRegistry: DeviceRegistry {
         try others.advance(to: credential)
     }
 }
+
+/// The same for gateways that share a registry: devices that it knows are taken from there, so that each HELLO waits for it.
+public struct SharedFleetRegistry: SharedDeviceRegistry {
+    private let fleetKey: SecretKey
+    private let others: any SharedDeviceRegistry
+
+    public init(fleetKey: SecretKey, others: any SharedDeviceRegistry) {
+        self.fleetKey = fleetKey
+        self.others = others
+    }
+
+    public func credential(of device: DeviceID) async throws -> Credential? {
+        if let credential = try await others.credential(of: device) {
+            return credential
+        }
+        return try .fixed(device: device, fleetKey: fleetKey)
+    }
+
+    public func advance(to credential: Credential, from epoch: UInt64) async throws {
+        try await others.advance(to: credential, from: epoch)
+    }
+
+    public func announce(_ session: ConfirmedSession) {
+        others.announce(session)
+    }
+
+    public func notices() -> AsyncStream<RegistryNotice> {
+        others.notices()
+    }
+}

@@ -1,0 +1,201 @@
+import Ouroboros
+
+/// HELLO, and the first packet of a session, on a stream. While the registry is asked or makes an epoch durable the stream
+/// is not read, and one that ends meanwhile is answered no more.
+extension ServerEngine {
+    func receiveFirst(_ packet: UnsafeMutableRawBufferPointer, over stream: ServerStream) {
+        let id = Packet.sessionID(of: UnsafeRawBufferPointer(packet))
+        guard id == stream.pendingSession ?? 0 else {
+            breakStream(stream)
+            return
+        }
+        if id == 0 {
+            receiveHello(packet, over: stream)
+        } else {
+            receiveFirst(packet, sessionID: id, over: stream)
+        }
+    }
+
+    private func receiveHello(_ packet: UnsafeMutableRawBufferPointer, over stream: ServerStream) {
+        guard !isClosing, let id = Packet.claimedDevice(ofHello: UnsafeRawBufferPointer(packet)) else {
+            drop(UnsafeRawBufferPointer(packet), .malformed, over: stream)
+            return
+        }
+        lookUp(id, for: packet, over: stream) { [self] packet, credential in
+            answer(UnsafeRawBufferPointer(packet), of: id, credential, over: stream)
+        }
+    }
+
+    /// Where the registry fails there is no answer: the stream ends when its time for the handshake is over.
+    private func lookUp(
+        _ device: DeviceID, for packet: UnsafeMutableRawBufferPointer, over stream: ServerStream,
+        _ then: @escaping (UnsafeMutableRawBufferPointer, Credential?) -> Void
+    ) {
+        stream.isWaiting = true
+        lookUp(device, for: packet, from: nil) { [self] packet, answer in
+            guard holds(stream) else { return }
+            switch answer {
+            case .known(let credential): then(packet, credential)
+            case .busy: breakStream(stream)
+            case .failed: break
+            }
+        }
+    }
+
+    private func answer(
+        _ packet: UnsafeRawBufferPointer, of id: DeviceID, _ credential: Credential?,
+        over stream: ServerStream
+    ) {
+        let now = now
+        let isNew = streams.devices[id] == nil
+        guard let device = streamDevice(id, credential, now) else {
+            tap(packet, from: nil, .handshake)
+            breakStream(stream)
+            return
+        }
+        let epoch = device.accepted.epoch
+        do {
+            let answer = try streams.acceptor.answer(
+                hello: packet, of: device.accepted, link: device.newest?.link, now: now,
+                isTaken: { number in linked.values.contains { $0.sessions.contains(number) } })
+            switch answer {
+            case .dropped(let reason):
+                count(reason)
+                if isNew, device.accepted.credential.kind == .fixed {
+                    streams.devices[id] = nil
+                }
+                breakStream(stream)
+            case .welcome(let welcome, let moved):
+                device.lastHeard = now
+                stream.device = device
+                let session = welcome.withUnsafeBytes { Packet.sessionID(of: $0) }
+                // A challenge names no session, and another HELLO follows.
+                stream.pendingSession = session == 0 ? nil : session
+                save(moved, of: id, from: epoch, over: stream) {
+                    welcome.withUnsafeBytes { stream.write($0) }
+                    stream.flush()
+                }
+            }
+            tickAcceptor(now)
+        } catch {
+            registryFailed("answering a HELLO", error, id)
+            breakStream(stream)
+        }
+    }
+
+    /// The device as the registry has it now; nil for one that it does not know.
+    private func streamDevice(_ id: DeviceID, _ credential: Credential?, _ now: UInt64) -> StreamDevice? {
+        guard let credential else {
+            refuseUnknown(id)
+            return nil
+        }
+        guard let device = streams.devices[id] else {
+            let device = StreamDevice(
+                AcceptedDevice(credential, acceptor: streams.acceptor), id: id, now: now)
+            streams.devices[id] = device
+            return device
+        }
+        let known = device.accepted.credential
+        if known != credential {
+            if known.isReplaced(by: credential) {
+                for peer in device.peers {
+                    dropLink(of: peer)
+                }
+            }
+            // Older connections keep the one before.
+            streams.acceptor.dropPending(of: device.accepted)
+            device.accepted = AcceptedDevice(credential, acceptor: streams.acceptor)
+        }
+        return device
+    }
+
+    private func receiveFirst(
+        _ packet: UnsafeMutableRawBufferPointer, sessionID id: UInt32, over stream: ServerStream
+    ) {
+        guard let device = stream.device, device.accepted.credential.kind == .evolving else {
+            confirm(packet, id, over: stream)
+            return
+        }
+        // A session of an epoch that the device has left, over the other transport or another gateway, is none.
+        lookUp(device.id, for: packet, over: stream) { [self] packet, credential in
+            guard credential == device.accepted.credential else {
+                drop(UnsafeRawBufferPointer(packet), .epoch, over: stream)
+                return
+            }
+            confirm(packet, id, over: stream)
+        }
+    }
+
+    private func confirm(_ packet: UnsafeMutableRawBufferPointer, _ id: UInt32, over stream: ServerStream) {
+        guard !isClosing, let device = stream.device, streams.devices[device.id] === device,
+            streams.acceptor.device(ofPending: id) == device.id
+        else {
+            drop(UnsafeRawBufferPointer(packet), .unknownSession, over: stream)
+            return
+        }
+        let now = now
+        let epoch = device.accepted.epoch
+        let peer = ServerPeer(device.accepted, device: device.id, now: now, stream: stream)
+        do {
+            let confirmation = try streams.acceptor.confirm(
+                sessionID: id, packet: packet,
+                from: PeerAddress(UnsafeRawBufferPointer(start: nil, count: 0)), device: device.accepted,
+                now: now, link: { () throws(OuroborosError) in try makeLink(for: peer) })
+            switch confirmation {
+            case .dropped(let reason):
+                count(reason)
+                breakStream(stream)
+            case .confirmed(let moved):
+                guard let link = peer.link else { return }
+                stream.peer = peer
+                replace(device, with: peer, now)
+                noteSessions(of: peer, link)
+                save(moved, of: device.id, from: epoch, over: stream) { [self] in
+                    link.epochSaved()
+                    settle(peer, link)
+                    told(of: id, device.id, device.accepted)
+                }
+            }
+        } catch {
+            registryFailed("confirming a session", error, device.id)
+            dropLink(of: peer)
+            breakStream(stream)
+        }
+    }
+
+    /// The connection before drains for a minute; the one before that is over.
+    private func replace(_ device: StreamDevice, with peer: ServerPeer, _ now: UInt64) {
+        for old in device.peers.dropFirst() {
+            if let stream = old.stream {
+                endSession(of: stream)
+            }
+        }
+        device.newest?.stream?.retires = now + 60_000
+        device.peers.insert(peer, at: 0)
+    }
+
+    private func save(
+        _ moved: Credential?, of device: DeviceID, from epoch: UInt64, over stream: ServerStream,
+        _ then: @escaping () -> Void
+    ) {
+        stream.isWaiting = true
+        save(moved, of: device, from: epoch) { [self] isSaved in
+            guard holds(stream) else { return }
+            guard isSaved else {
+                breakStream(stream)
+                return
+            }
+            then()
+            stream.isWaiting = false
+        }
+    }
+
+    /// On a stream nothing comes twice: what is dropped ends it.
+    private func drop(
+        _ packet: UnsafeRawBufferPointer, _ reason: DropReason, over stream: ServerStream
+    ) {
+        count(reason)
+        tap(packet, from: nil, reason)
+        breakStream(stream)
+    }
+}

@@ -1,0 +1,103 @@
+import Ouroboros
+import Synchronization
+
+/// A device that gateways share, in memory: what a database would do, with a switch, and a gate before its answers.
+final class SharedMemory: SharedDeviceRegistry {
+    struct Away: Error {}
+    enum Step { case question, move }
+
+    private struct State {
+        var device: Credential?
+        var isAway = false
+        var readers: [AsyncStream<RegistryNotice>.Continuation] = []
+        var questions = 0
+        var held: Step?
+        var waiting: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let state: Mutex<State>
+
+    init(_ credential: Credential) {
+        state = Mutex(State(device: credential))
+    }
+
+    var epoch: UInt64? { state.withLock { $0.device?.epoch } }
+    /// Those that were answered.
+    var questions: Int { state.withLock(\.questions) }
+    var waiting: Int { state.withLock(\.waiting.count) }
+
+    func setAway(_ isAway: Bool) {
+        state.withLock { $0.isAway = isAway }
+    }
+
+    /// From now on these steps wait.
+    func hold(_ step: Step) {
+        state.withLock { $0.held = step }
+    }
+
+    func release() {
+        let waiting = state.withLock { state in
+            state.held = nil
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for step in waiting { step.resume() }
+    }
+
+    func remove(_ device: DeviceID) {
+        state.withLock { $0.device = nil }
+        tell(.changed(device))
+    }
+
+    private func pass(_ step: Step) async {
+        await Task.yield()
+        await withCheckedContinuation { passed in
+            let isHeld = state.withLock { state in
+                guard state.held == step else { return false }
+                state.waiting.append(passed)
+                return true
+            }
+            if !isHeld { passed.resume() }
+        }
+    }
+
+    func credential(of device: DeviceID) async throws -> Credential? {
+        await pass(.question)
+        return try state.withLock { state in
+            state.questions += 1
+            if state.isAway { throw Away() }
+            return state.device?.deviceID == device ? state.device : nil
+        }
+    }
+
+    func advance(to credential: Credential, from epoch: UInt64) async throws {
+        await pass(.move)
+        try state.withLock { state in
+            guard !state.isAway, state.device?.epoch == epoch else { throw Away() }
+            state.device = credential
+        }
+    }
+
+    func announce(_ session: ConfirmedSession) {
+        tell(.confirmed(session))
+    }
+
+    func tell(_ notice: RegistryNotice) {
+        for reader in state.withLock(\.readers) { reader.yield(notice) }
+    }
+
+    func notices() -> AsyncStream<RegistryNotice> {
+        let (stream, reader) = AsyncStream.makeStream(of: RegistryNotice.self)
+        state.withLock { $0.readers.append(reader) }
+        return stream
+    }
+}
+
+/// A device's memory.
+final class Memory: CredentialStore {
+    private let last: Mutex<Credential>
+
+    init(_ credential: Credential) { last = Mutex(credential) }
+    func save(_ credential: Credential) throws { last.withLock { $0 = credential } }
+    var credential: Credential { last.withLock { $0 } }
+}

@@ -1,0 +1,300 @@
+import NIOCore
+import NIOPosix
+import Ouroboros
+import Synchronization
+import Testing
+
+@testable import OuroborosNIO
+
+/// Gateways that share a registry, over TCP: a stream waits for the registry, and may end meanwhile.
+@Suite(.timeLimit(.minutes(1))) struct SharedStreamTests {
+    private static let id = DeviceID(number: 1)
+    private let memory: Memory
+    private let registry: SharedMemory
+
+    init() {
+        memory = Memory(.evolving(device: Self.id, key: .random()))
+        registry = SharedMemory(memory.credential)
+    }
+
+    private struct Gateway: Sendable {
+        let server: OuroborosServer
+        let payloads: Payloads
+        let reader: Task<Void, Never>
+
+        var engine: ServerEngine { get throws { try #require(server.workers.hub.workers.first) } }
+        var statistics: ServerStatistics { get async throws { try await server.statistics() } }
+
+        func onLoop<Value: Sendable>(
+            _ body: @escaping @Sendable (ServerEngine) -> Value
+        ) async throws -> Value {
+            let engine = try engine
+            return try await engine.loop.submit { body(engine) }.get()
+        }
+
+        func end() async {
+            await server.close()
+            await reader.value
+        }
+    }
+
+    private final class Payloads: Sendable {
+        private let all = Mutex<[[UInt8]]>([])
+        var values: [[UInt8]] { all.withLock(\.self) }
+        func add(_ batch: ReceivedBatch) {
+            all.withLock { $0 += batch.messages.map(\.payload) }
+        }
+    }
+
+    private func gateway(_ number: UInt8 = 1, handshake: Duration = .seconds(30)) async throws -> Gateway {
+        var configuration = ServerConfiguration()
+        configuration.streamHandshakeTimeout = handshake
+        configuration.fleet = FleetConfiguration(gatewayNumber: number)
+        let place = try SocketAddress(ipAddress: "127.0.0.1", port: 0)
+        let server = try await OuroborosServer.bind(
+            to: [.udp(place), .tcp(place)], sharedRegistry: registry, configuration: configuration)
+        let payloads = Payloads()
+        let reader = Task {
+            for await batch in server.batches {
+                payloads.add(batch)
+                batch.confirm()
+            }
+        }
+        return Gateway(server: server, payloads: payloads, reader: reader)
+    }
+
+    private func connect(_ gateway: Gateway, over transport: Int = 1) async throws -> OuroborosConnection {
+        var configuration = ClientConfiguration()
+        configuration.link.firstTimeout = 100
+        return try await OuroborosClient.connect(
+            to: gateway.server.endpoints[transport], credential: memory.credential, store: memory,
+            configuration: configuration)
+    }
+
+    /// A TCP connection on which this device's HELLO was sent, with a tag that nobody made.
+    private func helloAlone(to gateway: Gateway) async throws -> any Channel {
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connect(to: gateway.server.endpoints[1].address).get()
+        let hello: [UInt8] =
+            [0x16, 0, 0, 28] + [UInt8](repeating: 0, count: 12) + Self.id.bytes
+            + [UInt8](repeating: 9, count: 16) + [32, 0, 4, 0xb0] + [UInt8](repeating: 0, count: 16)
+        try await channel.writeAndFlush(ByteBuffer(bytes: hello))
+        return channel
+    }
+
+    /// Without a time of its own; the test's time limit ends it.
+    private func eventually(_ holds: () async throws -> Bool) async throws {
+        while try await !holds() {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
+    private func retirement(at gateway: Gateway) async throws -> UInt64? {
+        try await gateway.onLoop { $0.links(of: Self.id).compactMap(\.retires).first }
+    }
+
+    private func expectNothingLeft(at gateway: Gateway) async throws {
+        try await eventually {
+            try await gateway.onLoop { engine in
+                engine.registry.underWay == 0 && engine.registry.saving.isEmpty && engine.linked.isEmpty
+                    && engine.sessions.isEmpty && engine.streams.connections.isEmpty
+                    && engine.streams.addresses.isEmpty && engine.streams.ending == 0
+                    && engine.links(of: Self.id).allSatisfy { $0.link == nil }
+            }
+        }
+    }
+
+    /// From UDP to TCP, from TCP to TCP, and back to UDP.
+    @Test(arguments: [(0, 1), (1, 1), (1, 0)])
+    func anOlderSessionElsewhereDrainsForAMinuteAndEnds(from: Int, to: Int) async throws {
+        let (first, second) = (try await gateway(1), try await gateway(2))
+        let old = try await connect(first, over: from)
+        try await old.send([1])
+        let new = try await connect(second, over: to)
+        try await new.send([2])
+        #expect(registry.epoch == 2 && memory.credential.epoch == 2)
+        try await eventually { try await retirement(at: first) != nil }
+        let due = try #require(try await retirement(at: first))
+        // Until then it takes what is still under way.
+        try await old.send([3])
+        try await first.onLoop { $0.endRetired(due - 1) }
+        #expect(try await first.statistics.sessions == 1)
+        try await first.onLoop { $0.endRetired(due) }
+        try await expectNothingLeft(at: first)
+        #expect(first.payloads.values == [[1], [3]])
+        try await new.send([4])
+        #expect(second.payloads.values == [[2], [4]])
+        await old.closeAtOnce()
+        await new.closeAtOnce()
+        await first.end()
+        await second.end()
+    }
+
+    @Test func aNoticeOfAnOlderSessionIsIgnored() async throws {
+        let gateway = try await gateway(2)
+        let connection = try await connect(gateway)
+        try await connection.send([1])
+        func elsewhere(epoch: UInt64) -> RegistryNotice {
+            .confirmed(ConfirmedSession(device: Self.id, sessionID: 0x0100_0001, epoch: epoch))
+        }
+        registry.tell(elsewhere(epoch: 0))
+        // The next notice asks for the device: then the one before was taken.
+        let questions = registry.questions
+        registry.tell(.changed(Self.id))
+        try await eventually { registry.questions > questions }
+        #expect(try await gateway.onLoop { $0.links(of: Self.id).map(\.retires) } == [nil])
+        registry.tell(elsewhere(epoch: 1))
+        try await eventually {
+            try await gateway.onLoop { $0.links(of: Self.id).allSatisfy { $0.retires != nil } }
+        }
+        await connection.close()
+        await gateway.end()
+    }
+
+    @Test(arguments: [SharedMemory.Step.question, .move])
+    func aHandshakeWaitsForTheRegistry(step: SharedMemory.Step) async throws {
+        let gateway = try await gateway()
+        registry.hold(step)
+        let sent = Task {
+            let connection = try await connect(gateway)
+            // Several packets, the first of which may confirm the session.
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in UInt8(0)..<5 {
+                    group.addTask { try await connection.send([number]) }
+                }
+                try await group.waitForAll()
+            }
+            return connection
+        }
+        try await eventually { registry.waiting == 1 }
+        #expect(registry.epoch == 0)
+        #expect(gateway.payloads.values.isEmpty)
+        #expect(try await gateway.statistics.streams == 1)
+        registry.release()
+        let connection = try await sent.value
+        #expect(registry.epoch == 1)
+        #expect(Set(gateway.payloads.values) == Set((UInt8(0)..<5).map { [$0] }))
+        #expect(try await connection.statistics().handshakes == 1)
+        await connection.close()
+        await gateway.end()
+    }
+
+    @Test(arguments: [SharedMemory.Step.question, .move])
+    func aStreamThatEndsWhileTheRegistryIsAskedLeavesNothing(step: SharedMemory.Step) async throws {
+        let gateway = try await gateway()
+        registry.hold(step)
+        let connecting = Task { try await connect(gateway) }
+        try await eventually { registry.waiting == 1 }
+        connecting.cancel()
+        await (try? connecting.value)?.closeAtOnce()
+        try await eventually { try await gateway.statistics.streams == 0 }
+        registry.release()
+        try await expectNothingLeft(at: gateway)
+        #expect(try await gateway.statistics.pendingSessions == 0)
+        #expect(registry.epoch == (step == .move ? 1 : 0))
+        // What was saved for nobody does no harm.
+        let connection = try await connect(gateway)
+        try await connection.send([1])
+        #expect(registry.epoch == memory.credential.epoch)
+        await connection.close()
+        await gateway.end()
+    }
+
+    @Test func aServerClosesWhileTheRegistryIsAsked() async throws {
+        let gateway = try await gateway()
+        registry.hold(.question)
+        let channel = try await helloAlone(to: gateway)
+        try await eventually { registry.waiting == 1 }
+        await gateway.end()
+        try await channel.closeFuture.get()
+        registry.release()
+    }
+
+    @Test func aHelloThatWaitsEndsWithItsTimeForTheHandshake() async throws {
+        let gateway = try await gateway(handshake: .milliseconds(100))
+        registry.hold(.question)
+        let channel = try await helloAlone(to: gateway)
+        try await eventually { registry.waiting == 1 }
+        try await channel.closeFuture.get()
+        #expect(try await gateway.statistics.slowStreams == 1)
+        registry.release()
+        try await expectNothingLeft(at: gateway)
+        await gateway.end()
+    }
+
+    @Test func aSessionWhoseEpochIsNotSavedEndsWithTheTimeForTheHandshake() async throws {
+        let gateway = try await gateway(handshake: .milliseconds(100))
+        registry.hold(.move)
+        let sent = Task {
+            let connection = try await connect(gateway)
+            try await connection.send([1])
+            return connection
+        }
+        try await eventually { try await gateway.statistics.slowStreams > 0 }
+        #expect(gateway.payloads.values.isEmpty)
+        registry.release()
+        // The device comes again by itself, or hears that nobody knows of its message.
+        switch await sent.result {
+        case .success(let connection): await connection.closeAtOnce()
+        case .failure(let error): #expect((error as? OuroborosError)?.code == .unknown)
+        }
+        try await expectNothingLeft(at: gateway)
+        await gateway.end()
+    }
+
+    @Test func withoutTheRegistryNoHelloIsAnsweredAndSessionsGoOn() async throws {
+        let (first, second) = (try await gateway(1), try await gateway(2, handshake: .milliseconds(200)))
+        let connection = try await connect(first)
+        try await connection.send([1])
+        registry.setAway(true)
+        let next = Task { try await connect(second) }
+        // It ends without an answer, and the device tries again.
+        try await eventually { try await second.statistics.slowStreams > 1 }
+        let statistics = try await second.statistics
+        #expect(statistics.registryFailures > 1 && statistics.brokenStreams == 0)
+        try await connection.send([2])
+        registry.setAway(false)
+        try await next.value.send([3])
+        #expect(first.payloads.values == [[1], [2]] && second.payloads.values == [[3]])
+        #expect(registry.epoch == 2)
+        await connection.closeAtOnce()
+        try await next.value.closeAtOnce()
+        await first.end()
+        await second.end()
+    }
+
+    @Test func aDeviceThatIsRemovedIsDroppedEverywhere() async throws {
+        let gateway = try await gateway()
+        let connection = try await connect(gateway)
+        try await connection.send([1])
+        registry.remove(Self.id)
+        try await eventually { try await gateway.statistics.sessions == 0 }
+        await connection.closeAtOnce()
+        try await eventually { try await gateway.statistics.streams == 0 }
+        await gateway.end()
+    }
+
+    /// As copies of one device, what no device does: one of the two moves the epoch.
+    @Test func anEpochThatMovedElsewhereEndsTheStream() async throws {
+        let (first, second) = (try await gateway(1), try await gateway(2))
+        let copy = Memory(memory.credential)
+        registry.hold(.move)
+        let waiting = Task { try await connect(first).send([1]) }
+        try await eventually { registry.waiting == 1 }
+        let stolen = Task {
+            try await OuroborosClient.connect(
+                to: second.server.endpoints[1], credential: copy.credential, store: copy)
+        }
+        try await eventually { registry.waiting == 2 }
+        registry.release()
+        _ = await waiting.result
+        let other = try await stolen.value
+        // The one that lost makes another handshake.
+        try await eventually { (try? await other.send([2])) != nil }
+        let failures = try await first.statistics.registryFailures + second.statistics.registryFailures
+        #expect(failures == 1)
+        await other.closeAtOnce()
+        await first.end()
+        await second.end()
+    }
+}
