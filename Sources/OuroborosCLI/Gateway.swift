@@ -72,8 +72,8 @@ struct Gateway: AsyncParsableCommand {
             logger.notice("the keys in the store are not sealed (see --kek-file)")
         }
         let outputs = try await GatewayOutputs(
-            settings.sinks, number: settings.fleet?.number, spool: spool, store: devices, server: server,
-            metrics: metrics.factory, logger: logger
+            settings.sinks, number: settings.fleet?.number, spool: spool, store: devices, shared: shared,
+            server: server, metrics: metrics.factory, logger: logger
         ) { device in
             if let common { return try await common.credential(of: device) != nil }
             return try local?.credential(of: device) != nil
