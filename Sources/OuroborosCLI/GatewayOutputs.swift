@@ -62,7 +62,8 @@ struct GatewayOutputs {
     }
 
     private static func sinks(
-        _ settings: GatewaySinkSettings, _ mqtt: MQTTSettings?, _ store: GatewayStore?, _ server: OuroborosServer,
+        _ settings: GatewaySinkSettings, _ mqtt: MQTTSettings?, _ store: GatewayStore?,
+        _ server: OuroborosServer,
         _ downlink: Downlink?, _ logger: Logger
     ) -> [any Sink] {
         var sinks: [any Sink] = []

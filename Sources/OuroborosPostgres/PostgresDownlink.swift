@@ -2,25 +2,17 @@ import Foundation
 import Logging
 import Ouroboros
 import OuroborosStore
-import Synchronization
 
 /// Messages to devices of gateways that share a database. A message is handed out once at a time: what becomes of it is
 /// written only by the call that it was handed out to, so that nobody sends it twice.
 public final class PostgresDownlink: DownlinkStore {
-    private struct State {
-        /// The calls that messages here were handed out to.
-        var takes: [Int64: Int64] = [:]
-        /// Calls whose answer was lost, and when: what they were handed out was never sent.
-        var lost: [Int64: ContinuousClock.Instant] = [:]
-    }
-
-    private let store: PostgresStore
-    private let gateway: PostgresValue
+    let store: PostgresStore
+    let gateway: PostgresValue
+    /// This run of the program.
+    let run = PostgresValue.integer(PostgresDownlink.random())
+    let takes = DownlinkTakes()
     private let limits: DownlinkLimits
     private let logger: Logger?
-    /// This run of the program.
-    private let run = PostgresValue.integer(PostgresDownlink.random())
-    private let state = Mutex(State())
 
     public var isShared: Bool { true }
 
@@ -28,10 +20,8 @@ public final class PostgresDownlink: DownlinkStore {
     private static let addPatience = Duration.seconds(5)
     /// How long after its time to live a message may be under way before another gateway takes it for lost, in
     /// milliseconds: clocks differ, and outcomes wait for a database that is away.
-    static let grace: Int64 = 60_000
-    /// How long a call whose answer was lost may still be carried out by a database that is slow.
-    private static let lostTime = Duration.seconds(600)
-    private static let columns = "id, device, queued_at, expires_at, state, reason, payload"
+    private static let grace: Int64 = 60_000
+    static let columns = "id, device, queued_at, expires_at, state, reason, payload"
 
     /// What an earlier run of the gateway with that number had under way may have arrived: it is *unknown*.
     public init(
@@ -56,7 +46,7 @@ public final class PostgresDownlink: DownlinkStore {
         }
     }
 
-    private static func random() -> Int64 {
+    static func random() -> Int64 {
         var generator = SystemRandomNumberGenerator()
         return .random(in: .min ... .max, using: &generator)
     }
@@ -67,12 +57,12 @@ public final class PostgresDownlink: DownlinkStore {
     }
 
     /// Rows of id and device, whose fates are known.
-    private static func tell(_ rows: [PostgresRow], _ connection: PostgresConnection) throws {
+    static func tell(_ rows: [PostgresRow], _ connection: PostgresConnection) throws {
         try RegistryMessage.send(
             rows.map { .settled(try DeviceID(try $0.bytes(1)), id: try $0.integer(0)) }, on: connection)
     }
 
-    private static func entry(_ row: PostgresRow) throws -> DownlinkEntry {
+    static func entry(_ row: PostgresRow) throws -> DownlinkEntry {
         try DownlinkEntry(
             id: row.integer(0), device: DeviceID(row.bytes(1)), queuedAt: row.integer(2),
             expiresAt: row.integer(3), state: row.text(4), reason: row.optionalText(5),
@@ -149,130 +139,18 @@ public final class PostgresDownlink: DownlinkStore {
         return SpoolLoad(messages: Int(try row?.integer(0) ?? 0), bytes: Int(try row?.integer(1) ?? 0))
     }
 
-    // MARK: For the gateway that has the device
-
-    public func waitingDevices() async throws -> Set<DeviceID> {
-        try await store.database.run { [self] connection in
-            try giveBackLost(connection)
-            let rows = try connection.query(
-                "SELECT DISTINCT device FROM ouroboros.downlink WHERE ended_at IS NULL AND state = 'queued'"
-            ).rows
-            return Set(try rows.map { try DeviceID(try $0.bytes(0)) })
-        }
-    }
-
-    /// Two gateways that take at once take different messages.
-    public func take(for device: DeviceID, limit: Int, now: Int64) async throws -> [DownlinkEntry] {
-        try await store.database.run { [self] connection in
-            let take = Self.random()
-            do {
-                let entries = try connection.query(
-                    """
-                    WITH next AS MATERIALIZED (
-                        SELECT id AS number FROM ouroboros.downlink
-                        WHERE device = $1 AND ended_at IS NULL AND state = 'queued' AND expires_at > $2
-                        ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
-                    )
-                    UPDATE ouroboros.downlink SET state = 'sending', gateway = $4, run = $5, take = $6
-                    FROM next WHERE id = next.number RETURNING \(Self.columns)
-                    """,
-                    [
-                        device.value, .integer(now), .integer(Int64(limit)), gateway, run, .integer(take),
-                    ]
-                ).rows.map(Self.entry)
-                state.withLock { state in
-                    for entry in entries { state.takes[entry.id] = take }
-                }
-                return entries.sorted { $0.id < $1.id }
-            } catch {
-                state.withLock { $0.lost[take] = .now }
-                throw error
-            }
-        }
-    }
-
-    /// What was handed out to a call whose answer was lost waits again.
-    private func giveBackLost(_ connection: PostgresConnection) throws {
-        let lost = state.withLock { state in
-            state.lost = state.lost.filter { .now - $0.value < Self.lostTime }
-            return Array(state.lost.keys)
-        }
-        guard !lost.isEmpty else { return }
-        try connection.query(
-            """
-            UPDATE ouroboros.downlink SET state = 'queued', gateway = NULL, run = NULL, take = NULL
-            WHERE ended_at IS NULL AND take = ANY($1)
-            """, [.integers(lost)])
-    }
-
-    public func giveBack(_ id: Int64) async throws {
-        guard let take = state.withLock({ $0.takes[id] }) else { return }
-        try await store.database.run { connection in
-            try connection.transaction {
-                let given = try connection.query(
-                    """
-                    UPDATE ouroboros.downlink SET state = 'queued', gateway = NULL, run = NULL, take = NULL
-                    WHERE id = $1 AND take = $2 AND ended_at IS NULL RETURNING device
-                    """, [.integer(id), .integer(take)])
-                try RegistryMessage.send(
-                    given.rows.map { .queued(try DeviceID(try $0.bytes(0))) }, on: connection)
-            }
-        }
-        forget(id, take)
-    }
-
-    /// A compare-and-set. Where the answer to it is lost it is asked again: the row says whose outcome it has.
-    public func finish(
-        _ id: Int64, as outcome: DownlinkState, reason: String?, now: Int64
-    ) async throws -> Bool {
-        guard let take = state.withLock({ $0.takes[id] }) else { return false }
-        let isWritten = try await store.database.run { connection in
-            try connection.transaction {
-                let ended = try connection.query(
-                    """
-                    UPDATE ouroboros.downlink SET state = $3, reason = $4, ended_at = $5, payload = ''
-                    WHERE id = $1 AND take = $2 AND state IN ('sending', $3) RETURNING id, device
-                    """,
-                    [
-                        .integer(id), .integer(take), .text(outcome.rawValue),
-                        reason.map(PostgresValue.text) ?? .null, .integer(now),
-                    ])
-                try Self.tell(ended.rows, connection)
-                return ended.changed == 1
-            }
-        }
-        forget(id, take)
-        return isWritten
-    }
-
-    private func forget(_ id: Int64, _ take: Int64) {
-        state.withLock { state in
-            if state.takes[id] == take { state.takes[id] = nil }
-        }
-    }
+    // MARK: What grew old
 
     /// What a gateway has under way long after its time is over may have arrived: that gateway does not come back.
     public func expire(now: Int64) async throws -> [Int64: DownlinkState] {
         try await store.database.run { [limits] connection in
             try connection.transaction {
                 try Self.lock(connection)
-                func end(_ state: String, as outcome: DownlinkState, _ reason: String, before time: Int64) throws
-                    -> [PostgresRow]
-                {
-                    try connection.query(
-                        """
-                        UPDATE ouroboros.downlink SET state = $1, reason = $2, ended_at = $3, payload = ''
-                        WHERE ended_at IS NULL AND state = $4 AND expires_at <= $5 RETURNING id, device
-                        """,
-                        [
-                            .text(outcome.rawValue), .text(reason), .integer(now), .text(state),
-                            .integer(time),
-                        ]
-                    ).rows
-                }
-                let failed = try end("queued", as: .failed, DownlinkEntry.neverThere, before: now)
-                let unknown = try end(
-                    "sending", as: .unknown, DownlinkEntry.gatewayEnded, before: now - Self.grace)
+                let failed = try Self.end(
+                    .queued, as: .failed, DownlinkEntry.neverThere, old: now, now, connection)
+                let unknown = try Self.end(
+                    .sending, as: .unknown, DownlinkEntry.gatewayEnded, old: now - Self.grace, now, connection
+                )
                 try connection.query(
                     "DELETE FROM ouroboros.downlink WHERE ended_at <= $1", [.integer(now - limits.memory)])
                 try Self.tell(failed + unknown, connection)
@@ -282,6 +160,22 @@ public final class PostgresDownlink: DownlinkStore {
                 return Dictionary(uniqueKeysWithValues: fates)
             }
         }
+    }
+
+    private static func end(
+        _ state: DownlinkState, as outcome: DownlinkState, _ reason: String, old: Int64, _ now: Int64,
+        _ connection: PostgresConnection
+    ) throws -> [PostgresRow] {
+        try connection.query(
+            """
+            UPDATE ouroboros.downlink SET state = $1, reason = $2, ended_at = $3, payload = ''
+            WHERE ended_at IS NULL AND state = $4 AND expires_at <= $5 RETURNING id, device
+            """,
+            [
+                .text(outcome.rawValue), .text(reason), .integer(now), .text(state.rawValue),
+                .integer(old),
+            ]
+        ).rows
     }
 
     // MARK: From the others

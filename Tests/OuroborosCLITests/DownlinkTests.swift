@@ -20,7 +20,8 @@ import Glibc
         let (gateway, endpoint) = try await start(site, "--downlink-per-device", "1")
         let path = "\(site.device)/messages"
         for token in [nil, "wrong", "s3cre", "s3crets", ""] {
-            let (status, answer) = try await DownlinkCaller(base: endpoint.base, token: token).call(path, body: "x")
+            let (status, answer) = try await DownlinkCaller(base: endpoint.base, token: token).call(
+                path, body: "x")
             #expect(status == 401)
             #expect(answer["state"] as? String == "failed")
         }

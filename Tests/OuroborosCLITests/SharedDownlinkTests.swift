@@ -233,8 +233,10 @@ import Glibc
                 #expect(texts.sorted() == (0..<10).map { "\($0)" })
                 try await eventually("all are delivered", within: .seconds(30)) {
                     let answers = watcher.output.all.filter { $0.hasPrefix("answers|") }
-                    let delivered = objects(answers.compactMap { $0.split(separator: "|").last.map(String.init) })
-                        .filter { $0["state"] as? String == "delivered" }.compactMap { $0["id"] as? Int }
+                    let delivered = objects(
+                        answers.compactMap { $0.split(separator: "|").last.map(String.init) }
+                    )
+                    .filter { $0["state"] as? String == "delivered" }.compactMap { $0["id"] as? Int }
                     return Set(delivered).count == 10 && delivered.count == 10
                 }
             }
