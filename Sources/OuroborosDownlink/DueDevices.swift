@@ -28,7 +28,9 @@ final class DueDevices: Sendable {
     }
 
     /// What the queue tells takes the place of what was known; one reads at a time.
-    func update(_ read: () async throws -> Set<DeviceID>) async throws {
+    func update(
+        isolation: isolated (any Actor)? = #isolation, _ read: () async throws -> Set<DeviceID>
+    ) async throws {
         state.withLock { $0.meanwhile = [] }
         defer { state.withLock { $0.meanwhile = nil } }
         let devices = try await read()
