@@ -244,7 +244,7 @@ let package = Package(
                 "OuroborosCLI", nio("NIOCore"), hummingbird,
                 .product(
                     name: "HummingbirdTLS", package: "hummingbird", condition: .when(traits: ["Gateway"])),
-                logging, tls, subprocess, "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient",
+                logging, tls, subprocess, grdb, "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient",
                 "SleepySensor", "OuroborosLean", "NIOBench", "Flood", "TestSupport",
             ],
             swiftSettings: strict),

@@ -74,8 +74,8 @@ struct Gateway: AsyncParsableCommand {
         }
         let known = KnownDevices(devices ?? shared?.directory)
         let outputs = try await GatewayOutputs(
-            settings.sinks, number: settings.fleet?.number, spool: spool, known: known, server: server,
-            metrics: metrics.factory, logger: logger
+            settings.sinks, number: settings.fleet?.number, spool: spool, known: known, shared: shared,
+            server: server, metrics: metrics.factory, logger: logger
         ) { device in
             if let common { return try await common.credential(of: device) != nil }
             return try local?.credential(of: device) != nil

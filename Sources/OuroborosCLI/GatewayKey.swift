@@ -232,14 +232,18 @@ enum GatewayKey: String, CaseIterable {
         case .spoolBytes: "The same, their bytes (default: 1073741824)."
         case .spoolKeep: "Messages that stay in the spool after all sinks have them (default: 1000)."
         case .downlink:
-            "An SQLite file for messages to devices that wait; without it nothing can be sent to devices."
+            """
+            An SQLite file for messages to devices that wait, or, with --registry, the word registry: the queue is in that \
+            database; without it nothing can be sent to devices.
+            """
         case .downlinkHTTP:
             "Takes messages to devices over HTTP there, with --downlink-token-file (default: 127.0.0.1:9701)."
         case .downlinkTokenFile:
             "A file with the bearer token that those who send need, readable by its owner alone."
         case .downlinkTTL: "How long a message waits for its device unless it says so itself (default: 24h)."
         case .downlinkWait: "How long one who sends waits for the outcome (default: 10s)."
-        case .downlinkMessages: "Messages to devices that wait, of all (default: 10000)."
+        case .downlinkMessages:
+            "Messages to devices that wait, of all, with --registry of all gateways (default: 10000)."
         case .downlinkBytes: "The same, their bytes (default: 8388608)."
         case .downlinkPerDevice: "Messages that wait for one device (default: 100)."
         case .downlinkBytesPerDevice: "The same, their bytes (default: 65536)."

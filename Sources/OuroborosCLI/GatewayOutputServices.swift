@@ -80,7 +80,7 @@ struct DownlinkEndpointService: Service {
             try await withGracefulShutdownHandler {
                 try await endpoint.run()
             } onGracefulShutdown: {
-                Task { await endpoint.stopWaiting() }
+                endpoint.stopWaiting()
             }
         } catch let error as IOError {
             let server = endpoint.server

@@ -16,21 +16,25 @@ struct GatewayOutputs {
 
     init(
         _ settings: GatewaySinkSettings, number: UInt8?, spool: (any SinkStore)?, known: KnownDevices,
-        server: OuroborosServer, metrics: any MetricsFactory, logger: Logger,
+        shared: SharedRegistry?, server: OuroborosServer, metrics: any MetricsFactory, logger: Logger,
         isKnown: @escaping @Sendable (DeviceID) async throws -> Bool
     ) async throws {
-        let downlink = try settings.downlink.map {
-            try Downlink(
-                server: server, settings: $0, metrics: DownlinkMetrics(factory: metrics), logger: logger,
+        if let settings = settings.downlink {
+            downlink = try await Downlink(
+                queue: try await Self.queue(settings, shared, number, logger), server: server,
+                settings: settings, metrics: DownlinkMetrics(factory: metrics), logger: logger,
                 isKnown: isKnown)
+        } else {
+            downlink = nil
         }
-        self.downlink = downlink
         if let spool, settings.hasSinks {
-            // Gateways that share a spool are several at the broker.
+            let identity = try await spool.identity()
+            // Gateways that share a spool are several at the broker, and one there for messages to devices.
             let suffix = spool.isShared ? number.map { "-\($0)" } : nil
-            let name = try await spool.identity() + (suffix ?? "")
+            let mqtt = settings.mqtt(
+                name: identity + (suffix ?? ""), group: spool.isShared ? "ouroboros-\(identity)" : nil)
             sinks = try await SinkGroup(
-                Self.sinks(settings, name, isShared: spool.isShared, known, server, downlink, logger),
+                Self.sinks(settings, mqtt, isShared: spool.isShared, known, server, downlink, logger),
                 spool: spool,
                 limits: settings.limits, metrics: metrics, logger: logger)
         } else {
@@ -48,8 +52,18 @@ struct GatewayOutputs {
         }
     }
 
+    private static func queue(
+        _ settings: DownlinkSettings, _ shared: SharedRegistry?, _ number: UInt8?, _ logger: Logger
+    ) async throws -> any DownlinkStore {
+        let now = WallClock.milliseconds()
+        guard let shared, let number else {
+            return try DownlinkQueue(path: settings.queue, limits: settings.limits, now: now)
+        }
+        return try await shared.downlink(gateway: number, settings.limits, now: now, logger: logger)
+    }
+
     private static func sinks(
-        _ settings: GatewaySinkSettings, _ name: String, isShared: Bool, _ known: KnownDevices,
+        _ settings: GatewaySinkSettings, _ mqtt: MQTTSettings?, isShared: Bool, _ known: KnownDevices,
         _ server: OuroborosServer, _ downlink: Downlink?, _ logger: Logger
     ) -> [any Sink] {
         var sinks: [any Sink] = []
@@ -62,7 +76,7 @@ struct GatewayOutputs {
         if let http = settings.http {
             sinks.append(HTTPSink(http))
         }
-        if let mqtt = settings.mqtt(name: name) {
+        if let mqtt {
             let sleepingAfter = settings.sleepingAfter
             let gateway = MQTTSink.Gateway(
                 statuses: {

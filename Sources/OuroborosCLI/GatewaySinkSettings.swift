@@ -54,13 +54,15 @@ struct GatewaySinkSettings: Sendable {
     }
 
     /// How the MQTT sink is set up, if there is one; without a client id of its own it has one with the gateway's name.
-    func mqtt(name: String) -> MQTTSettings? {
+    /// Messages to devices are shared out among the gateways of a group.
+    func mqtt(name: String, group: String?) -> MQTTSettings? {
         guard let broker, let up, let status else { return nil }
         let clientID = clientID ?? "ouroboros-\(name)"
         var settings = MQTTSettings(
             broker: broker, clientID: clientID, up: up, status: status,
             gatewayTopic: gatewayTopic ?? "ouroboros/gateway/\(clientID)/status")
         settings.down = downlink == nil ? nil : down
+        settings.downGroup = group
         settings.payload = payload
         settings.discoveryPrefix = discoveryPrefix
         return settings
@@ -154,10 +156,9 @@ struct GatewaySinkSettings: Sendable {
                 "“sink-stdout” and “sink-file” are one gateway's: with “registry”, where any gateway may run a sink, use “sink-mqtt” and “sink-http”"
             )
         }
-        guard !isShared || downlink == nil else {
-            throw OuroborosError(
-                .invalidConfiguration,
-                "“downlink” needs a store of the gateway's own, not “registry”: the device may be at another gateway"
+        guard !isShared || downlink.map({ $0.queue == DownlinkSettings.registry }) ?? true else {
+            throw try setting(.downlink).refused(
+                "with “registry”, where a device may be at another gateway, the queue is in the database: write “registry”"
             )
         }
         guard try !hasSinks || isShared || setting(.spool).value != nil else {

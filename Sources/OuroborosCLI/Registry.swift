@@ -63,6 +63,12 @@ struct SharedRegistry: Sendable {
 
     func registry(_ logger: Logger) -> any SharedDeviceRegistry { PostgresRegistry(store, logger: logger) }
     func check() async throws { try await store.check() }
+
+    func downlink(
+        gateway: UInt8, _ limits: DownlinkLimits, now: Int64, logger: Logger
+    ) async throws -> any DownlinkStore {
+        try await PostgresDownlink(store, gateway: gateway, limits: limits, now: now, logger: logger)
+    }
     #else
     let devices: any DeviceStore
     let directory: any DeviceDirectory
@@ -71,6 +77,7 @@ struct SharedRegistry: Sendable {
     let isUp: Bool
     let failures: UInt64
     private let shared: any SharedDeviceRegistry
+    private let queue: any DownlinkStore
 
     init(_ url: String, _ key: SecretKey?, logger: Logger? = nil) throws {
         throw OuroborosError(
@@ -79,6 +86,12 @@ struct SharedRegistry: Sendable {
 
     func registry(_ logger: Logger) -> any SharedDeviceRegistry { shared }
     func check() async throws {}
+
+    func downlink(
+        gateway: UInt8, _ limits: DownlinkLimits, now: Int64, logger: Logger
+    ) async throws -> any DownlinkStore {
+        queue
+    }
     #endif
 
     func devicesWithKeys() throws -> any DeviceStore {

@@ -4,104 +4,105 @@ import CommandKit
 import OuroborosNIO
 import OuroborosStore
 
-/// Messages to devices: each is in the queue before anything is sent, and goes out when its device is heard.
+/// Messages to devices: each is in the queue before anything is sent, and goes out when its device is heard. In a queue
+/// that gateways share each sends to the devices that it has.
 package actor Downlink {
     private let server: OuroborosServer
     private let isKnown: @Sendable (DeviceID) async throws -> Bool
     private let settings: DownlinkSettings
-    private let queue: DownlinkQueue
+    private let queue: any DownlinkStore
     private let metrics: DownlinkMetrics
-    private let logger: Logger
+    let logger: Logger
     private let due = DueDevices()
+    private let waiters = OutcomeWaiters()
     private var underWay: [DeviceID: Int] = [:]
-    private var waiters: [Int64: [Int: CheckedContinuation<Void, Never>]] = [:]
-    private var nextWaiter = 0
-    private var isStopping = false
+    /// What the gateway knows of the queue may be old.
+    private var isStale = false
+    /// Until when outcomes are written, once the gateway ends.
+    private var lastWrite: ContinuousClock.Instant?
 
     /// What a packet takes.
     package static let mostBytes = LinkConfiguration.server.maxBody
     /// Of one device, so that one that does not answer leaves places to others.
     private static let mostUnderWay = 8
     private static let sweepPeriod = Duration.seconds(1)
+    /// A shared queue is read once in so many sweeps: between them others tell what they do.
+    private static let sharedSweeps = 10
+    /// How soon another gateway takes a message for a device that it has.
+    private static let takenWithin = Duration.seconds(2)
+    private static let retryPeriod = Duration.milliseconds(500)
+    private static let endTime = Duration.seconds(4)
 
     package init(
-        server: OuroborosServer, settings: DownlinkSettings, metrics: DownlinkMetrics, logger: Logger,
+        queue: any DownlinkStore, server: OuroborosServer, settings: DownlinkSettings,
+        metrics: DownlinkMetrics, logger: Logger,
         isKnown: @escaping @Sendable (DeviceID) async throws -> Bool
-    ) throws {
+    ) async throws {
+        self.queue = queue
         self.server = server
         self.isKnown = isKnown
         self.settings = settings
         self.metrics = metrics
         self.logger = logger
-        queue = try DownlinkQueue(
-            path: settings.queue, limits: settings.limits, now: WallClock.milliseconds())
-        due.wait(for: try queue.waitingDevices())
+        due.wait(for: try await queue.waitingDevices())
     }
 
     // MARK: For those who send
 
-    /// Queues a message; gives its id, or nil for a device that is not known. It throws *limit* when the queue
-    /// is full.
+    /// Queues a message; gives nil for a device that is not known. It throws *limit* when the queue is full, and
+    /// *unknown* when nobody knows whether it is queued.
     package func submit(
         _ payload: [UInt8], to device: DeviceID, timeToLive: Duration?
-    ) async throws -> Int64? {
+    ) async throws -> DownlinkEntry? {
         guard payload.count <= Self.mostBytes else {
             throw OuroborosError.tooLarge(payload.count, limit: Self.mostBytes)
         }
         guard try await isKnown(device) else { return nil }
         let now = WallClock.milliseconds()
         let time = min(timeToLive ?? settings.timeToLive, DownlinkSettings.longestTimeToLive)
-        let id = try queue.add(
+        let entry = try await queue.add(
             payload, for: device, expiresAt: now + time.milliseconds, now: now)
         due.wait(for: [device])
         due.ring([device])
-        return id
+        return entry
     }
 
     /// What became of it; nil when it is not known, or not that device's.
-    package func entry(_ id: Int64, of device: DeviceID) throws -> DownlinkQueue.Entry? {
-        try queue.entry(id).flatMap { $0.device == device ? $0 : nil }
+    package func entry(_ id: Int64, of device: DeviceID) async throws -> DownlinkEntry? {
+        try await queue.entry(id).flatMap { $0.device == device ? $0 : nil }
     }
 
-    /// The same, once the outcome is there; of a device that is not there, or does not answer in time, before.
-    package func answer(_ id: Int64, of device: DeviceID) async throws -> DownlinkQueue.Entry? {
-        if let silence = try await server.silence(of: device), silence < settings.sleepingAfter {
-            await outcome(of: id, within: settings.answerWithin)
+    /// What became of a message that was queued just now, once the outcome is there; of a device that is not there, or
+    /// does not answer in time, before. While the queue is away that is what was known.
+    package func answer(_ queued: DownlinkEntry) async throws -> DownlinkEntry {
+        func current() async throws -> DownlinkEntry {
+            try await unlessAway { try await queue.entry(queued.id) }.flatMap(\.self) ?? queued
         }
-        return try entry(id, of: device)
+        if await isHere(queued.device) {
+            await outcome(of: queued.id, within: settings.answerWithin)
+        } else if queue.isShared {
+            let first = min(Self.takenWithin, settings.answerWithin)
+            await outcome(of: queued.id, within: first)
+            guard try await current().state == .sending else { return try await current() }
+            await outcome(of: queued.id, within: settings.answerWithin - first)
+        }
+        return try await current()
     }
 
     /// Returns when the outcome is known, or the time is over, or the gateway stops.
-    package func outcome(of id: Int64, within limit: Duration) async {
-        guard !isStopping, (try? queue.entry(id))??.state.isFinal == false else { return }
-        nextWaiter += 1
-        let waiter = nextWaiter
-        let timeout = Task {
-            try? await Task.sleep(for: limit)
-            release(id, waiter)
-        }
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { waiters[id, default: [:]][waiter] = $0 }
-        } onCancel: {
-            timeout.cancel()
-        }
-        timeout.cancel()
-    }
-
-    private func release(_ id: Int64, _ waiter: Int) {
-        waiters[id]?.removeValue(forKey: waiter)?.resume()
-        if waiters[id]?.isEmpty == true {
-            waiters[id] = nil
+    package nonisolated func outcome(of id: Int64, within limit: Duration) async {
+        await waiters.wait(for: id, within: limit) { [queue] in
+            do {
+                return try await queue.entry(id)?.state.isFinal ?? true
+            } catch {
+                return false
+            }
         }
     }
 
     /// Nobody waits for an outcome any more: those who do hear how it is now.
-    package func stopWaiting() {
-        isStopping = true
-        for waiter in waiters.values.flatMap(\.values) {
-            waiter.resume()
-        }
-        waiters = [:]
+    package nonisolated func stopWaiting() {
+        waiters.finish()
     }
 
     // MARK: For the gateway
@@ -111,16 +112,19 @@ package actor Downlink {
         due.ring(devices)
     }
 
-    /// Sends what waits, until ``stop()``; then it returns once everything under way has an outcome.
+    /// Sends what waits, until ``stop()``; then it returns once everything under way has an outcome. While the queue is
+    /// away it waits.
     package func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.sweep() }
+            group.addTask { await self.listen() }
             try await withThrowingDiscardingTaskGroup { sends in
                 for await device in due.devices {
                     for entry in try await takeDue(device) {
                         sends.addTask { try await self.send(entry) }
                     }
                 }
+                lastWrite = .now + Self.endTime
             }
             group.cancelAll()
         }
@@ -130,39 +134,84 @@ package actor Downlink {
         due.finish()
     }
 
-    /// Messages grow old, and a device may have been heard without a message.
+    private func listen() async {
+        for await notice in queue.notices() {
+            switch notice {
+            case .waits(let device):
+                due.wait(for: [device])
+                due.ring([device])
+            case .settled(let id): waiters.settled(id)
+            case .missed: isStale = true
+            }
+        }
+    }
+
+    /// Messages grow old, a device may have been heard without a message, and what others told may have been lost.
     private func sweep() async throws {
-        while (try? await Task.sleep(for: Self.sweepPeriod)) != nil {
-            for id in try queue.expire(now: WallClock.milliseconds()) {
-                metrics.count(.failed)
-                finished(id)
+        for turn in 1... {
+            guard (try? await Task.sleep(for: Self.sweepPeriod)) != nil else { return }
+            if isStale || !queue.isShared || turn % Self.sharedSweeps == 0 {
+                isStale = false
+                isStale = try await unlessAway { try await readQueue() } == nil
             }
             due.ringAll()
         }
     }
 
-    private func takeDue(_ device: DeviceID) async throws -> [DownlinkQueue.Entry] {
-        guard let silence = try? await server.silence(of: device), silence < settings.sleepingAfter else {
-            return []
+    private func readQueue() async throws {
+        for (id, state) in try await queue.expire(now: WallClock.milliseconds()) {
+            metrics.count(state)
+            waiters.settled(id)
         }
+        try await due.update { try await queue.waitingDevices() }
+        let awaited = waiters.messages
+        guard !awaited.isEmpty else { return }
+        let pending = try await queue.pending(among: awaited)
+        for id in awaited where !pending.contains(id) {
+            waiters.settled(id)
+        }
+    }
+
+    private func isHere(_ device: DeviceID) async -> Bool {
+        guard let silence = try? await server.silence(of: device) else { return false }
+        return silence < settings.sleepingAfter
+    }
+
+    private func takeDue(_ device: DeviceID) async throws -> [DownlinkEntry] {
+        guard await isHere(device) else { return [] }
         let room = Self.mostUnderWay - underWay[device, default: 0]
         guard room > 0 else { return [] }
-        let entries = try queue.take(for: device, limit: room)
-        if entries.count < room {
-            due.waitNoMore(for: device)
+        // What is queued from now on is told anew.
+        due.waitNoMore(for: device)
+        let entries = try await unlessAway {
+            try await queue.take(for: device, limit: room, now: WallClock.milliseconds())
         }
-        underWay[device, default: 0] += entries.count
+        guard let entries else {
+            due.wait(for: [device])
+            return []
+        }
+        if entries.count == room {
+            due.wait(for: [device])
+        }
+        if !entries.isEmpty {
+            underWay[device, default: 0] += entries.count
+        }
         return entries
     }
 
-    private func send(_ entry: DownlinkQueue.Entry) async throws {
+    private func send(_ entry: DownlinkEntry) async throws {
         let left = Duration.milliseconds(max(1, entry.expiresAt - WallClock.milliseconds()))
         let pending = server.post(entry.payload, to: entry.device, timeToLive: left)
+        var failure: OuroborosError?
         do {
             try await Self.delivered(pending, within: left)
-            try finish(entry, .delivered)
         } catch let error as OuroborosError {
-            try settle(entry, error)
+            failure = error
+        }
+        if let failure {
+            try await settle(entry, failure)
+        } else {
+            try await finish(entry, .delivered)
         }
         underWay[entry.device, default: 1] -= 1
         if underWay[entry.device] == 0 {
@@ -190,39 +239,66 @@ package actor Downlink {
         }
     }
 
-    private func settle(_ entry: DownlinkQueue.Entry, _ error: OuroborosError) throws {
+    private func settle(_ entry: DownlinkEntry, _ error: OuroborosError) async throws {
         switch error.code {
         case .notConnected, .failed:
             guard WallClock.milliseconds() < entry.expiresAt else {
-                return try finish(entry, .failed, "it was not sent within the message's time to live")
+                return try await finish(
+                    entry, .failed, "it was not sent within the message's time to live")
             }
             // It was not sent: it waits until the device is heard again.
-            try queue.giveBack([entry.id])
+            try await written(entry) { try await queue.giveBack(entry.id) }
             due.wait(for: [entry.device])
-        case .tooLarge: try finish(entry, .failed, error.message)
-        default: try finish(entry, .unknown, error.message)
+        case .tooLarge: try await finish(entry, .failed, error.message)
+        default: try await finish(entry, .unknown, error.message)
         }
     }
 
     private func finish(
-        _ entry: DownlinkQueue.Entry, _ state: DownlinkQueue.State, _ reason: String? = nil
-    ) throws {
-        try queue.finish(entry.id, as: state, reason: reason, now: WallClock.milliseconds())
-        metrics.count(state)
+        _ entry: DownlinkEntry, _ state: DownlinkState, _ reason: String? = nil
+    ) async throws {
+        let isFirst = try await written(entry) {
+            try await queue.finish(entry.id, as: state, reason: reason, now: WallClock.milliseconds())
+        }
+        guard let isFirst else { return }
+        if isFirst {
+            metrics.count(state)
+        }
         logger.debug(
-            "a message to a device: \(state)",
+            "a message to a device: \(state)\(isFirst ? "" : ", but another gateway has settled it")",
             metadata: ["device": "\(entry.device)", "id": "\(entry.id)"])
-        finished(entry.id)
+        waiters.settled(entry.id)
     }
 
-    private func finished(_ id: Int64) {
-        for waiter in waiters.removeValue(forKey: id)?.values.map(\.self) ?? [] {
-            waiter.resume()
+    /// Writes, however long the queue is away; nil when the gateway ended before.
+    @discardableResult
+    private func written<Value>(
+        _ entry: DownlinkEntry, _ write: () async throws -> Value
+    ) async throws -> Value? {
+        while true {
+            if let value = try await unlessAway(write) { return value }
+            guard !Task.isCancelled, lastWrite.map({ .now < $0 }) ?? true else {
+                logger.warning(
+                    "what became of a message to a device was not written: it will be unknown",
+                    metadata: ["device": "\(entry.device)", "id": "\(entry.id)"])
+                return nil
+            }
+            try? await Task.sleep(for: Self.retryPeriod)
         }
     }
 
-    package func updateMetrics() throws {
-        metrics.update(try queue.load())
+    /// Nil while the queue is away.
+    private func unlessAway<Value>(_ body: () async throws -> Value) async throws -> Value? {
+        do {
+            return try await body()
+        } catch let error as OuroborosError where error.code == .unreachable {
+            logger.debug("messages to devices wait: \(error)")
+            return nil
+        }
+    }
+
+    package func updateMetrics() async throws {
+        metrics.update(try await queue.load())
     }
 }
 

@@ -5,11 +5,11 @@ import OuroborosStore
 /// What those who send to devices are answered, as a JSON object.
 package enum DownlinkAnswer {
     /// A message under way is *queued* as well: its fate is not known.
-    static func state(of entry: DownlinkQueue.Entry) -> DownlinkQueue.State {
+    static func state(of entry: DownlinkEntry) -> DownlinkState {
         entry.state == .sending ? .queued : entry.state
     }
 
-    package static func body(for entry: DownlinkQueue.Entry) -> [UInt8] {
+    package static func body(for entry: DownlinkEntry) -> [UInt8] {
         var line = JSONLine()
         line.add("id", entry.id)
         line.add("device", entry.device.description)
@@ -22,12 +22,17 @@ package enum DownlinkAnswer {
         return line.finished()
     }
 
-    /// A message that was not taken: it failed.
-    package static func refusal(_ reason: String) -> [UInt8] {
+    /// A message that was not taken: it failed, unless nobody knows whether it was.
+    package static func refusal(_ reason: String, state: DownlinkState = .failed) -> [UInt8] {
         var line = JSONLine()
-        line.add("state", DownlinkQueue.State.failed.rawValue)
+        line.add("state", state.rawValue)
         line.add("reason", reason)
         return line.finished()
+    }
+
+    static func refusal(_ error: any Error) -> [UInt8] {
+        guard let error = error as? OuroborosError else { return refusal("\(error)") }
+        return refusal(error.message, state: error.code == .unknown ? .unknown : .failed)
     }
 
     package static func unknown(_ device: DeviceID) -> String {

@@ -7,28 +7,37 @@ extension Downlink {
         _ payload: [UInt8], to device: DeviceID, timeToLive: Duration?
     ) async -> @Sendable (_ tell: @Sendable ([UInt8]) async -> Void) async -> Void {
         do {
-            guard let id = try await submit(payload, to: device, timeToLive: timeToLive) else {
-                return { await $0(DownlinkAnswer.refusal(DownlinkAnswer.unknown(device))) }
+            guard let queued = try await submit(payload, to: device, timeToLive: timeToLive) else {
+                let reason = DownlinkAnswer.unknown(device)
+                return refused(device, reason, DownlinkAnswer.refusal(reason))
             }
-            return { [self] tell in await follow(id, of: device, tell) }
+            return { [self] tell in await follow(queued, tell) }
         } catch {
-            let reason = "\(error)"
-            return { await $0(DownlinkAnswer.refusal(reason)) }
+            return refused(device, "\(error)", DownlinkAnswer.refusal(error))
         }
     }
 
-    private func follow(
-        _ id: Int64, of device: DeviceID, _ tell: @Sendable ([UInt8]) async -> Void
-    ) async {
+    /// One who wants no answer does not hear it, so the log has it too.
+    private nonisolated func refused(
+        _ device: DeviceID, _ reason: String, _ answer: [UInt8]
+    ) -> @Sendable (_ tell: @Sendable ([UInt8]) async -> Void) async -> Void {
+        logger.warning(
+            "a message to a device is not taken: \(reason)", metadata: ["device": "\(device)"])
+        return { await $0(answer) }
+    }
+
+    private func follow(_ queued: DownlinkEntry, _ tell: @Sendable ([UInt8]) async -> Void) async {
         do {
-            guard let first = try await answer(id, of: device) else { return }
+            let first = try await answer(queued)
             await tell(DownlinkAnswer.body(for: first))
             guard !first.state.isFinal else { return }
-            await outcome(of: id, within: DownlinkSettings.longestTimeToLive)
-            guard let last = try entry(id, of: device), last.state.isFinal else { return }
+            await outcome(of: queued.id, within: DownlinkSettings.longestTimeToLive)
+            guard let last = try await entry(queued.id, of: queued.device), last.state.isFinal else { return }
             await tell(DownlinkAnswer.body(for: last))
         } catch {
-            await tell(DownlinkAnswer.refusal("\(error)"))
+            logger.warning(
+                "what became of a message to a device cannot be read: \(error)",
+                metadata: ["device": "\(queued.device)", "id": "\(queued.id)"])
         }
     }
 }

@@ -33,8 +33,8 @@ package struct DownlinkEndpoint: Sendable {
     }
 
     /// Those who wait for an outcome hear how it is now.
-    package func stopWaiting() async {
-        await downlink.stopWaiting()
+    package func stopWaiting() {
+        downlink.stopWaiting()
     }
 
     /// An answer that is no success.
@@ -61,10 +61,14 @@ package struct DownlinkEndpoint: Sendable {
             return Self.response(refusal.status, DownlinkAnswer.refusal(refusal.reason))
         } catch let error as OuroborosError {
             let status: HTTPResponse.Status =
-                error.code == .limit ? .tooManyRequests : .serviceUnavailable
-            return Self.response(status, DownlinkAnswer.refusal(error.message))
+                switch error.code {
+                case .limit: .tooManyRequests
+                case .unknown: .gatewayTimeout
+                default: .serviceUnavailable
+                }
+            return Self.response(status, DownlinkAnswer.refusal(error))
         } catch {
-            return Self.response(.serviceUnavailable, DownlinkAnswer.refusal("\(error)"))
+            return Self.response(.serviceUnavailable, DownlinkAnswer.refusal(error))
         }
     }
 
@@ -80,11 +84,10 @@ package struct DownlinkEndpoint: Sendable {
             return Duration.seconds(seconds)
         }
         let payload = try await Self.payload(of: request)
-        guard let id = try await downlink.submit(payload, to: device, timeToLive: time),
-            let entry = try await downlink.answer(id, of: device)
-        else {
+        guard let queued = try await downlink.submit(payload, to: device, timeToLive: time) else {
             throw Refusal(.notFound, DownlinkAnswer.unknown(device))
         }
+        let entry = try await downlink.answer(queued)
         let status: HTTPResponse.Status =
             switch DownlinkAnswer.state(of: entry) {
             case .delivered: .ok

@@ -3,12 +3,12 @@ import OuroborosStore
 
 /// What became of messages to devices, and how much waits.
 package struct DownlinkMetrics: Sendable {
-    private let outcomes: [DownlinkQueue.State: Counter]
+    private let outcomes: [DownlinkState: Counter]
     private let messages: Meter
     private let bytes: Meter
 
     package init(factory: any MetricsFactory) {
-        let states: [DownlinkQueue.State] = [.delivered, .failed, .unknown]
+        let states: [DownlinkState] = [.delivered, .failed, .unknown]
         outcomes = Dictionary(
             uniqueKeysWithValues: states.map { state in
                 let label = [("outcome", state.rawValue)]
@@ -26,8 +26,8 @@ package struct DownlinkMetrics: Sendable {
         "ouroboros_downlink_waiting_bytes": "Their bytes.",
     ]
 
-    func count(_ state: DownlinkQueue.State, _ messages: Int = 1) {
-        outcomes[state]?.increment(by: messages)
+    func count(_ state: DownlinkState) {
+        outcomes[state]?.increment()
     }
 
     func update(_ load: SpoolLoad) {

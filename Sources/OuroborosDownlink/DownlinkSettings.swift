@@ -1,9 +1,9 @@
 import OuroborosStore
 
 package struct DownlinkSettings: Sendable {
-    /// The queue's file.
+    /// The queue's file, or ``registry``.
     package var queue: String
-    package var limits = DownlinkQueue.Limits()
+    package var limits = DownlinkLimits()
     /// How long a message waits for its device, unless it says so itself.
     package var timeToLive = Duration.seconds(86_400)
     /// How long one who sends waits for the outcome before he is told that the message is queued.
@@ -11,6 +11,8 @@ package struct DownlinkSettings: Sendable {
     /// The silence after which a device counts as asleep: messages wait until it is heard.
     package var sleepingAfter = Duration.seconds(120)
 
+    /// The queue's name when it is in the registry that gateways share.
+    package static let registry = "registry"
     package static let longestTimeToLive = Duration.seconds(7 * 86_400)
 
     package init(queue: String) {

@@ -5,6 +5,8 @@ import Synchronization
 final class DueDevices: Sendable {
     private struct State {
         var waiting: Set<DeviceID> = []
+        /// Those that came while the queue is read.
+        var meanwhile: Set<DeviceID>?
         var rung: Set<DeviceID> = []
     }
 
@@ -19,7 +21,20 @@ final class DueDevices: Sendable {
 
     /// Something waits for them.
     func wait(for devices: Set<DeviceID>) {
-        state.withLock { $0.waiting.formUnion(devices) }
+        state.withLock { state in
+            state.waiting.formUnion(devices)
+            state.meanwhile?.formUnion(devices)
+        }
+    }
+
+    /// What the queue tells takes the place of what was known; one reads at a time.
+    func update(
+        isolation: isolated (any Actor)? = #isolation, _ read: () async throws -> Set<DeviceID>
+    ) async throws {
+        state.withLock { $0.meanwhile = [] }
+        defer { state.withLock { $0.meanwhile = nil } }
+        let devices = try await read()
+        state.withLock { $0.waiting = devices.union($0.meanwhile ?? []) }
     }
 
     func waitNoMore(for device: DeviceID) {

@@ -242,10 +242,10 @@ final class ServerEngine: @unchecked Sendable {
         }
     }
 
-    /// The device's link that was heard last, over whichever transport.
+    /// The device's link that was heard last, over whichever transport. One that drains takes nothing more.
     func reachable(_ device: DeviceID) -> ServerPeer? {
         [peers[device], streams.devices[device]?.newest].compactMap { $0 }
-            .filter { $0.link != nil && !$0.isClosing }
+            .filter { $0.link != nil && !$0.isClosing && $0.retires == nil }
             .max { $0.lastHeard < $1.lastHeard }
     }
 

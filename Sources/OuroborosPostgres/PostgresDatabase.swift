@@ -46,6 +46,21 @@ final class PostgresDatabase: Sendable {
         try await threads.runIfActive { [self] in try runNow(body) }
     }
 
+    /// The same, again and again while the database is away, for so long.
+    func run<Value: Sendable>(
+        retryingFor time: Duration, _ body: @escaping @Sendable (PostgresConnection) throws -> Value
+    ) async throws -> Value {
+        let deadline = ContinuousClock.now + time
+        while true {
+            do {
+                return try await run(body)
+            } catch {
+                guard Self.isAway(error), ContinuousClock.now < deadline else { throw error }
+                try await Task.sleep(for: .milliseconds(200))
+            }
+        }
+    }
+
     /// Runs `body`, which has a connection of its own already, on one of those threads.
     func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
         try await threads.runIfActive { [self] in

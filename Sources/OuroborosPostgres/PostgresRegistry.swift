@@ -43,31 +43,17 @@ public final class PostgresRegistry: SharedDeviceRegistry {
             try PostgresStore.epoch(credential.epoch, of: device), .text(key.form), .bytes(key.bytes),
             .bytes(move),
         ]
-        let isMoved = try await retrying(for: Self.movePatience) { [store] in
-            try await store.database.run { connection in
-                try connection.query(
-                    """
-                    UPDATE ouroboros.device SET epoch = $3, key_form = $4, key = $5, move = $6
-                    WHERE id = $1 AND kind = 'evolving' AND (epoch = $2 OR (epoch = $3 AND move = $6))
-                    """, values
-                ).changed == 1
-            }
+        let isMoved = try await store.database.run(retryingFor: Self.movePatience) { connection in
+            try connection.query(
+                """
+                UPDATE ouroboros.device SET epoch = $3, key_form = $4, key = $5, move = $6
+                WHERE id = $1 AND kind = 'evolving' AND (epoch = $2 OR (epoch = $3 AND move = $6))
+                """, values
+            ).changed == 1
         }
         guard isMoved else {
             throw OuroborosError(
                 .storage, "device \(device) was removed, or another gateway has moved it from epoch \(epoch)")
-        }
-    }
-
-    private func retrying<Value>(for time: Duration, _ body: () async throws -> Value) async throws -> Value {
-        let deadline = ContinuousClock.now + time
-        while true {
-            do {
-                return try await body()
-            } catch {
-                guard PostgresDatabase.isAway(error), ContinuousClock.now < deadline else { throw error }
-                try await Task.sleep(for: .milliseconds(200))
-            }
         }
     }
 
@@ -112,13 +98,14 @@ public final class PostgresRegistry: SharedDeviceRegistry {
 
     // MARK: From the others
 
-    /// Ends when its reader does.
     public func notices() -> AsyncStream<RegistryNotice> {
-        let (stream, reader) = AsyncStream.makeStream(
-            of: RegistryNotice.self, bufferingPolicy: .bufferingOldest(65_536))
-        let listener = RegistryListener(store.database, reader, logger: logger)
-        reader.onTermination = { _ in listener.stop() }
-        listener.start()
-        return stream
+        RegistryListener.notices(of: store.database, logger: logger) { event in
+            switch event {
+            case .message(.confirmed(let session)): .confirmed(session)
+            case .message(.changed(let device)): .changed(device)
+            case .message(.queued), .message(.settled), .listening(isFirst: true): nil
+            case .listening(isFirst: false): .missed
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ enum PostgresValue {
     case null
     case integers([Int64?])
     case byteStrings([Data])
+    case texts([String])
 
     /// The types' numbers in PostgreSQL's catalogue (pg_type.dat).
     var type: Oid {
@@ -20,6 +21,7 @@ enum PostgresValue {
         case .null: 0
         case .integers: 1016
         case .byteStrings: 1001
+        case .texts: 1009
         }
     }
 
@@ -31,6 +33,7 @@ enum PostgresValue {
         case .null: nil
         case .integers(let numbers): Self.array(numbers.map { $0.map(Self.bigEndian) }, of: 20)
         case .byteStrings(let strings): Self.array(strings.map { Array($0) }, of: 17)
+        case .texts(let texts): Self.array(texts.map { Array($0.utf8) }, of: 25)
         }
     }
 
@@ -60,9 +63,13 @@ struct PostgresRow {
     }
 
     func text(_ column: Int) throws -> String {
-        guard let bytes = columns[column], let text = String(validating: bytes, as: UTF8.self) else {
-            throw Self.wrong
-        }
+        guard let text = try optionalText(column) else { throw Self.wrong }
+        return text
+    }
+
+    func optionalText(_ column: Int) throws -> String? {
+        guard let bytes = columns[column] else { return nil }
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw Self.wrong }
         return text
     }
 

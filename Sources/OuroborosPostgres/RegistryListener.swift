@@ -3,28 +3,51 @@ import Logging
 import Ouroboros
 import Synchronization
 
+/// What a listener hears.
+enum RegistryEvent {
+    case message(RegistryMessage)
+    /// What was told before this was not heard; the first time nobody has missed anything yet.
+    case listening(isFirst: Bool)
+}
+
 /// A thread that listens to the database, and connects anew when it has to.
-final class RegistryListener: Sendable {
+final class RegistryListener<Notice: Sendable>: Sendable {
     private let database: PostgresDatabase
-    private let reader: AsyncStream<RegistryNotice>.Continuation
     private let logger: Logger?
+    private let reader: AsyncStream<Notice>.Continuation
+    private let read: @Sendable (RegistryEvent) -> Notice?
     private let isStopped = Mutex(false)
 
-    init(
-        _ database: PostgresDatabase, _ reader: AsyncStream<RegistryNotice>.Continuation, logger: Logger?
+    /// What it hears, as `read` understands it, for one reader; it ends when the reader does.
+    static func notices(
+        of database: PostgresDatabase, logger: Logger?,
+        _ read: @escaping @Sendable (RegistryEvent) -> Notice?
+    ) -> AsyncStream<Notice> {
+        let (stream, reader) = AsyncStream.makeStream(
+            of: Notice.self, bufferingPolicy: .bufferingOldest(65_536))
+        let listener = RegistryListener(database, reader, logger: logger, read)
+        reader.onTermination = { _ in listener.stop() }
+        listener.start()
+        return stream
+    }
+
+    private init(
+        _ database: PostgresDatabase, _ reader: AsyncStream<Notice>.Continuation, logger: Logger?,
+        _ read: @escaping @Sendable (RegistryEvent) -> Notice?
     ) {
         self.database = database
         self.reader = reader
         self.logger = logger
+        self.read = read
     }
 
-    func start() {
+    private func start() {
         let thread = Thread { [self] in run() }
         thread.name = "registry"
         thread.start()
     }
 
-    func stop() {
+    private func stop() {
         isStopped.withLock { $0 = true }
     }
 
@@ -34,9 +57,7 @@ final class RegistryListener: Sendable {
             do {
                 let connection = try database.connect()
                 try connection.query("LISTEN \(RegistryMessage.channel)")
-                if !isFirst {
-                    tell(.missed)
-                }
+                tell(.listening(isFirst: isFirst))
                 isFirst = false
                 try listen(on: connection)
             } catch {
@@ -60,12 +81,13 @@ final class RegistryListener: Sendable {
                     logger?.warning("a notification on the registry's channel is none of a gateway's")
                     continue
                 }
-                tell(message.notice)
+                tell(.message(message))
             }
         }
     }
 
-    private func tell(_ notice: RegistryNotice) {
+    private func tell(_ event: RegistryEvent) {
+        guard let notice = read(event) else { return }
         if case .dropped = reader.yield(notice) {
             logger?.warning("too many notices of other gateways wait: one is lost")
         }

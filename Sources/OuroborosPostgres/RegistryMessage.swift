@@ -1,10 +1,14 @@
 import Ouroboros
 
 /// What gateways tell each other through the database (LISTEN, NOTIFY), as text:
-/// `confirmed DEVICE SESSION EPOCH` or `changed DEVICE`.
+/// `confirmed DEVICE SESSION EPOCH`, `changed DEVICE`, `queued DEVICE` or `settled DEVICE ID`.
 enum RegistryMessage: Equatable {
     case confirmed(ConfirmedSession)
     case changed(DeviceID)
+    /// A message to the device waits.
+    case queued(DeviceID)
+    /// The fate of a message to the device is known.
+    case settled(DeviceID, id: Int64)
 
     static let channel = "ouroboros"
 
@@ -12,6 +16,8 @@ enum RegistryMessage: Equatable {
         switch self {
         case .confirmed(let session): "confirmed \(session.device) \(session.sessionID) \(session.epoch)"
         case .changed(let device): "changed \(device)"
+        case .queued(let device): "queued \(device)"
+        case .settled(let device, let id): "settled \(device) \(id)"
         }
     }
 
@@ -24,6 +30,10 @@ enum RegistryMessage: Equatable {
             guard let session = UInt32(parts[2]), let epoch = UInt64(parts[3]) else { return nil }
             self = .confirmed(ConfirmedSession(device: device, sessionID: session, epoch: epoch))
         case ("changed", 2): self = .changed(device)
+        case ("queued", 2): self = .queued(device)
+        case ("settled", 3):
+            guard let id = Int64(parts[2]) else { return nil }
+            self = .settled(device, id: id)
         default: return nil
         }
     }
@@ -33,10 +43,11 @@ enum RegistryMessage: Equatable {
         try connection.query("SELECT pg_notify($1, $2) IS NULL", [.text(Self.channel), .text(text)])
     }
 
-    var notice: RegistryNotice {
-        switch self {
-        case .confirmed(let session): .confirmed(session)
-        case .changed(let device): .changed(device)
-        }
+    /// The same, of many, which are told in one statement.
+    static func send(_ messages: [RegistryMessage], on connection: PostgresConnection) throws {
+        guard !messages.isEmpty else { return }
+        try connection.query(
+            "SELECT count(pg_notify($1, text) IS NULL) FROM unnest($2) AS told (text)",
+            [.text(channel), .texts(messages.map(\.text))])
     }
 }

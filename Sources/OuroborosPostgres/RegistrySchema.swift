@@ -8,6 +8,7 @@ enum RegistrySchema {
     private static let steps = [
         [device, sealing, message, onceRecord],
         [sink, identity, nameIdentity],
+        [downlink, downlinkWaits, downlinkEnded],
     ]
 
     /// Makes what is missing. Two that do so at once do it one after the other.
@@ -50,6 +51,8 @@ enum RegistrySchema {
         case schema = 0x6f75_726f_0001
         /// Messages get their ids in the order in which they are committed, so that who reads on from an id misses none.
         case spool = 0x6f75_726f_0002
+        /// Who adds a message to a device has counted all others.
+        case downlink = 0x6f75_726f_0003
 
         /// The first of two numbers, `ouro`; the second is a sink's.
         static let sinks: Int32 = 0x6f75_726f
@@ -124,5 +127,32 @@ enum RegistrySchema {
 
     private static let nameIdentity = """
         INSERT INTO ouroboros.identity VALUES (1, right(replace(gen_random_uuid()::text, '-', ''), 16))
+        """
+
+    /// `request` names the call that added a message, `take` the one that it was handed out to. Whoever has it is the
+    /// gateway of that number, in a run of the program.
+    private static let downlink = """
+        CREATE TABLE ouroboros.downlink (
+            id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+            request bigint NOT NULL UNIQUE,
+            device bytea NOT NULL CHECK (length(device) = 8),
+            queued_at bigint NOT NULL,
+            expires_at bigint NOT NULL,
+            state text NOT NULL CHECK (state IN ('queued', 'sending', 'delivered', 'failed', 'unknown')),
+            gateway bigint,
+            run bigint,
+            take bigint,
+            ended_at bigint CHECK ((ended_at IS NULL) = (state IN ('queued', 'sending'))),
+            reason text,
+            payload bytea NOT NULL
+        )
+        """
+
+    private static let downlinkWaits = """
+        CREATE INDEX downlink_waits ON ouroboros.downlink (device, id) WHERE ended_at IS NULL
+        """
+
+    private static let downlinkEnded = """
+        CREATE INDEX downlink_ended ON ouroboros.downlink (ended_at) WHERE ended_at IS NOT NULL
         """
 }

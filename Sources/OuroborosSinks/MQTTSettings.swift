@@ -17,6 +17,8 @@ package struct MQTTSettings: Sendable {
     package var status: TopicTemplate
     /// Nil when nothing is to be sent to devices over MQTT.
     package var down: TopicTemplate?
+    /// The gateways among which the broker shares out what is published there: each message comes to one.
+    package var downGroup: String?
     /// Retained there: online, or offline, which the broker says when the gateway is gone.
     package var gatewayTopic: String
     package var payload = Payload.bytes
@@ -31,6 +33,11 @@ package struct MQTTSettings: Sendable {
         self.up = up
         self.status = status
         self.gatewayTopic = gatewayTopic
+    }
+
+    /// What is subscribed to for messages to devices.
+    var downFilter: String? {
+        down.map { down in downGroup.map { "$share/\($0)/\(down.filter)" } ?? down.filter }
     }
 }
 

@@ -158,8 +158,8 @@ package final class MQTTSink: Sink {
         defer { connection.close() }
         try await connection.subscribe(
             to: settings.status.filter, options: MQTT_SUB_OPT_SEND_RETAIN_ALWAYS)
-        if let down = settings.down {
-            try await connection.subscribe(to: down.filter, options: MQTT_SUB_OPT_SEND_RETAIN_NEVER)
+        if let filter = settings.downFilter {
+            try await connection.subscribe(to: filter, options: MQTT_SUB_OPT_SEND_RETAIN_NEVER)
         }
         try await publish(.online, over: connection)
         logger.info("connected to \(settings.broker.name)", metadata: ["sink": "mqtt"])

@@ -94,7 +94,11 @@ import Testing
             (store + fleet + ["--registry", "postgres://x@y/z"], "takes the place of --store"),
             (["--registry", "postgres://x@y/z"], "--gateway-number"),
             (fleet + ["--registry", "postgres://x@y/z", "--sink-stdout"], "use “sink-mqtt” and “sink-http”"),
-            (fleet + ["--registry", "postgres://x@y/z", "--downlink", "q"], "may be at another gateway"),
+            (
+                fleet + ["--registry", "postgres://x@y/z", "--downlink", "q.sqlite"],
+                "“downlink” (flag --downlink) is “q.sqlite”: with “registry”"
+            ),
+            (fleet + ["--registry", "postgres://x@y/z", "--downlink", "registry"], "nobody could send"),
         ] {
             let refused = try await Tool.run(["gateway", "--check-config"] + arguments, in: scratch)
             #expect(refused.status == .exited(1))

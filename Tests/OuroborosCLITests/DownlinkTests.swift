@@ -1,47 +1,18 @@
 import Foundation
+import GRDB
 import OuroborosNIO
 import Testing
 
-#if canImport(FoundationNetworking)
-import FoundationNetworking
-#endif
 #if canImport(Glibc)
 import Glibc
 #endif
 
 /// Messages to devices, over HTTP.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct DownlinkTests {
-    private struct Endpoint {
-        let base: String
-        var token: String? = "s3cret"
-
-        func call(
-            _ path: String, method: String = "POST", body: String = ""
-        ) async throws -> (status: Int, answer: [String: any Sendable]) {
-            var request = URLRequest(url: try #require(URL(string: "\(base)\(path)")))
-            request.httpMethod = method
-            if method == "POST" {
-                request.httpBody = Data(body.utf8)
-            }
-            if let token {
-                request.setValue("Bearer \(token)", forHTTPHeaderField: "Authorization")
-            }
-            let (data, response) = try await URLSession.shared.data(for: request)
-            let answer = try JSONSerialization.jsonObject(with: data) as? [String: any Sendable]
-            return (try #require(response as? HTTPURLResponse).statusCode, answer ?? [:])
-        }
-    }
-
-    private func start(_ site: Site, _ more: String...) async throws -> (Victim, Endpoint) {
-        try site.scratch.write("s3cret\n", to: "token")
+    private func start(_ site: Site, _ more: String...) async throws -> (Victim, DownlinkCaller) {
         let gateway = try await site.gateway(
-            [
-                "--downlink", "queue.sqlite", "--downlink-http", "127.0.0.1:0", "--downlink-token-file",
-                "token",
-            ]
-                + more)
-        let port = try await site.port(of: "downlink on", gateway)
-        return (gateway, Endpoint(base: "http://127.0.0.1:\(port)/v1/devices/"))
+            DownlinkCaller.flags(queue: "queue.sqlite", in: site.scratch) + more)
+        return (gateway, try await DownlinkCaller(gateway))
     }
 
     @Test func whatIsRefused() async throws {
@@ -49,7 +20,8 @@ import Glibc
         let (gateway, endpoint) = try await start(site, "--downlink-per-device", "1")
         let path = "\(site.device)/messages"
         for token in [nil, "wrong", "s3cre", "s3crets", ""] {
-            let (status, answer) = try await Endpoint(base: endpoint.base, token: token).call(path, body: "x")
+            let (status, answer) = try await DownlinkCaller(base: endpoint.base, token: token).call(
+                path, body: "x")
             #expect(status == 401)
             #expect(answer["state"] as? String == "failed")
         }
@@ -133,6 +105,73 @@ import Glibc
             }
             #expect(Set(texts) == ["one", "two"])
         }
+        gateway.send(SIGTERM)
+        #expect(try await gateway.ended() == .exited(0))
+    }
+
+    /// The device takes nothing: what is sent is not acknowledged, and what comes after it is not sent.
+    @Test func whatIsNotAcknowledgedIsUnknownAndWhatIsNotSentFails() async throws {
+        let site = try await Site()
+        let (gateway, endpoint) = try await start(site)
+        let path = "\(site.device)/messages"
+        let way = try await StallingWay(to: try await gateway.port(of: "listening on"), in: site.scratch)
+        try await site.connected(to: way.port) { connection in
+            try await connection.send(Array("I am here".utf8))
+            way.stall()
+            let unknown = try await endpoint.call(path + "?ttl=1", body: "unknown")
+            #expect(unknown.status == 504)
+            #expect(unknown.answer["state"] as? String == "unknown")
+            #expect((unknown.answer["reason"] as? String ?? "").contains("may have arrived"))
+
+            // As many as are under way at once, and one more.
+            let first = try #require(unknown.answer["id"] as? Int) + 1
+            async let others = withThrowingTaskGroup(of: Int.self) { group in
+                for number in 0..<8 {
+                    group.addTask { try await endpoint.call(path, body: "\(number)").status }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            try await eventually("they are queued") {
+                try await endpoint.call("\(path)/\(first + 7)", method: "GET").status == 200
+            }
+            let failed = try await endpoint.call(path + "?ttl=1", body: "failed")
+            #expect(failed.status == 502)
+            #expect(failed.answer["state"] as? String == "failed")
+            #expect((failed.answer["reason"] as? String ?? "").contains("time to live"))
+
+            way.goOn()
+            var texts: [String] = []
+            for await message in connection.messages.prefix(9) {
+                texts.append(String(decoding: message.payload, as: UTF8.self))
+            }
+            // It did arrive.
+            #expect(texts.sorted() == (0..<8).map { "\($0)" } + ["unknown"])
+            #expect(try await others.allSatisfy { $0 == 200 || $0 == 202 })
+            try await eventually("the others are delivered") {
+                for id in first..<first + 8 {
+                    let fate = try await endpoint.call("\(path)/\(id)", method: "GET")
+                    guard fate.answer["state"] as? String == "delivered" else { return false }
+                }
+                return true
+            }
+        }
+        try await way.end()
+        gateway.send(SIGTERM)
+        #expect(try await gateway.ended() == .exited(0))
+    }
+
+    @Test func aStoreThatFails() async throws {
+        let site = try await Site()
+        let (gateway, endpoint) = try await start(site)
+        let path = "\(site.device)/messages"
+        let store = try DatabaseQueue(path: site.scratch.file("gw.sqlite"))
+        try await store.write { try $0.execute(sql: "ALTER TABLE device RENAME TO gone") }
+        let refused = try await endpoint.call(path, body: "x")
+        #expect(refused.status == 503)
+        #expect(refused.answer["state"] as? String == "failed")
+        #expect((refused.answer["reason"] as? String ?? "").contains("gw.sqlite"))
+        try await store.write { try $0.execute(sql: "ALTER TABLE gone RENAME TO device") }
+        #expect(try await endpoint.call(path, body: "x").status == 202)
         gateway.send(SIGTERM)
         #expect(try await gateway.ended() == .exited(0))
     }

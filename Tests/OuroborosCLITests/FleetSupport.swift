@@ -34,18 +34,25 @@ struct FaultFleet: Sendable {
         }
         var (gateways, addresses): ([Victim], [String]) = ([], [])
         for number in 1...count {
-            let gateway = Victim(
-                [
-                    "gateway", "--registry", cluster.url, "--kek-file", "kek", "--fleet-secret-file",
-                    "secret", "--gateway-number", "\(number)", "--bind", "127.0.0.1:0",
-                ] + sinks, in: scratch)
-            await gateway.start()
-            let line = try await gateway.errors.first(containing: "listening on")
-            let port = try #require(line?.split(separator: " ").last, "\(gateway.errors.all)")
+            let gateway = try await Self.start(number, cluster, sinks, in: scratch)
             gateways.append(gateway)
-            addresses.append("127.0.0.1:\(port)")
+            addresses.append("127.0.0.1:\(try await gateway.port(of: "listening on"))")
         }
         (self.gateways, self.addresses) = (gateways, addresses)
+    }
+
+    /// The gateway of that number, once it listens.
+    static func start(
+        _ number: Int, _ cluster: PostgresCluster, _ sinks: [String], in scratch: Scratch
+    ) async throws -> Victim {
+        let gateway = Victim(
+            [
+                "gateway", "--registry", cluster.url, "--kek-file", "kek", "--fleet-secret-file",
+                "secret", "--gateway-number", "\(number)", "--bind", "127.0.0.1:0",
+            ] + sinks, in: scratch)
+        await gateway.start()
+        _ = try await gateway.port(of: "listening on")
+        return gateway
     }
 
     /// How often a gateway has taken the sink.

@@ -33,7 +33,6 @@ struct Site: Sendable {
         return gateway
     }
 
-    /// The port that the gateway's log tells after these words.
     func port(of words: String, _ gateway: Victim) async throws -> String {
         try await gateway.port(of: words)
     }
@@ -42,17 +41,10 @@ struct Site: Sendable {
         command + ["--to", address, "--device", device, "--root-key-file", "root.key"]
     }
 
-    /// A device in this process, connected while `body` runs.
     func connected(
         to port: String, _ body: (OuroborosConnection) async throws -> Void
     ) async throws {
-        let credential = Credential.fixed(
-            device: try DeviceID(hex: device), rootKey: try RootKey(hex: Array(scratch.read("root.key").utf8))
-        )
-        let address = try SocketAddress(ipAddress: "127.0.0.1", port: #require(Int(port)))
-        try await OuroborosClient.withConnection(to: address, credential: credential) { connection in
-            try await body(connection)
-        }
+        try await scratch.connected(device, to: port, body)
     }
 
     func sample(_ name: String, of gateway: Victim) async throws -> Double? {
@@ -70,6 +62,28 @@ extension Victim {
 
     func sample(_ name: String) async throws -> Double? {
         try PrometheusText(try await get("metrics").1).samples[name]
+    }
+}
+
+extension Victim {
+    /// The port that its log tells after these words.
+    func port(of words: String) async throws -> String {
+        let line = try await errors.first(containing: words)
+        return String(try #require(line?.split(separator: " ").last, "\(errors.all)"))
+    }
+}
+
+extension Scratch {
+    /// A device in this process with the key of root.key, connected while `body` runs.
+    func connected(
+        _ device: String, to port: String, _ body: (OuroborosConnection) async throws -> Void
+    ) async throws {
+        let credential = Credential.fixed(
+            device: try DeviceID(hex: device), rootKey: try RootKey(hex: Array(read("root.key").utf8)))
+        let address = try SocketAddress(ipAddress: "127.0.0.1", port: #require(Int(port)))
+        try await OuroborosClient.withConnection(to: address, credential: credential) { connection in
+            try await body(connection)
+        }
     }
 }
 

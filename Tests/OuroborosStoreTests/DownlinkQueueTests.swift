@@ -13,13 +13,13 @@ import Testing
     }
 
     private func queue(
-        _ limits: DownlinkQueue.Limits = .init(), now: Int64 = 0
+        _ limits: DownlinkLimits = .init(), now: Int64 = 0
     ) throws -> DownlinkQueue {
         try DownlinkQueue(path: scratch.file("queue"), limits: limits, now: now)
     }
 
     private func add(_ text: String, _ queue: DownlinkQueue, for device: DeviceID? = nil) throws -> Int64 {
-        try queue.add(Array(text.utf8), for: device ?? a, expiresAt: 100, now: 0)
+        try queue.add(Array(text.utf8), for: device ?? a, expiresAt: 100, now: 0).id
     }
 
     @Test func aMessagesLife() throws {
@@ -28,14 +28,16 @@ import Testing
             try add("1", queue), try add("2", queue), try add("3", queue), try add("x", queue, for: b),
         ]
         #expect(try queue.waitingDevices() == [a, b])
-        #expect(try queue.take(for: a, limit: 2).map(\.id) == [ids[0], ids[1]])
-        #expect(try queue.take(for: a, limit: 2).map(\.id) == [ids[2]])
+        #expect(try queue.take(for: a, limit: 2, now: 0).map(\.id) == [ids[0], ids[1]])
+        #expect(try queue.take(for: a, limit: 2, now: 0).map(\.id) == [ids[2]])
         #expect(try queue.waitingDevices() == [b])
-        try queue.giveBack([ids[1]])
-        #expect(try queue.take(for: a, limit: 2).map(\.payload) == [Array("2".utf8)])
-        try queue.finish(ids[0], as: .delivered, reason: nil, now: 5)
+        try queue.giveBack(ids[1])
+        #expect(try queue.take(for: a, limit: 2, now: 0).map(\.payload) == [Array("2".utf8)])
+        #expect(try queue.pending(among: ids) == Set(ids))
+        #expect(try queue.finish(ids[0], as: .delivered, reason: nil, now: 5))
         // The first fate counts.
-        try queue.finish(ids[0], as: .failed, reason: "late", now: 6)
+        #expect(try !queue.finish(ids[0], as: .failed, reason: "late", now: 6))
+        #expect(try queue.pending(among: ids + [99]) == Set(ids.dropFirst()))
         #expect(try queue.entry(ids[0])?.state == .delivered)
         #expect(try queue.entry(ids[0])?.payload == [])
         #expect(try queue.entry(99) == nil)
@@ -44,7 +46,7 @@ import Testing
     @Test func afterARestart() throws {
         var queue: DownlinkQueue? = try queue()
         let ids = try ["sent", "waits"].map { try add($0, #require(queue)) }
-        _ = try queue?.take(for: a, limit: 1)
+        _ = try queue?.take(for: a, limit: 1, now: 0)
         queue = nil
         let again = try self.queue(now: 7)
         #expect(try again.entry(ids[0])?.state == .unknown)
@@ -53,23 +55,24 @@ import Testing
     }
 
     @Test func timeIsOver() throws {
-        var limits = DownlinkQueue.Limits()
+        var limits = DownlinkLimits()
         limits.memory = 50
         let queue = try queue(limits)
         let (waits, sent) = (try add("waits", queue), try add("sent", queue, for: b))
-        _ = try queue.take(for: b, limit: 1)
-        #expect(try queue.expire(now: 99) == [])
-        #expect(try queue.expire(now: 100) == [waits])
+        _ = try queue.take(for: b, limit: 1, now: 0)
+        #expect(try queue.expire(now: 99) == [:])
+        #expect(try queue.take(for: a, limit: 1, now: 100) == [])
+        #expect(try queue.expire(now: 100) == [waits: .failed])
         #expect(try queue.entry(waits)?.state == .failed)
         #expect(try queue.entry(sent)?.state == .sending)
-        #expect(try queue.expire(now: 149) == [])
+        #expect(try queue.expire(now: 149) == [:])
         #expect(try queue.entry(waits) != nil)
         _ = try queue.expire(now: 150)
         #expect(try queue.entry(waits) == nil)
     }
 
     @Test func itIsBounded() throws {
-        var limits = DownlinkQueue.Limits()
+        var limits = DownlinkLimits()
         limits.messages = 3
         limits.messagesPerDevice = 2
         limits.bytes = 20
@@ -91,8 +94,8 @@ import Testing
         #expect(try !isRefused("1", b))
         #expect(try isRefused("1", b))
         #expect(try queue.load() == SpoolLoad(messages: 3, bytes: 11))
-        let taken = try queue.take(for: a, limit: 1)
-        try queue.finish(taken[0].id, as: .delivered, reason: nil, now: 0)
+        let taken = try queue.take(for: a, limit: 1, now: 0)
+        #expect(try queue.finish(taken[0].id, as: .delivered, reason: nil, now: 0))
         #expect(try !isRefused("1", b))
     }
 
