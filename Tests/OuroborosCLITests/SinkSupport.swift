@@ -65,14 +65,6 @@ extension Victim {
     }
 }
 
-extension Victim {
-    /// The port that its log tells after these words.
-    func port(of words: String) async throws -> String {
-        let line = try await errors.first(containing: words)
-        return String(try #require(line?.split(separator: " ").last, "\(errors.all)"))
-    }
-}
-
 extension Scratch {
     /// A device in this process with the key of root.key, connected while `body` runs.
     func connected(
