@@ -24,7 +24,8 @@ import Glibc
                 ], in: scratch)
             try await succeeds(["keygen", "--out", "own.key"], in: scratch)
             let fleet = try await FaultFleet(
-                cluster, devices: [row], sinks: ["--fleet-key-file", "fleet.key", "--bind", "tcp://127.0.0.1:0"],
+                cluster, devices: [row],
+                sinks: ["--fleet-key-file", "fleet.key", "--bind", "tcp://127.0.0.1:0"],
                 gateways: 2, in: scratch)
             var places: [String] = []
             for gateway in fleet.gateways {
@@ -42,11 +43,13 @@ import Glibc
 
             // A device without a row, and one whose key evolves, at one gateway and the other.
             for (number, place) in (places + fleet.addresses).enumerated() {
-                let sent = try await send("derived \(number)", to: place, "--timeout", "30s", "--outbox", "box")
+                let sent = try await send(
+                    "derived \(number)", to: place, "--timeout", "30s", "--outbox", "box")
                 #expect(sent.succeeded, "\(sent.errors)")
                 try await succeeds(
                     [
-                        "send", "--to", place, "--device", row.id, "--root-key-file", "root.key", "--evolving",
+                        "send", "--to", place, "--device", row.id, "--root-key-file", "root.key",
+                        "--evolving",
                         "--state", "row", "--timeout", "30s", "--message", "row \(number)",
                     ], in: scratch)
             }
@@ -84,7 +87,8 @@ import Glibc
             }
             let spooled = try await Tool.run(["spool", "list", "--registry", cluster.url], in: scratch)
             let texts = objects(spooled.lines).compactMap { $0["text"] as? String }
-            let expected = (0..<4).flatMap { ["derived \($0)", "row \($0)"] } + ["connected", "own", "own", "again"]
+            let expected =
+                (0..<4).flatMap { ["derived \($0)", "row \($0)"] } + ["connected", "own", "own", "again"]
             #expect(texts.sorted() == expected.sorted())
             // What was counted: a device without a row has no counts, and none of this is an error.
             let show = ["device", "show", "--registry", cluster.url, "--device"]
