@@ -62,6 +62,8 @@ start_coap() {
 start_mosquitto() {
     new_port 10
     {
+        # Of root it would become a user who cannot read the scratch directory.
+        echo 'user root'
         printf 'listener %d 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n' "$((port + 1))"
         printf 'listener %d 127.0.0.1\nset_tcp_nodelay true\nallow_anonymous true\n%s\n' "$port" "$1"
     } >"$scratch/mosquitto.conf"
