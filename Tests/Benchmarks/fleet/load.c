@@ -25,7 +25,7 @@ static struct {
 } * all;
 
 static struct {
-    int devices, begun, connecting, connected, lost, sending;
+    int devices, begun, connecting, connected, sending;
     long delivered, late, failed;
     double *times;
     long room;
@@ -61,7 +61,6 @@ void load_lost(int device) {
         load.connected--;
     load_failed(device);
     all[device].state = LOST;
-    load.lost++;
 }
 
 /* The device's next message is due after a pause. */

@@ -20,7 +20,7 @@ typedef struct device {
 } device;
 
 static device *all;
-static int count, descriptor;
+static int descriptor;
 static const char *host;
 static int port;
 
@@ -46,7 +46,6 @@ void devices_start(const char *address, uint16_t number, int devices) {
     mosquitto_lib_init();
     host = address;
     port = number;
-    count = devices;
     all = calloc((size_t)devices, sizeof *all);
     descriptor = epoll_create1(0);
     if (all == NULL || descriptor < 0)
