@@ -47,8 +47,13 @@ import Glibc
         let fleetKey = try SecretKey(hex: Array(try scratch.read("fleet.key").utf8))
         let credential = try Credential.fixed(device: DeviceID(number: 7), fleetKey: fleetKey)
         let texts = (0..<120).map { "number \($0)" }
-        try await ImpairmentProxy.withProxy(to: entries[0]) { balancer in
-            try await OuroborosClient.withConnection(to: balancer.address, credential: credential) { device in
+        // A device that only listens is found behind another entry once it has sent something.
+        var configuration = ClientConfiguration()
+        configuration.link.keepAlive = 500
+        try await ImpairmentProxy.withProxy(to: entries[0]) { [configuration] balancer in
+            try await OuroborosClient.withConnection(
+                to: balancer.address, credential: credential, configuration: configuration
+            ) { device in
                 for turn in 0..<6 {
                     var pending: [PendingMessage] = []
                     for text in texts[turn * 20..<(turn + 1) * 20] {

@@ -143,13 +143,11 @@ struct FleetLoad: Sendable {
             let now = tally.delivering.now
             if due > now { try? await Task.sleep(for: .nanoseconds(due - now)) }
             guard !Task.isCancelled else { return }
-            do {
-                try await connection.send(payload)
-                tally.delivered(due: due)
-            } catch {
-                // Taken back before it was sent: nobody waits for it.
-                let isTakenBack = Task.isCancelled && (error as? OuroborosError)?.code != .unknown
-                if !isTakenBack { tally.ended(error) }
+            // In a task that is not cancelled: a signal ends the pauses, and what was begun is waited for.
+            switch await Task(operation: { try await connection.send(payload) }).result {
+            case .success: tally.delivered(due: due)
+            case .failure(let error):
+                tally.ended(error)
                 if connection.state == .closed { return }
             }
             due += UInt64(.random(in: 0.5..<1.5, using: &generator) * period)
