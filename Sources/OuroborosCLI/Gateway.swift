@@ -28,13 +28,26 @@ struct Gateway: AsyncParsableCommand {
     var checkConfig = false
 
     @OptionGroup var flags: GatewayFlags
-
+    @OptionGroup(title: "Fleet") var fleet: GatewayFlags.Fleet
+    @OptionGroup(title: "Limits and times") var limits: GatewayFlags.Limits
+    @OptionGroup(title: "Spool and sinks") var spool: GatewaySinkFlags.Spool
+    @OptionGroup(title: "Sink: file") var file: GatewaySinkFlags.File
+    @OptionGroup(title: "Sink: MQTT") var mqtt: GatewaySinkFlags.MQTT
+    @OptionGroup(title: "Sink: HTTP") var http: GatewaySinkFlags.HTTP
+    @OptionGroup(title: "Messages to devices") var downlink: GatewaySinkFlags.Downlink
     @OptionGroup var taps: TapOptions
+
+    private var given: [GatewayKey: String] {
+        let groups: [any GatewayFlagGroup] = [flags, fleet, limits, spool, file, mqtt, http, downlink]
+        return groups.reduce(into: [:]) { given, group in
+            given.merge(group.values.compactMapValues(\.self)) { _, new in new }
+        }
+    }
 
     func run() async throws {
         let settings = try GatewaySettings(
             try await GatewaySources(
-                flags: flags.values, environment: ProcessInfo.processInfo.environment, file: config))
+                flags: given, environment: ProcessInfo.processInfo.environment, file: config))
         var logger = Logger(label: "ouroboros.gateway") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = settings.logLevel
         let devices = try settings.store.map { try openStore($0, sealedUnder: settings.encryption.key()) }

@@ -1,7 +1,14 @@
 import ArgumentParser
 
-/// The gateway's configuration as flags, which win over the environment and the file.
-struct GatewayFlags: ParsableArguments {
+/// Some of the gateway's configuration as flags, which win over the environment and the file.
+protocol GatewayFlagGroup: ParsableArguments {
+    /// Nil is what was not given.
+    var values: [GatewayKey: String?] { get }
+}
+
+/// Groups stand beside each other in the command and never in one another: debug builds of the argument parser check a
+/// group several times for each level above it.
+struct GatewayFlags: GatewayFlagGroup {
     @Option(help: .of(.store)) var store: String?
     @Option(help: .of(.kekFile)) var kekFile: String?
     @Option(help: .of(.kekEnv)) var kekEnv: String?
@@ -13,19 +20,32 @@ struct GatewayFlags: ParsableArguments {
     @Option(help: .of(.logLevel)) var logLevel: String?
     @Option(help: .of(.metrics)) var metrics: String?
     @Flag(inversion: .prefixedNo, help: .of(.pagePayloads)) var pagePayloads: Bool?
-    @OptionGroup(title: "Fleet") var fleet: Fleet
-    @OptionGroup(title: "Limits and times") var limits: Limits
-    @OptionGroup var sinks: GatewaySinkFlags
 
-    struct Fleet: ParsableArguments {
+    var values: [GatewayKey: String?] {
+        [
+            .store: store, .kekFile: kekFile, .kekEnv: kekEnv, .registry: registry, .spool: spool,
+            .fleetKeyFile: fleetKeyFile, .bind: bind.isEmpty ? nil : bind.joined(separator: ","),
+            .echo: echo.map { "\($0)" }, .logLevel: logLevel, .metrics: metrics,
+            .pagePayloads: pagePayloads.map { "\($0)" },
+        ]
+    }
+
+    struct Fleet: GatewayFlagGroup {
         @Option(help: .of(.gatewayNumber)) var gatewayNumber: String?
         @Option(help: .of(.fleetSecretFile)) var fleetSecretFile: String?
         @Option(help: .of(.forwardBind)) var forwardBind: String?
         @Option(parsing: .singleValue, help: .of(.peer)) var peer: [String] = []
         @Option(help: .of(.workers)) var workers: String?
+
+        var values: [GatewayKey: String?] {
+            [
+                .gatewayNumber: gatewayNumber, .fleetSecretFile: fleetSecretFile, .forwardBind: forwardBind,
+                .peer: peer.isEmpty ? nil : peer.joined(separator: ","), .workers: workers,
+            ]
+        }
     }
 
-    struct Limits: ParsableArguments {
+    struct Limits: GatewayFlagGroup {
         @Option(help: .of(.maxDevices)) var maxDevices: String?
         @Option(help: .of(.maxStreams)) var maxStreams: String?
         @Option(help: .of(.streamsPerAddress)) var streamsPerAddress: String?
@@ -38,24 +58,15 @@ struct GatewayFlags: ParsableArguments {
         @Option(help: .of(.idleTimeout)) var idleTimeout: String?
         @Option(help: .of(.rekeyAge)) var rekeyAge: String?
         @Option(help: .of(.closeTimeout)) var closeTimeout: String?
-    }
 
-    var values: [GatewayKey: String] {
-        let given: [GatewayKey: String?] = [
-            .store: store, .kekFile: kekFile, .kekEnv: kekEnv, .registry: registry, .spool: spool,
-            .fleetKeyFile: fleetKeyFile, .gatewayNumber: fleet.gatewayNumber,
-            .fleetSecretFile: fleet.fleetSecretFile, .forwardBind: fleet.forwardBind,
-            .peer: fleet.peer.isEmpty ? nil : fleet.peer.joined(separator: ","), .workers: fleet.workers,
-            .bind: bind.isEmpty ? nil : bind.joined(separator: ","), .echo: echo.map { "\($0)" },
-            .logLevel: logLevel, .metrics: metrics, .pagePayloads: pagePayloads.map { "\($0)" },
-            .maxDevices: limits.maxDevices,
-            .maxStreams: limits.maxStreams, .streamsPerAddress: limits.streamsPerAddress,
-            .pendingSessions: limits.pendingSessions, .queue: limits.queue,
-            .queuePerDevice: limits.queuePerDevice, .places: limits.places,
-            .placesPerDevice: limits.placesPerDevice, .reach: limits.reach, .idleTimeout: limits.idleTimeout,
-            .rekeyAge: limits.rekeyAge, .closeTimeout: limits.closeTimeout,
-        ]
-        return given.merging(sinks.values) { _, new in new }.compactMapValues(\.self)
+        var values: [GatewayKey: String?] {
+            [
+                .maxDevices: maxDevices, .maxStreams: maxStreams, .streamsPerAddress: streamsPerAddress,
+                .pendingSessions: pendingSessions, .queue: queue, .queuePerDevice: queuePerDevice,
+                .places: places, .placesPerDevice: placesPerDevice, .reach: reach,
+                .idleTimeout: idleTimeout, .rekeyAge: rekeyAge, .closeTimeout: closeTimeout,
+            ]
+        }
     }
 }
 

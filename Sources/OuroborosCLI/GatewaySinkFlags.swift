@@ -1,14 +1,8 @@
 import ArgumentParser
 
 /// The flags of sinks and downlink.
-struct GatewaySinkFlags: ParsableArguments {
-    @OptionGroup(title: "Spool and sinks") var spool: Spool
-    @OptionGroup(title: "Sink: file") var file: File
-    @OptionGroup(title: "Sink: MQTT") var mqtt: MQTT
-    @OptionGroup(title: "Sink: HTTP") var http: HTTP
-    @OptionGroup(title: "Messages to devices") var downlink: Downlink
-
-    struct Spool: ParsableArguments {
+enum GatewaySinkFlags {
+    struct Spool: GatewayFlagGroup {
         @Option(help: .of(.spoolMessages)) var spoolMessages: String?
         @Option(help: .of(.spoolBytes)) var spoolBytes: String?
         @Option(help: .of(.spoolKeep)) var spoolKeep: String?
@@ -22,7 +16,7 @@ struct GatewaySinkFlags: ParsableArguments {
         }
     }
 
-    struct File: ParsableArguments {
+    struct File: GatewayFlagGroup {
         @Option(help: .of(.sinkFile)) var sinkFile: String?
         @Option(help: .of(.fileSize)) var fileSize: String?
         @Option(help: .of(.fileAge)) var fileAge: String?
@@ -33,7 +27,7 @@ struct GatewaySinkFlags: ParsableArguments {
         }
     }
 
-    struct MQTT: ParsableArguments {
+    struct MQTT: GatewayFlagGroup {
         @Option(help: .of(.sinkMQTT)) var sinkMQTT: String?
         @Option(help: .of(.mqttClientID)) var mqttClientID: String?
         @Option(help: .of(.mqttUser)) var mqttUser: String?
@@ -58,7 +52,7 @@ struct GatewaySinkFlags: ParsableArguments {
         }
     }
 
-    struct HTTP: ParsableArguments {
+    struct HTTP: GatewayFlagGroup {
         @Option(help: .of(.sinkHTTP)) var sinkHTTP: String?
         @Option(help: .of(.httpTokenFile)) var httpTokenFile: String?
         @Option(name: .customLong("http-ca-file"), help: .of(.httpCAFile)) var httpCAFile: String?
@@ -73,7 +67,7 @@ struct GatewaySinkFlags: ParsableArguments {
         }
     }
 
-    struct Downlink: ParsableArguments {
+    struct Downlink: GatewayFlagGroup {
         @Option(help: .of(.downlink)) var downlink: String?
         @Option(help: .of(.downlinkHTTP)) var downlinkHTTP: String?
         @Option(help: .of(.downlinkTokenFile)) var downlinkTokenFile: String?
@@ -92,12 +86,6 @@ struct GatewaySinkFlags: ParsableArguments {
                 .downlinkBytes: downlinkBytes, .downlinkPerDevice: downlinkPerDevice,
                 .downlinkBytesPerDevice: downlinkBytesPerDevice, .sleepingAfter: sleepingAfter,
             ]
-        }
-    }
-
-    var values: [GatewayKey: String?] {
-        [spool.values, file.values, mqtt.values, http.values, downlink.values].reduce(into: [:]) {
-            $0.merge($1) { _, new in new }
         }
     }
 }

@@ -28,6 +28,8 @@ BENCH_MACHINE = $(shell sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -
 	Linux $(shell uname -r), commit $(shell git rev-parse --short HEAD)
 BENCH_VERSIONS = $(shell $(CC) --version | head -n 1) -O2, OpenSSL $(shell dpkg-query -W -f '$${Version}' libssl3), \
 	mbedTLS $(shell dpkg-query -W -f '$${Version}' libmbedtls-dev)
+FLEET_VERSIONS = libcoap $(shell dpkg-query -W -f '$${Version}' libcoap3-bin), \
+	mosquitto $(shell dpkg-query -W -f '$${Version}' mosquitto), OpenSSL $(shell dpkg-query -W -f '$${Version}' libssl3)
 
 # $(1): program, $(2): file, $(3): further options
 define peer_rule
@@ -84,7 +86,12 @@ bench-swift: setup-bench
 bench-fleet: setup-bench $(FLEET_OTHERS:%=$(BENCHB)/fleet/%)
 	@echo "== a simulated fleet, beside other protocols: rounds, devices, messages a second, seconds: $(FLEET_RUNS)"
 	@swift build -c $(SWIFT_BUILD) --product ouroboros
-	@$(BENCH)/fleet/run.sh .build/$(SWIFT_BUILD) $(BENCHB)/fleet $(FLEET_RUNS)
+	@$(BENCH)/fleet/run.sh .build/$(SWIFT_BUILD) $(BENCHB)/fleet $(FLEET_RUNS) >$(BENCHB)/fleet.tsv
+	@awk -v machine='$(BENCH_MACHINE)' -v versions='$(FLEET_VERSIONS)' -v rounds=$(word 1,$(FLEET_RUNS)) \
+		-v devices=$(word 2,$(FLEET_RUNS)) -v rate=$(word 3,$(FLEET_RUNS)) -v seconds=$(word 4,$(FLEET_RUNS)) \
+		-f $(BENCH)/median.awk -f $(BENCH)/fleet/table.awk $(BENCHB)/fleet.tsv >$(BENCHB)/fleet.md
+	@cat $(BENCHB)/fleet.md
+	@$(call put_bench,fleet)
 
 put_bench = $(if $(QUICK),echo "QUICK: docs/BENCHMARKS.md stays as it is",\
 	ccore/firmware/put_section.sh $(BENCHB)/$(1).md docs/BENCHMARKS.md)

@@ -1,5 +1,7 @@
 #!/bin/sh
-# The same simulated fleet against one server after the other, by turns; prints rows of a table.
+# The same simulated fleet against one server after the other, by turns. A line a run, tabs between: the server, devices
+# that connected, handshakes a second, messages delivered a second, not delivered, late, p50 and p99 in microseconds,
+# the server's growth in bytes a device, and its processor time in seconds.
 # $1: directory of the Swift build   $2: directory of the other protocols' devices   $3: rounds   $4: devices
 # $5: messages a second   $6: seconds
 set -eu
@@ -87,14 +89,12 @@ measure() {
     kill $server $subscriber
     wait $server $subscriber 2>/dev/null || true
     server="" subscriber=""
-    jq -r --arg name "$name" --argjson kb "$(((after - before) * 100 / devices))" \
-        --argjson ms "$((used * 1000 / $(getconf CLK_TCK)))" '"| \($name) | \(.connected) of \(.devices) | \(.handshakes_per_second | round) | " +
-        "\(.delivered_per_second | round) | \(.unknown + .failed) | \(.late) | \(.p50_us / 10 | round / 100) / \(.p99_us / 10 | round / 100) | " +
-        "\($kb / 100) | \($ms / 1000) |"' "$scratch/result"
+    jq -r --arg name "$name" --argjson growth "$(((after - before) * 1024 / devices))" \
+        --argjson cpu "$used" --argjson hertz "$(getconf CLK_TCK)" '[$name, .connected, .handshakes_per_second,
+        .delivered_per_second, .unknown + .failed, .late, .p50_us, .p99_us, $growth, $cpu / $hertz] | @tsv' \
+        "$scratch/result"
 }
 
-echo '| server | devices connected | handshakes a second | delivered a second | unknown or failed | late | p50 / p99, ms | server, KB a device | server, processor time, s |'
-echo '|---|---|---|---|---|---|---|---|---|'
 round=1
 while [ "$round" -le "$rounds" ]; do
     start_ouroboros
