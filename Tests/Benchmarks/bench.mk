@@ -16,12 +16,12 @@ PEER_LIBS_mqtt = -lmosquitto
 ifdef QUICK
 SWIFT_BUILD = debug
 PEER_RUNS = 1 2000 50
-FLEET_RUNS = 1 200 200 2
+FLEET_RUNS = 1 2 "200:200"
 SWIFT_RUNS = 1 500ms quick
 else
 SWIFT_BUILD = release
 PEER_RUNS = 5 20000 200
-FLEET_RUNS = 3 10000 5000 10
+FLEET_RUNS = 3 10 "1000:500 5000:2500"
 SWIFT_RUNS = 3 3s ""
 endif
 BENCH_MACHINE = $(shell sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1), $(shell nproc) cores, \
@@ -84,11 +84,11 @@ bench-swift: setup-bench
 	@$(call put_bench,swift)
 
 bench-fleet: setup-bench $(FLEET_OTHERS:%=$(BENCHB)/fleet/%)
-	@echo "== a simulated fleet, beside other protocols: rounds, devices, messages a second, seconds: $(FLEET_RUNS)"
+	@echo "== a simulated fleet, beside other protocols"
 	@swift build -c $(SWIFT_BUILD) --product ouroboros
 	@$(BENCH)/fleet/run.sh .build/$(SWIFT_BUILD) $(BENCHB)/fleet $(FLEET_RUNS) >$(BENCHB)/fleet.tsv
 	@awk -v machine='$(BENCH_MACHINE)' -v versions='$(FLEET_VERSIONS)' -v rounds=$(word 1,$(FLEET_RUNS)) \
-		-v devices=$(word 2,$(FLEET_RUNS)) -v rate=$(word 3,$(FLEET_RUNS)) -v seconds=$(word 4,$(FLEET_RUNS)) \
+		-v seconds=$(word 2,$(FLEET_RUNS)) \
 		-f $(BENCH)/median.awk -f $(BENCH)/fleet/table.awk $(BENCHB)/fleet.tsv >$(BENCHB)/fleet.md
 	@cat $(BENCHB)/fleet.md
 	@$(call put_bench,fleet)

@@ -14,6 +14,6 @@ awk -v title="$title" -v section="$section" '
     }
     /^## / { skipping = $0 == title; if (skipping) { put(); print "" } }
     !skipping { print }
-    END { if (!done) put() }
+    END { if (!done) { print ""; put() } }
 ' "$file" | awk 'NF { while (blank-- > 0) print ""; blank = 0; print; next } { blank++ }' >"$file.new"
 mv "$file.new" "$file"

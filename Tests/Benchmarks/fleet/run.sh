@@ -1,20 +1,23 @@
 #!/bin/sh
-# The same simulated fleet against one server after the other, by turns. A line a run, tabs between: the server, devices
-# that connected, handshakes a second, messages delivered a second, not delivered, late, p50 and p99 in microseconds,
-# the server's growth in bytes a device, and its processor time in seconds.
-# $1: directory of the Swift build   $2: directory of the other protocols' devices   $3: rounds   $4: devices
-# $5: messages a second   $6: seconds
+# The same simulated fleets against one server after the other, by turns. A line a run, tabs between: devices, messages a
+# second, the server, devices that connected, handshakes a second, messages delivered a second, not delivered, late, p50
+# and p99 in microseconds, the server's growth in bytes a device, and its processor time in seconds.
+# $1: directory of the Swift build   $2: directory of the other protocols' devices   $3: rounds
+# $4: seconds   $5: the fleets, each DEVICES:MESSAGES_A_SECOND
 set -eu
-bin="$1" others="$2" rounds="$3" devices="$4" rate="$5" seconds="$6"
+bin="$1" others="$2" rounds="$3" seconds="$4" fleets="$5"
 size=64
 scratch="$(mktemp -d)"
 server="" subscriber=""
 trap 'kill $server $subscriber 2>/dev/null || true; rm -rf "$scratch"' EXIT INT TERM
-# A descriptor a device, on each side.
-ulimit -n "$((devices + 1000))" 2>/dev/null || {
-    echo "$devices devices need as many descriptors: raise the limit (ulimit -Hn)" >&2
-    exit 1
-}
+for fleet in $fleets; do
+    # One for each device on the server's side, and three on its own: Mosquitto's library has a pair of them beside the socket.
+    needed="$((3 * ${fleet%:*} + 1000))"
+    ulimit -Sn "$needed" 2>/dev/null || {
+        echo "${fleet%:*} devices need $needed descriptors: raise the limit (ulimit -Hn)" >&2
+        exit 1
+    }
+done
 "$bin/ouroboros" keygen --out "$scratch/fleet.key" >/dev/null
 echo "device:000102030405060708090a0b0c0d0e0f" >"$scratch/psk"
 
@@ -89,14 +92,13 @@ measure() {
     kill $server $subscriber
     wait $server $subscriber 2>/dev/null || true
     server="" subscriber=""
-    jq -r --arg name "$name" --argjson growth "$(((after - before) * 1024 / devices))" \
-        --argjson cpu "$used" --argjson hertz "$(getconf CLK_TCK)" '[$name, .connected, .handshakes_per_second,
+    jq -r --arg name "$name" --arg fleet "$devices" --arg rate "$rate" --argjson growth "$(((after - before) * 1024 / devices))" \
+        --argjson cpu "$used" --argjson hertz "$(getconf CLK_TCK)" '[$fleet, $rate, $name, .connected, .handshakes_per_second,
         .delivered_per_second, .unknown + .failed, .late, .p50_us, .p99_us, $growth, $cpu / $hertz] | @tsv' \
         "$scratch/result"
 }
 
-round=1
-while [ "$round" -le "$rounds" ]; do
+measure_all() {
     start_ouroboros
     measure "gateway" load_ouroboros
     start_ouroboros --workers 2
@@ -111,5 +113,13 @@ while [ "$round" -le "$rounds" ]; do
     start_mosquitto "psk_hint hint
 psk_file $scratch/psk"
     measure "mosquitto, TLS-PSK" load_other mqtt-psk
+}
+
+round=1
+while [ "$round" -le "$rounds" ]; do
+    for fleet in $fleets; do
+        devices="${fleet%:*}" rate="${fleet#*:}"
+        measure_all
+    done
     round=$((round + 1))
 done
