@@ -32,7 +32,7 @@ step() {
     [ -z "$passed" ] || echo "$name: $passed passed, 0 failed" >>"$logs/sums"
 }
 
-# Begins a lane; `join` waits for all of them, and ends the run with the first that fails.
+# Begins a lane. `join` waits for each, and ends the run if one failed.
 lane() {
     set -m
     "$@" &
@@ -40,7 +40,8 @@ lane() {
     lanes+=($!)
 }
 join() {
-    for _ in "${lanes[@]}"; do wait -n "${lanes[@]}"; done
+    local lane
+    for lane in "${lanes[@]}"; do wait "$lane"; done
     lanes=()
 }
 
