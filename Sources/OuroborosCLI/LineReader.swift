@@ -60,12 +60,15 @@ struct LineReader {
     private static func read() async throws -> [UInt8] {
         try await NIOThreadPool.singleton.runIfActive {
             try [UInt8](unsafeUninitializedCapacity: 65_536) { buffer, count in
-                let got = systemRead(STDIN_FILENO, buffer.baseAddress, buffer.count)
-                guard got >= 0 || errno == EINTR else {
+                var got = systemRead(STDIN_FILENO, buffer.baseAddress, buffer.count)
+                while got < 0, errno == EINTR {
+                    got = systemRead(STDIN_FILENO, buffer.baseAddress, buffer.count)
+                }
+                guard got >= 0 else {
                     throw OuroborosError(
                         .transport, "cannot read standard input: \(String(cString: strerror(errno)))")
                 }
-                count = max(0, got)
+                count = got
             }
         }
     }

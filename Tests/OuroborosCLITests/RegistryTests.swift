@@ -163,8 +163,9 @@ import Testing
             let (speaker, listener) = (PostgresRegistry(stores[0]), PostgresRegistry(stores[1]))
             let session = ConfirmedSession(device: Self.id, sessionID: 0x0100_0007, epoch: 4)
             let later = ConfirmedSession(device: Self.id, sessionID: 0x0100_0008, epoch: 5)
-            var notices = listener.notices().makeAsyncIterator()
+            // Before anybody listens: it is told, too.
             try stores[0].add([StoredDevice(credential: Self.credential, name: "", addedAt: 1)])
+            var notices = listener.notices().makeAsyncIterator()
             // Until it listens nothing is heard.
             let speaking = Task {
                 while !Task.isCancelled {

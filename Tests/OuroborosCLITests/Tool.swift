@@ -39,7 +39,9 @@ enum Tool {
         _ arguments: [String], in scratch: Scratch, input: String = "",
         environment: [Environment.Key: String?] = [:]
     ) async throws -> Outcome {
-        try await run(path, arguments, in: scratch, input: input, environment: environment)
+        try await bounded("ouroboros \(arguments.joined(separator: " "))", by: .seconds(100)) {
+            try await run(path, arguments, in: scratch, input: input, environment: environment)
+        }
     }
 
     static func run(
@@ -143,12 +145,16 @@ final class Lines: Sendable {
     }
 
     /// Nil when the process ends without such a line.
-    func first(containing text: String) async throws -> String? {
+    func first(containing text: String, within limit: Duration = .seconds(60)) async throws -> String? {
+        let end = ContinuousClock.now + limit
         while true {
             let (found, isEnded) = state.withLock { state in
                 (state.lines.first { $0.contains(text) }, state.isEnded)
             }
             if found != nil || isEnded { return found }
+            guard .now < end else {
+                throw Hung(description: "no “\(text)” within \(limit) after \(all.suffix(5))")
+            }
             try await Task.sleep(for: .milliseconds(5))
         }
     }

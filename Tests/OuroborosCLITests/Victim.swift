@@ -8,6 +8,7 @@ final class Victim: Sendable {
     let errors = Lines()
     private let state = Mutex<(process: pid_t?, isEnded: Bool)>(
         (nil, false))
+    private let command: String
     private let run: Task<TerminationStatus, any Error>
 
     /// `input` gives standard input a line at a time, until it ends or the process does.
@@ -15,6 +16,7 @@ final class Victim: Sendable {
         _ arguments: [String], executable: String = Tool.path, in scratch: Scratch,
         input: AsyncStream<String>? = nil
     ) {
+        command = arguments.joined(separator: " ")
         let (output, errors) = (output, errors)
         let (started, start) = AsyncStream.makeStream(of: pid_t.self)
         run = Task {
@@ -78,7 +80,14 @@ final class Victim: Sendable {
     @discardableResult
     func ended() async throws -> TerminationStatus {
         defer { state.withLock { $0.isEnded = true } }
-        return try await run.value
+        return try await bounded("\(self.command) after \(self.errors.all.suffix(5))", by: .seconds(100)) {
+            [run] in
+            try await withTaskCancellationHandler {
+                try await run.value
+            } onCancel: {
+                run.cancel()
+            }
+        }
     }
 
     var isEnded: Bool { output.isEnded }
