@@ -99,10 +99,11 @@ let package = Package(
             cSettings: [.treatAllWarnings(as: .error)],
             linkerSettings: [.linkedLibrary("mbedcrypto")]),
         .target(name: "Ouroboros", dependencies: ["COuroboros"], swiftSettings: strict),
+        .target(name: "LibC", swiftSettings: strict),
         .target(
             name: "OuroborosNIO",
             dependencies: [
-                "Ouroboros", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), logging,
+                "LibC", "Ouroboros", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), logging,
                 collections, metrics, lifecycle,
             ],
             swiftSettings: strict),
@@ -111,25 +112,25 @@ let package = Package(
             name: "CSeal", dependencies: ["COuroboros"],
             cSettings: [.headerSearchPath("../../ccore/src"), .treatAllWarnings(as: .error)]),
         .target(
-            name: "OuroborosAnalysis", dependencies: ["Ouroboros", "COuroboros", "CPcap", "CSeal"],
+            name: "OuroborosAnalysis", dependencies: ["Ouroboros", "COuroboros", "CPcap", "CSeal", "LibC"],
             swiftSettings: strict),
         .target(
             name: "OuroborosStore",
-            dependencies: ["Ouroboros", grdb, crypto("Crypto"), crypto("CryptoExtras")],
+            dependencies: ["LibC", "Ouroboros", grdb, crypto("Crypto"), crypto("CryptoExtras")],
             swiftSettings: strict),
         .systemLibrary(name: "CPq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
             name: "OuroborosPostgres",
             dependencies: [
-                "Ouroboros", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
+                "LibC", "Ouroboros", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
                 .target(name: "CPq", condition: .when(traits: ["Postgres"])),
             ],
             swiftSettings: strict),
-        .target(name: "OuroborosPOSIX", dependencies: ["Ouroboros"], swiftSettings: strict),
+        .target(name: "OuroborosPOSIX", dependencies: ["LibC", "Ouroboros"], swiftSettings: strict),
         .target(
             name: "OuroborosTesting",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
+                "LibC", "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
         .target(name: "OuroborosMetrics", dependencies: [metrics], swiftSettings: strict),
@@ -145,8 +146,8 @@ let package = Package(
         .target(
             name: "OuroborosSinks",
             dependencies: [
-                "CommandKit", "Ouroboros", "OuroborosStore", "CMosquitto", httpClient, tls, metrics, logging,
-                nio("NIOCore"), nio("NIOPosix"),
+                "CommandKit", "LibC", "Ouroboros", "OuroborosStore", "CMosquitto", httpClient, tls, metrics,
+                logging, nio("NIOCore"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
         .target(
@@ -161,12 +162,13 @@ let package = Package(
             name: "OuroborosPage", dependencies: [hummingbird, mustache, logging, nio("NIOCore")],
             resources: [.embedInCode("Resources")], swiftSettings: strict),
         .target(
-            name: "CommandKit", dependencies: ["Ouroboros", "OuroborosPOSIX"], swiftSettings: strict),
-        .executableTarget(name: "OuroborosLean", dependencies: ["CommandKit"], swiftSettings: strict),
+            name: "CommandKit", dependencies: ["LibC", "Ouroboros", "OuroborosPOSIX"], swiftSettings: strict),
+        .executableTarget(
+            name: "OuroborosLean", dependencies: ["CommandKit", "LibC"], swiftSettings: strict),
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "CommandKit", "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX",
+                "CommandKit", "LibC", "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX",
                 "OuroborosStore", "OuroborosDownlink", "OuroborosMetrics", "OuroborosMetricsHTTP",
                 "OuroborosPage", "OuroborosSinks", "OuroborosTesting",
                 .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
@@ -245,7 +247,7 @@ let package = Package(
                 .product(
                     name: "HummingbirdTLS", package: "hummingbird", condition: .when(traits: ["Gateway"])),
                 logging, tls, subprocess, grdb, "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient",
-                "SleepySensor", "OuroborosLean", "NIOBench", "Flood", "TestSupport",
+                "SleepySensor", "OuroborosLean", "NIOBench", "Flood", "LibC", "TestSupport",
             ],
             swiftSettings: strict),
     ]

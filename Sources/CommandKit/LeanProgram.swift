@@ -1,12 +1,5 @@
+import LibC
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// How `ouroboros sensor --lean` becomes `ouroboros-lean`, a program that holds the lean sensor and nothing else:
 /// the whole command carries an event loop, Foundation and SQLite, three times the memory. The key comes through a
@@ -65,11 +58,7 @@ package enum LeanProgram {
         return String(file[...(file.lastIndex(of: "/") ?? file.startIndex)])
     }
 
-    #if os(Linux)
     private static let executable = "/proc/self/exe"
-    #else
-    private static let executable = CommandLine.arguments[0]
-    #endif
 
     private static func milliseconds(_ duration: Duration) -> String {
         String(max(1, Int64(duration / .milliseconds(1))))

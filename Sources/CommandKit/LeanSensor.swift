@@ -1,13 +1,6 @@
+import LibC
 import Ouroboros
 import OuroborosPOSIX
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// A sensor with one thread and a plain socket, no event loop.
 package struct LeanSensor {

@@ -1,12 +1,5 @@
+import LibC
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Standard output and error, unbuffered: what is written is out.
 package enum Output {
@@ -31,13 +24,7 @@ package enum Output {
         var offset = 0
         while offset < bytes.count {
             let count = bytes.withUnsafeBytes { buffer in
-                #if canImport(Glibc)
-                Glibc.write(file, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
-                #elseif canImport(Musl)
-                Musl.write(file, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
-                #else
-                Darwin.write(file, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
-                #endif
+                LibC.write(file, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
             }
             if count < 0, errno == EINTR { continue }
             if count < 0, errno == EAGAIN {

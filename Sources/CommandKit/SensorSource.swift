@@ -1,12 +1,5 @@
+import LibC
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Where a sensor's readings come from.
 package enum SensorSource: Sendable {

@@ -1,14 +1,7 @@
 import ArgumentParser
 import CommandKit
+import LibC
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 struct OuroborosCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,12 +1,5 @@
 import CommandKit
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import LibC
 
 /// What `ouroboros sensor --lean` becomes.
 @main

@@ -1,12 +1,5 @@
+import LibC
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// What a ``BlockingClient`` sends through and waits on: the system's UDP socket, or a test's own.
 public protocol BlockingSocket: AnyObject {
@@ -26,14 +19,14 @@ public final class SystemSocket: BlockingSocket {
     /// Looks the host up, and opens the socket.
     public init(host: String, port: Int) throws(OuroborosError) {
         var hints = addrinfo()
-        hints.ai_socktype = Self.datagrams
+        hints.ai_socktype = SocketKind.datagram
         var list: UnsafeMutablePointer<addrinfo>?
         guard getaddrinfo(host, String(port), &hints, &list) == 0, let list else {
             throw OuroborosError(.invalidAddress, "cannot find the address of “\(host)”")
         }
         defer { freeaddrinfo(list) }
         let address = list.pointee
-        descriptor = socket(address.ai_family, Self.datagrams | Self.flags, 0)
+        descriptor = socket(address.ai_family, SocketKind.datagram | SocketKind.closeOnExec, 0)
         guard descriptor >= 0, connect(descriptor, address.ai_addr, address.ai_addrlen) == 0 else {
             let cause = errno
             if descriptor >= 0 { close(descriptor) }
@@ -45,14 +38,6 @@ public final class SystemSocket: BlockingSocket {
     deinit {
         close(descriptor)
     }
-
-    #if canImport(Glibc)
-    private static let datagrams = Int32(SOCK_DGRAM.rawValue)
-    private static let flags = Int32(SOCK_CLOEXEC.rawValue)
-    #else
-    private static let datagrams = SOCK_DGRAM
-    private static let flags: Int32 = 0
-    #endif
 
     public var now: UInt64 {
         var time = timespec()

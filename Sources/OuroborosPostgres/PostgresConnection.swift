@@ -1,14 +1,7 @@
 import CPq
 import Foundation
+import LibC
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Why a query did not succeed.
 enum PostgresFailure: Error {

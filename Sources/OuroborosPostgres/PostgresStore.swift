@@ -1,15 +1,8 @@
 import Foundation
+import LibC
 import Logging
 import Ouroboros
 import OuroborosStore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Devices in a PostgreSQL database that gateways share. Keys are always sealed there: the database, its backups and
 /// the way to it see none.

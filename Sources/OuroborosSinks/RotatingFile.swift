@@ -1,14 +1,7 @@
-import Ouroboros
 import CommandKit
+import LibC
+import Ouroboros
 import OuroborosStore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 package struct FileSinkSettings: Sendable, Hashable {
     package var path: String

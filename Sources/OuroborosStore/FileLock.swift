@@ -1,12 +1,5 @@
+import LibC
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// An advisory lock on a file, held while it lives.
 final class FileLock: Sendable {

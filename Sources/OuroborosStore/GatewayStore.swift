@@ -1,15 +1,8 @@
 import Foundation
 import GRDB
+import LibC
 import Ouroboros
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// A gateway's devices in an SQLite file. Several processes may use it at once.
 public final class GatewayStore: Sendable {

@@ -1,15 +1,8 @@
 import Foundation
 import GRDB
+import LibC
 import Ouroboros
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Messages that a device keeps in its state file until the gateway acknowledged them.
 ///

@@ -1,12 +1,5 @@
+import LibC
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Files that hold keys: nobody but their owner may read or write them.
 public enum PrivateFile {

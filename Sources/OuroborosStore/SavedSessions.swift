@@ -1,14 +1,7 @@
 import Foundation
 import GRDB
+import LibC
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// A session that sleeps lies here once, and is handed out once.
 extension DeviceState {

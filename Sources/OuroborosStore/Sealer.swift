@@ -1,14 +1,7 @@
 import Crypto
 import Foundation
+import LibC
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Seals small secrets with AES-256-GCM, a fresh random nonce each time.
 ///
@@ -68,11 +61,7 @@ public enum Erasing {
 
     private static func erase(_ buffer: UnsafeMutableRawBufferPointer) {
         guard let base = buffer.baseAddress else { return }
-        #if canImport(Darwin)
-        _ = memset_s(base, buffer.count, 0, buffer.count)
-        #else
         explicit_bzero(base, buffer.count)
-        #endif
     }
 }
 

@@ -1,13 +1,6 @@
 import GRDB
+import LibC
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// An SQLite file of ours: private, durable, and of a schema that this version knows.
 struct StoreDatabase {

@@ -1,14 +1,7 @@
+import LibC
 import NIOCore
 import OuroborosNIO
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// A network in memory, for tests of client and server code: an ``Impairment`` and a seed say what becomes of
 /// datagrams, those of all directions alike.

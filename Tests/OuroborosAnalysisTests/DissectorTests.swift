@@ -1,4 +1,3 @@
-#if os(Linux)
 import Foundation
 import Ouroboros
 import Testing
@@ -122,4 +121,3 @@ import Testing
         #expect(try tshark(frames, ["ouroboros.malformed"]).allSatisfy { $0 == [""] })
     }
 }
-#endif

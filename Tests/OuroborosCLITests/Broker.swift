@@ -1,10 +1,7 @@
 import Foundation
+import LibC
 import Synchronization
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// Eclipse Mosquitto on loopback, with a memory, so that it forgets nobody when it is stopped and started.
 final class Broker: Sendable {

@@ -1,12 +1,9 @@
 import Foundation
+import LibC
 import OuroborosTesting
 import Subprocess
 import Synchronization
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// kill -9 of clients and gateways at random moments, with evolving credentials.
 ///

@@ -1,13 +1,10 @@
 import Foundation
+import LibC
 import NIOCore
 import Ouroboros
 import OuroborosNIO
 import Synchronization
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// A gateway whose PostgreSQL stops and comes back while devices are connected, over UDP and TCP.
 @Suite(.serialized, .timeLimit(.minutes(4))) struct DatabaseAwayTests {

@@ -1,12 +1,7 @@
 import Foundation
-import Testing
-
-#if canImport(FoundationNetworking)
 import FoundationNetworking
-#endif
-#if canImport(Glibc)
-import Glibc
-#endif
+import LibC
+import Testing
 
 /// One who sends messages to devices, over HTTP.
 struct DownlinkCaller: Sendable {

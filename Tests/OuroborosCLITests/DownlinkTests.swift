@@ -1,11 +1,8 @@
 import Foundation
 import GRDB
+import LibC
 import OuroborosNIO
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// Messages to devices, over HTTP.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct DownlinkTests {

@@ -1,9 +1,6 @@
 import Foundation
+import LibC
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// A fleet whose gateways are killed, one without its database and one without its broker, and whose database crashes, while
 /// devices send.

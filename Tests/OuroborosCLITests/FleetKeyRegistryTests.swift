@@ -1,12 +1,9 @@
 import Foundation
+import LibC
 import NIOCore
 import Ouroboros
 import OuroborosNIO
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// Gateways over one database that also have a fleet's key, and devices that come over TCP.
 @Suite(.serialized, .timeLimit(.minutes(4))) struct FleetKeyRegistryTests {

@@ -1,10 +1,7 @@
 import Foundation
+import LibC
 import Synchronization
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// Gateways over one database, with the same sinks.
 struct FaultFleet: Sendable {

@@ -1,13 +1,10 @@
 import Foundation
+import LibC
 import NIOCore
 import Ouroboros
 import OuroborosNIO
 import OuroborosTesting
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// Two `ouroboros gateway` that pass packets on to each other, behind a balancer that changes its mind.
 @Suite(.timeLimit(.minutes(2))) struct ForwardTests {

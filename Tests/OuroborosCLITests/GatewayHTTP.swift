@@ -1,9 +1,6 @@
 import Foundation
-import Testing
-
-#if canImport(FoundationNetworking)
 import FoundationNetworking
-#endif
+import Testing
 
 /// A gateway with `--metrics`, whose log tells where it answers over HTTP.
 protocol GatewayOverHTTP {

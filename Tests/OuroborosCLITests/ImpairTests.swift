@@ -1,10 +1,7 @@
 import Foundation
+import LibC
 import Subprocess
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// The command as a bad network between `send` and `gateway`.
 @Suite(.timeLimit(.minutes(3))) struct ImpairTests {

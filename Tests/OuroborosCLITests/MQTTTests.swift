@@ -1,10 +1,7 @@
 import Foundation
+import LibC
 import OuroborosNIO
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// MQTT beside deliveries: TLS and passwords, who is there, messages to devices, Home Assistant.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct MQTTTests {

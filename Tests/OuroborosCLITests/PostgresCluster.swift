@@ -1,14 +1,9 @@
 import Foundation
+import LibC
 import Ouroboros
 import OuroborosPostgres
 import Subprocess
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// A PostgreSQL of a test's own, on a socket in a folder that goes away with it. It refuses to run as root: there it
 /// runs as the user that Debian's package made for it.

@@ -1,9 +1,7 @@
 import Foundation
-#if canImport(FoundationNetworking)
 import FoundationNetworking
-#endif
-import Ouroboros
 import NIOCore
+import Ouroboros
 import OuroborosNIO
 import OuroborosPostgres
 import OuroborosStore

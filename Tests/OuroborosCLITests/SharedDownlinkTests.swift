@@ -1,13 +1,10 @@
 import Foundation
+import LibC
 import Ouroboros
 import OuroborosNIO
 import OuroborosPostgres
 import OuroborosStore
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// Messages to devices of gateways that share a registry: the device may be at any of them.
 @Suite(.serialized, .timeLimit(.minutes(5))) struct SharedDownlinkTests {

@@ -1,12 +1,9 @@
 import Foundation
+import LibC
 import Ouroboros
 import OuroborosPostgres
 import OuroborosStore
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// Sinks that gateways share: one gateway runs each, and another takes its place.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct SharedSinkTests {

@@ -1,9 +1,6 @@
 import Foundation
+import LibC
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// A gateway's sinks, with a real broker and a real HTTP server behind them.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct SinkTests {

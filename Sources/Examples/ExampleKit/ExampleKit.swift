@@ -1,12 +1,5 @@
-import Ouroboros
-
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Ouroboros
 
 /// What the examples' command lines have in common.
 public enum ExampleKit {

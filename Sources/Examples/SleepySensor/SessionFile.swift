@@ -1,13 +1,6 @@
 import ExampleKit
-import Ouroboros
-
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Ouroboros
 
 /// A session that sleeps in a file, readable by its owner alone. It holds keys: it is taken once.
 struct SessionFile {

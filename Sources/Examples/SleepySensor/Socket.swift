@@ -1,12 +1,5 @@
-import Ouroboros
-
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Ouroboros
 
 /// A connected UDP socket: the system lets in nothing but the gateway's packets.
 final class Socket {
@@ -15,11 +8,7 @@ final class Socket {
 
     init(host: String, port: String) throws {
         var hints = addrinfo()
-        #if canImport(Glibc)
         hints.ai_socktype = Int32(SOCK_DGRAM.rawValue)
-        #else
-        hints.ai_socktype = SOCK_DGRAM
-        #endif
         var list: UnsafeMutablePointer<addrinfo>?
         guard getaddrinfo(host, port, &hints, &list) == 0, let first = list?.pointee else {
             throw OuroborosError(.invalidAddress, "cannot find the address of “\(host)”")
@@ -54,13 +43,7 @@ final class Socket {
     }
 
     private static func connect(_ descriptor: Int32, _ address: addrinfo) -> Bool {
-        #if canImport(Glibc)
         Glibc.connect(descriptor, address.ai_addr, address.ai_addrlen) == 0
-        #elseif canImport(Musl)
-        Musl.connect(descriptor, address.ai_addr, address.ai_addrlen) == 0
-        #else
-        Darwin.connect(descriptor, address.ai_addr, address.ai_addrlen) == 0
-        #endif
     }
 }
 

@@ -1,13 +1,6 @@
 internal import CPcap
+import LibC
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// What was on the link, as libpcap has it.
 public struct Frame: Sendable {

@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import LibC
 
 /// When a packet was captured: microseconds since 1970. Any value may stand in a file.
 public struct CaptureTime: Sendable, Hashable, Comparable {

@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import LibC
 
 /// An IP address (4 or 16 bytes) and a port.
 public struct Endpoint: Sendable, Hashable {

@@ -1,16 +1,9 @@
 import CommandKit
+import LibC
 import Ouroboros
 import OuroborosAnalysis
 import OuroborosStore
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// The file of --key-log, readable by its owner alone.
 final class KeyLogWriter: Sendable {

@@ -1,13 +1,6 @@
+import LibC
 import NIOPosix
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// The lines of standard input. Of a line that no message can hold only the start is kept.
 struct LineReader {

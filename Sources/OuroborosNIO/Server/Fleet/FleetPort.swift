@@ -1,14 +1,7 @@
+import LibC
 import Logging
 import NIOCore
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// A gateway's private socket to the other gateways of its fleet.
 ///

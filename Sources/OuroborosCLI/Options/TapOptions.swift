@@ -1,15 +1,8 @@
 import ArgumentParser
 import CommandKit
+import LibC
 import Ouroboros
 import OuroborosStore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// For those who look for a fault: the key log, and the trace that the environment asks for.
 struct TapOptions: ParsableArguments {

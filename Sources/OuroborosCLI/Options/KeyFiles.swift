@@ -1,14 +1,7 @@
 import ArgumentParser
+import LibC
 import Ouroboros
 import OuroborosStore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Keys come from files and the environment, never from the command line, which others can read.
 enum KeyFiles {

@@ -1,14 +1,7 @@
+import LibC
 import NIOCore
 import NIOPosix
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// A UDP socket on an event loop: packets are read and written many at a time.
 ///

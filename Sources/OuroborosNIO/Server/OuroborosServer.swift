@@ -1,13 +1,6 @@
+import LibC
 import NIOCore
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// A gateway's side: many devices on a few sockets.
 ///

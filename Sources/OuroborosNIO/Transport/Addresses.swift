@@ -1,13 +1,6 @@
+import LibC
 import NIOCore
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 extension PeerAddress {
     /// Family, port, address and scope, one after the other, which of a server's sockets it came to, and the gateway

@@ -1,14 +1,7 @@
 import ArgumentParser
+import LibC
 import Ouroboros
 import OuroborosStore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// The key-encryption key (KEK) under which a store's keys are sealed.
 struct KeyEncryptionOptions: ParsableArguments {

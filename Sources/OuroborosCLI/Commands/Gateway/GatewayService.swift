@@ -1,4 +1,5 @@
 import CommandKit
+import LibC
 import Logging
 import NIOCore
 import Ouroboros
@@ -7,14 +8,6 @@ import OuroborosSinks
 import OuroborosStore
 import ServiceLifecycle
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// The gateway at work: from the server to the spool, if there is one, and standard output.
 struct GatewayService: Service {

@@ -1,13 +1,6 @@
+import LibC
 import NIOCore
 import Ouroboros
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// What an engine is told by a stream, on the event loop.
 protocol PacketStreamReceiver: AnyObject {

@@ -1,17 +1,10 @@
 import ArgumentParser
 import CommandKit
+import LibC
 import Ouroboros
 import OuroborosAnalysis
 import OuroborosStore
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 struct Analyze: ParsableCommand {
     static let configuration = CommandConfiguration(

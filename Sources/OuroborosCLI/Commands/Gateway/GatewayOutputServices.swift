@@ -1,18 +1,11 @@
 import CommandKit
+import LibC
 import NIOCore
 import Ouroboros
 import OuroborosDownlink
 import OuroborosSinks
 import ServiceLifecycle
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// The sinks, until the gateway has stopped and they have what it stored, or time is over.
 struct SinkService: Service {
