@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 import PackageDescription
 
 let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
@@ -38,6 +38,11 @@ let mustache = Target.Dependency.product(
     name: "Mustache", package: "swift-mustache", condition: .when(traits: ["Gateway"]))
 let settings = Target.Dependency.product(
     name: "Configuration", package: "swift-configuration", condition: .when(traits: ["Gateway"]))
+
+/// Compiled before what needs the trait: where it is missing, this alone is what the user reads.
+func traitCheck(_ trait: String) -> Target {
+    .target(name: "Trait\(trait)", path: "Sources/Traits/\(trait)", swiftSettings: strict)
+}
 
 /// A program that shows how the library is used; ExampleTests.swift runs it.
 func example(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -100,11 +105,13 @@ let package = Package(
             linkerSettings: [.linkedLibrary("mbedcrypto")]),
         .target(name: "Ouroboros", dependencies: ["COuroboros"], swiftSettings: strict),
         .target(name: "LibC", swiftSettings: strict),
+        traitCheck("NIO"), traitCheck("Store"), traitCheck("Postgres"), traitCheck("Gateway"),
+        traitCheck("Tool"),
         .target(
             name: "OuroborosNIO",
             dependencies: [
                 "LibC", "Ouroboros", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), logging,
-                collections, metrics, lifecycle,
+                collections, metrics, lifecycle, "TraitNIO",
             ],
             swiftSettings: strict),
         .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
@@ -116,7 +123,9 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "OuroborosStore",
-            dependencies: ["LibC", "Ouroboros", grdb, crypto("Crypto"), crypto("CryptoExtras")],
+            dependencies: [
+                "LibC", "Ouroboros", grdb, crypto("Crypto"), crypto("CryptoExtras"), "TraitStore",
+            ],
             swiftSettings: strict),
         .systemLibrary(name: "CPq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
@@ -124,6 +133,7 @@ let package = Package(
             dependencies: [
                 "LibC", "Ouroboros", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
                 .target(name: "CPq", condition: .when(traits: ["Postgres"])),
+                "TraitPostgres",
             ],
             swiftSettings: strict),
         .target(name: "OuroborosPOSIX", dependencies: ["LibC", "Ouroboros"], swiftSettings: strict),
@@ -133,9 +143,9 @@ let package = Package(
                 "LibC", "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
-        .target(name: "OuroborosMetrics", dependencies: [metrics], swiftSettings: strict),
+        .target(name: "OuroborosMetrics", dependencies: [metrics, "TraitNIO"], swiftSettings: strict),
         .target(
-            name: "OuroborosHTTP", dependencies: [hummingbird, logging, nio("NIOCore")],
+            name: "OuroborosHTTP", dependencies: [hummingbird, logging, nio("NIOCore"), "TraitGateway"],
             swiftSettings: strict),
         .target(
             name: "OuroborosMetricsHTTP",
@@ -147,7 +157,7 @@ let package = Package(
             name: "OuroborosSinks",
             dependencies: [
                 "CommandKit", "LibC", "Ouroboros", "OuroborosStore", "CMosquitto", httpClient, tls, metrics,
-                logging, nio("NIOCore"), nio("NIOPosix"),
+                logging, nio("NIOCore"), nio("NIOPosix"), "TraitGateway",
             ],
             swiftSettings: strict),
         .target(
@@ -159,7 +169,8 @@ let package = Package(
             swiftSettings: strict),
         // Its templates, style and script are files, which become part of the binary.
         .target(
-            name: "OuroborosPage", dependencies: [hummingbird, mustache, logging, nio("NIOCore")],
+            name: "OuroborosPage",
+            dependencies: [hummingbird, mustache, logging, nio("NIOCore"), "TraitGateway"],
             resources: [.embedInCode("Resources")], swiftSettings: strict),
         .target(
             name: "CommandKit", dependencies: ["LibC", "Ouroboros", "OuroborosPOSIX"], swiftSettings: strict),
@@ -174,6 +185,7 @@ let package = Package(
                 .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
                 hummingbird, collections,
                 nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings, histogram,
+                "TraitTool",
             ],
             swiftSettings: strict),
         .target(

@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 import PackageDescription
 
 // A package as a user would write it: by path, or by the URL in the environment, and with the engine alone.
