@@ -5,6 +5,7 @@ CHECK_PACKAGES = $(SYSTEM_PACKAGES) libcjson-dev clang-format-14 cppcheck valgri
 	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl \
 	chromium chromium-driver python3-selenium curl prometheus jq
 BUILD = build
+export OUROBOROS_COMMIT := $(or $(shell git describe --always --dirty --exclude '*' --abbrev=12 2>/dev/null),unknown)
 C_WARNINGS = -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 C_FLAGS = $(C_WARNINGS) -Iinclude
 # Swift's own clang: it brings the sanitizers' runtimes along.
@@ -27,7 +28,7 @@ C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h c
 	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Benchmarks/*/*.[ch] Tests/Flood/*.c Tests/Fuzz/*.c \
 	Tests/SideChannel/*.c ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/*/*/*.[ch] \
 	ccore/firmware/*/*/*/*.[ch] ccore/examples/*.h \
-	Sources/CSeal/*.c Sources/CSeal/include/*.h)
+	Sources/CSeal/*.c Sources/CSeal/include/*.h Sources/CBuild/*.c Sources/CBuild/include/*.h)
 SWIFT_PLACES = Package.swift Sources Tests ccore/firmware/swift
 # The tests listen to every key that seals a packet.
 WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once
@@ -227,6 +228,7 @@ lint: setup-check ## formatting and static analysis
 		--suppress=ctuuninitvar:ccore/src/crypto_mbedtls.c \
 		-Iinclude -Iccore/src ccore/src
 	swift format lint --strict --recursive $(SWIFT_PLACES)
+	Tests/versions.sh
 
 format: setup-check ## format all sources in place
 	clang-format-14 -i $(C_FILES)
