@@ -58,10 +58,23 @@ wait "$gateway"
 gateway=""
 cd "$OLDPWD"
 
-# $1: a product, $2: the trait that it lacks
+mkdir -p "$place/lacking/Sources/App"
+echo 'print("compiled")' >"$place/lacking/Sources/App/main.swift"
+
+# $1: what lacks a trait, $2: the trait, further ones: where it is built
 lacks() {
-    mkdir -p "$place/lacking/Sources/App"
-    echo 'print("compiled")' >"$place/lacking/Sources/App/main.swift"
+    local product="$1" trait="$2" log="$place/lacking.log"
+    shift 2
+    ! swift build --scratch-path "$place/lacking-build" "$@" >"$log" 2>&1 || fail "$product was built without $trait"
+    grep -qF "the package trait $trait: .package(..., traits: [\"$trait\"])" "$log" || {
+        tail -n 20 "$log" >&2
+        fail "$product: the error does not name the trait $trait"
+    }
+    ! grep -q 'no such module' "$log" || fail "$product: what the trait $trait brings was looked for"
+    passed=$((passed + 1))
+    echo "$product without $trait: the error names it"
+}
+product_lacks() {
     cat >"$place/lacking/Package.swift" <<END
 // swift-tools-version: 6.3
 import PackageDescription
@@ -70,20 +83,13 @@ let package = Package(
     name: "app", dependencies: [.package(name: "ouroboros", path: "$PWD", traits: [])],
     targets: [.executableTarget(name: "App", dependencies: [.product(name: "$1", package: "ouroboros")])])
 END
-    if swift build --package-path "$place/lacking" --scratch-path "$place/lacking-build" >"$place/lacking.log" 2>&1; then
-        fail "$1 was built without the trait $2"
-    fi
-    grep -q "error: .* the package trait $2: .package(..., traits: \[\"$2\"\])" "$place/lacking.log" || {
-        tail -n 20 "$place/lacking.log" >&2
-        fail "$1: the error does not name the trait $2"
-    }
-    ! grep -q 'no such module' "$place/lacking.log" || fail "$1: what the trait brings is looked for"
-    same "$1 without its trait" "$2 is named" "$2 is named"
+    lacks "$1" "$2" --package-path "$place/lacking"
 }
-lacks OuroborosNIO NIO
-lacks OuroborosTesting NIO
-lacks OuroborosMetrics NIO
-lacks OuroborosStore Store
-lacks OuroborosPostgres Postgres
-lacks ouroboros Tool
+product_lacks OuroborosNIO NIO
+product_lacks OuroborosTesting NIO
+product_lacks OuroborosMetrics NIO
+product_lacks OuroborosStore Store
+product_lacks OuroborosPostgres Postgres
+product_lacks ouroboros Tool
+lacks OuroborosHTTP Gateway --disable-default-traits --target OuroborosHTTP
 echo "$passed passed, 0 failed"

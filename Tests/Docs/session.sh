@@ -76,7 +76,7 @@ cp -a /etc "$SCRATCH/etc"
 mount --bind "$SCRATCH/etc" /etc
 mount -t tmpfs tmpfs /run
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
-echo '127.0.0.1 localhost gateway.local gateway db' >/etc/hosts
+echo "127.0.0.1 localhost $(hostname) gateway.local gateway db" >/etc/hosts
 # The command is installed, as far as sudo looks for it.
 private /usr/local
 mkdir /usr/local/bin
