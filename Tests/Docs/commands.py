@@ -42,7 +42,7 @@ def wrapped(command, mark):
     if "inside" in mark:
         command = f"ip netns exec {mark['inside']} bash -euc {shlex.quote(bare(command))}"
     if action == "background":
-        ready, name = mark["ready"], mark["background"]
+        ready, name = mark.get("ready", ""), mark["background"]
         lines.append(" ".join(["background", name, shlex.quote(ready), shlex.quote(bare(command))]
                               + [shlex.quote(text) for text in mark.get("prints", [])]))
     elif action == "plan":

@@ -31,12 +31,13 @@ background() {
     ) >"$SCRATCH/logs/$name" 2>&1 &
     processes["$name"]=$!
     expected["$name"]="$(printf '%s\n' "$@")"
-    wait_for "$name" "$ready"
+    [ -z "$ready" ] || wait_for "$name" "$ready"
 }
 
 # $1: whose output, $2: a pattern
 wait_for() {
-    local turns=0
+    local - turns=0
+    set +x
     until grep -aqE -- "$2" "$SCRATCH/logs/$1"; do
         kill -0 "${processes[$1]}" 2>/dev/null || break
         turns=$((turns + 1))
@@ -51,7 +52,8 @@ wait_for() {
 
 # $1: its name, $2: the status it has to end with, if that is not 0
 stop() {
-    local status=0 pattern
+    local - status=0 pattern
+    set +x
     while read -r pattern; do
         [ -z "$pattern" ] || wait_for "$1" "$pattern"
     done <<<"${expected[$1]}"
