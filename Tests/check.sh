@@ -47,6 +47,7 @@ join() {
 
 engine() {
     step lint make lint
+    step layers make layers
     step core make test-core RUNS="$runs"
     step sanitized make sanitize RUNS="$runs"
     step secrets make secrets
