@@ -6,20 +6,10 @@
 #include "packet_internal.h"
 #include <string.h>
 
-/* In the body of a HELLO: the device id, nonce_c, what the client advertises, a challenge. */
-enum {
-    HELLO_NONCE = 8,
-    HELLO_REACH = 24,
-    HELLO_TOP = 25,
-    HELLO_MAX_BODY = 26,
-    HELLO_CHALLENGE = 28
-};
-/* In that of a WELCOME: nonce_s, what the server advertises. */
+/* In the body of a HELLO, past the nonce: what the client advertises, a challenge. */
+enum { HELLO_REACH = 24, HELLO_TOP = 25, HELLO_MAX_BODY = 26, HELLO_CHALLENGE = 28 };
+/* In that of a WELCOME, past the nonce: what the server advertises. */
 enum { WELCOME_REACH = 16, WELCOME_TOP = 17, WELCOME_MAX_BODY = 18 };
-
-const uint8_t *ouro_hello_nonce(const uint8_t *packet) {
-    return packet + OURO_HEADER_SIZE + HELLO_NONCE;
-}
 
 static ouro_status truncated_hmac(const uint8_t key[32], const ouro_span *parts, size_t count,
                                   uint8_t tag[16]) {

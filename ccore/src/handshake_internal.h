@@ -4,7 +4,11 @@
 
 #include "ouroboros/handshake.h"
 
+enum { HELLO_NONCE = OURO_DEVICE_ID_SIZE };
+
 /* nonce_c of a whole HELLO packet. */
-const uint8_t *ouro_hello_nonce(const uint8_t *packet);
+static inline const uint8_t *ouro_hello_nonce(const uint8_t *packet) {
+    return packet + OURO_HEADER_SIZE + HELLO_NONCE;
+}
 
 #endif
