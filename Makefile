@@ -32,8 +32,8 @@ C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h c
 	ccore/firmware/*/*/*/*.[ch] ccore/examples/*.h \
 	Sources/CSeal/*.c Sources/CSeal/include/*.h Sources/CBuild/*.c Sources/CBuild/include/*.h)
 SWIFT_PLACES = Package.swift Sources Tests ccore/firmware/swift
-# The tests listen to every key that seals a packet.
-WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once
+# The tests listen to every key that seals a packet, and to every question to a window.
+WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once,--wrap=ouro_window_check
 TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
 include ccore/firmware/firmware.mk
