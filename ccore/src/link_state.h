@@ -1,5 +1,4 @@
-/* What the flags and phases of a link, its sessions and its places mean; all rooms of a link know
- * them. */
+/* What the flags and phases of a link, of its sessions and of its places mean. */
 #ifndef OURO_LINK_STATE_H
 #define OURO_LINK_STATE_H
 
