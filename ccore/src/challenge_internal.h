@@ -5,8 +5,9 @@
 #include "ouroboros/server.h"
 
 /* The challenge of this moment for a HELLO. */
-ouro_status ouro_challenge_make(const ouro_server *server, uint64_t now, const ouro_hello *hello,
-                                uint8_t challenge[OURO_CHALLENGE_SIZE]);
+OURO_CHECKED ouro_status ouro_challenge_make(const ouro_server *server, uint64_t now,
+                                             const ouro_hello *hello,
+                                             uint8_t challenge[OURO_CHALLENGE_SIZE]);
 /* The HELLO answers a challenge that still holds. */
 bool ouro_challenge_holds(const ouro_server *server, uint64_t now, const ouro_hello *hello);
 

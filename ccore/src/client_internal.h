@@ -6,7 +6,8 @@
 
 void ouro_client_begin(ouro_link *link, uint8_t cause, uint64_t now);
 void ouro_client_cancel(ouro_link *link);
-ouro_status ouro_client_welcome(ouro_link *link, uint64_t now, const uint8_t *packet, size_t len);
+OURO_CHECKED ouro_status ouro_client_welcome(ouro_link *link, uint64_t now, const uint8_t *packet,
+                                             size_t len);
 void ouro_client_tick(ouro_link *link, uint64_t now);
 /* True if the HELLO stands in `out`, which is due. */
 bool ouro_client_transmit(ouro_link *link, uint64_t now, ouro_datagram *out);

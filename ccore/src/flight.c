@@ -101,6 +101,12 @@ static void find_lost(ouro_link *link, const ouro_tail *tail, const ouro_ack_blo
     }
 }
 
+/* Its time-outs are forgotten, and giving up is counted from now on. */
+static void count_anew(ouro_place *place, uint64_t now) {
+    place->timeouts = place->silents = place->attempts = 0;
+    place->first_ms = (uint32_t)now;
+}
+
 void ouro_flight_acked(ouro_link *link, ouro_tail *tail, const ouro_ack_block *block,
                        uint64_t now) {
     bool newly = block->highest >= tail->acked_next;
@@ -122,10 +128,8 @@ void ouro_flight_acked(ouro_link *link, ouro_tail *tail, const ouro_ack_block *b
         tail->acked_next = (uint32_t)block->highest + 1;
     if (newly) {
         for (ouro_place *p = link->flight; p != NULL; p = p->next)
-            if (is_of(p, tail)) {
-                p->timeouts = p->silents = p->attempts = 0;
-                p->first_ms = (uint32_t)now;
-            }
+            if (is_of(p, tail))
+                count_anew(p, now);
         if (newest)
             link->busy_count = 0;
     }
@@ -138,8 +142,7 @@ void ouro_flight_resend(ouro_link *link, const ouro_tail *tail, uint64_t now) {
         if (!is_of(p, tail) || !(p->flags & PLACE_RELIABLE))
             continue;
         p->flags = (uint16_t)((p->flags & ~PLACE_LOST) | PLACE_RESEND);
-        p->timeouts = p->silents = p->attempts = 0;
-        p->first_ms = (uint32_t)now;
+        count_anew(p, now);
     }
 }
 
@@ -160,8 +163,7 @@ void ouro_flight_busy(ouro_link *link, ouro_tail *tail, uint64_t counter, uint64
         if (!is_of(p, tail) || !(p->flags & PLACE_RELIABLE))
             continue;
         p->flags = (uint16_t)((p->flags & ~PLACE_RESEND) | PLACE_LOST);
-        p->timeouts = p->silents = p->attempts = 0;
-        p->first_ms = (uint32_t)now;
+        count_anew(p, now);
     }
 }
 

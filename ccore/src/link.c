@@ -360,13 +360,7 @@ static void give_all(ouro_link *link, ouro_place **list) {
 void ouro_link_erase(ouro_link *link) {
     if (link->settings == NULL)
         return;
-    for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++) {
-        ouro_session *session = ouro_tail_full(link->live[i]);
-        if (session != NULL)
-            ouro_session_erase(session);
-        else
-            ouro_tail_erase(link->live[i]);
-    }
+    ouro_sessions_erase(link);
     give_all(link, &link->queue);
     give_all(link, &link->flight);
     give_all(link, &link->ended);

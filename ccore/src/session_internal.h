@@ -7,10 +7,10 @@
 /* The session whose head this is; NULL if it is a tail alone. */
 ouro_session *ouro_tail_full(ouro_tail *tail);
 /* Where a DATA packet of this session stands, before any key is derived (see ouro_window_check). */
-ouro_status ouro_session_check(const ouro_session *session, const ouro_header *header,
-                               const uint8_t *packet);
+OURO_CHECKED ouro_status ouro_session_check(const ouro_session *session, const ouro_header *header,
+                                            const uint8_t *packet);
 /* ouro_session_open of a packet that ouro_session_check has let pass. */
-ouro_status ouro_session_open_checked(ouro_session *session, const ouro_header *header,
-                                      uint8_t *packet, ouro_body *body);
+OURO_CHECKED ouro_status ouro_session_open_checked(ouro_session *session, const ouro_header *header,
+                                                   uint8_t *packet, ouro_body *body);
 
 #endif

@@ -58,6 +58,11 @@ void ouro_sessions_drop(ouro_link *link, ouro_tail *tail) {
     forget(link, tail);
 }
 
+void ouro_sessions_erase(ouro_link *link) {
+    for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
+        erase(link->live[i]);
+}
+
 static size_t live_count(const ouro_link *link) {
     size_t count = 0;
     while (count < OURO_MAX_SESSIONS && link->live[count] != NULL)
