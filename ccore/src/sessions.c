@@ -2,7 +2,6 @@
 
 #include "flight_internal.h"
 #include "link_state.h"
-#include "numbers.h"
 #include "parameters.h"
 #include "session_internal.h"
 #include <string.h>
