@@ -1,8 +1,9 @@
 # Ouroboros. `make help` lists what can be made.
 
-SYSTEM_PACKAGES = libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev libmosquitto-dev
+SYSTEM_PACKAGES = libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev libmosquitto-dev libssl-dev \
+	libcurl4-openssl-dev
 CHECK_PACKAGES = $(SYSTEM_PACKAGES) gcc libcjson-dev clang-format-14 cppcheck valgrind tshark \
-	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl \
+	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl stunnel4 \
 	chromium chromium-driver python3-selenium curl prometheus jq
 BUILD = build
 C_WARNINGS = -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
