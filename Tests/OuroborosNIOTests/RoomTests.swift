@@ -6,7 +6,9 @@ import Testing
 
 /// Devices that were told to wait (BUSY) hear at once that there is room again. In virtual time, a step at a time.
 @Suite(.timeLimit(.minutes(1))) struct RoomTests {
-    private let credentials = (1...2).map { Credential.fixed(device: DeviceID(number: $0), rootKey: .random()) }
+    private let credentials = (1...2).map {
+        Credential.fixed(device: DeviceID(number: $0), rootKey: .random())
+    }
     private let time = VirtualTime()
 
     private func step(_ what: String, atMost limit: Int = 20_000, until holds: () async throws -> Bool)

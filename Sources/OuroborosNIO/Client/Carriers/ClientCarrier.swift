@@ -60,3 +60,15 @@ final class DatagramCarrier: ClientCarrier, DatagramReceiver, @unchecked Sendabl
     func readComplete() { delegate?.readComplete() }
     func socketLost(_ error: (any Error)?) { delegate?.socketLost(error) }
 }
+
+extension Endpoint {
+    /// What carries one client's packets here, with a socket of its own.
+    func carrier(on loop: any EventLoop, _ configuration: ClientConfiguration) -> any ClientCarrier {
+        guard let network = transport.datagramNetwork else {
+            return StreamCarrier(on: loop, server: address, firstTimeout: configuration.link.firstTimeout)
+        }
+        let port = network.makePort(
+            on: loop, at: address.anyLocal, receiveBatch: configuration.receiveBatch)
+        return DatagramCarrier(port, server: address)
+    }
+}

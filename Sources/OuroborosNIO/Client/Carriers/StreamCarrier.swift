@@ -15,13 +15,13 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver, @unchecked Senda
     private var wait: Scheduled<Void>?
     private var isPaused = false
     private var isClosed = false
-    private var backoff: Backoff
+    private var pauses: ReconnectPauses
     private(set) var lastError: (any Error)?
 
     init(on loop: any EventLoop, server: SocketAddress, firstTimeout: UInt32) {
         self.loop = loop
         self.server = server
-        backoff = Backoff(first: UInt64(firstTimeout))
+        pauses = ReconnectPauses(first: .milliseconds(firstTimeout))
     }
 
     func open(for delegate: any ClientCarrierDelegate) -> EventLoopFuture<Void> {
@@ -37,7 +37,7 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver, @unchecked Senda
     /// Opens a stream after a pause: each is longer than the last, until ``succeeded()``.
     func connectLater() {
         guard isIdle, !isClosed else { return }
-        wait = loop.scheduleTask(in: .milliseconds(Int64(backoff.next(now: loop.now)))) { [weak self] in
+        wait = loop.scheduleTask(in: TimeAmount(pauses.next(now: loop.now))) { [weak self] in
             self?.wait = nil
             self?.connect()
         }
@@ -76,7 +76,7 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver, @unchecked Senda
 
     /// A session is there: the next pause is short again.
     func succeeded() {
-        backoff.reset()
+        pauses.reset()
     }
 
     /// Ends the stream that is there; another can be opened then.
@@ -125,33 +125,6 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver, @unchecked Senda
         self.stream = nil
         lastError = error ?? lastError
         delegate?.streamLost(error)
-    }
-}
-
-/// Pauses between tries (RFC 7252, 4.8): doubled each time, up to 8 s for the first 45 s, then up to 5 min.
-struct Backoff {
-    private let first: UInt64
-    private var pause: UInt64
-    private var since: NIODeadline?
-
-    init(first: UInt64) {
-        self.first = max(1, first)
-        pause = self.first
-    }
-
-    /// Milliseconds.
-    mutating func next(now: NIODeadline) -> UInt64 {
-        let begun = since ?? now
-        since = begun
-        let limit: UInt64 = now - begun < .seconds(45) ? 8000 : 300_000
-        let current = min(pause, limit)
-        pause = min(current * 2, 300_000)
-        return current + UInt64.random(in: 0...current / 2)
-    }
-
-    mutating func reset() {
-        pause = first
-        since = nil
     }
 }
 

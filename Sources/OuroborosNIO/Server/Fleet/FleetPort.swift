@@ -1,4 +1,3 @@
-import LibC
 import Logging
 import NIOCore
 import Ouroboros
@@ -150,13 +149,4 @@ public struct ForwardStatistics: Sendable, Hashable {
     public var overflowed: UInt64 = 0
     /// What came and was none, or not for here, by reason: `ahead` is a clock that is more than 30 s off.
     public var drops: [DropReason: UInt64] = [:]
-}
-
-enum WallTime {
-    /// Since 1970.
-    static func milliseconds() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
-    }
 }
