@@ -18,7 +18,7 @@ import Testing
             if try await holds() { return }
             await time.advance()
         }
-        Issue.record("not within \(limit) ms: \(what)")
+        try #require(Bool(false), "not within \(limit) ms: \(what)")
     }
 
     private func busy(_ server: OuroborosServer) async throws -> UInt64 {

@@ -61,7 +61,7 @@ final class ServerStream: PacketStreamReceiver, @unchecked Sendable {
 
     func becameWritable(_ stream: PacketStream) {
         guard let peer, let engine else { return }
-        engine.touch(peer)
+        engine.agenda.touch(peer)
         engine.finishTurn()
     }
 

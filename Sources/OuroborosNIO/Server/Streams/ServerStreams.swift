@@ -19,6 +19,15 @@ final class ServerStreams {
     init(acceptor: Acceptor) {
         self.acceptor = acceptor
     }
+
+    /// Devices without a session are forgotten after so long.
+    func forgetSilent(now: UInt64, for silence: UInt64) {
+        for device in Array(devices.values)
+        where device.peers.isEmpty && !device.accepted.hasPendingSessions && now - device.lastHeard >= silence
+        {
+            devices[device.id] = nil
+        }
+    }
 }
 
 extension ServerEngine {
