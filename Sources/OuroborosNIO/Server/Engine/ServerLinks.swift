@@ -158,11 +158,10 @@ extension ServerEngine {
     }
 
     func updateRoom(_ peer: ServerPeer) {
-        if let stream = peer.stream {
-            stream.isFull = room.stopsReading(of: peer)
-        }
+        guard let link = peer.link else { return }
+        peer.stream?.isFull = room.stopsReading(of: peer)
         if let free = room.news(for: peer, isClosing: peer.isClosing) {
-            peer.link?.setRoom(free: free, capacity: room.most)
+            link.setRoom(free: free, capacity: room.most)
         }
     }
 

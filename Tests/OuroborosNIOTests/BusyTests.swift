@@ -5,7 +5,7 @@ import OuroborosTesting
 import Testing
 
 /// Devices that were told to wait (BUSY) hear at once that there is room again. In virtual time, a step at a time.
-@Suite(.timeLimit(.minutes(1))) struct RoomTests {
+@Suite(.timeLimit(.minutes(1))) struct BusyTests {
     private let credentials = (1...2).map {
         Credential.fixed(device: DeviceID(number: $0), rootKey: .random())
     }
