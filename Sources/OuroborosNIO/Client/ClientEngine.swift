@@ -93,7 +93,10 @@ final class ClientEngine: @unchecked Sendable {
 
     /// Done when there is a session; fails when the server does not answer.
     func connect() -> EventLoopFuture<Void> {
-        carrier.open(for: self).flatMapThrowing { [self] in
+        loop.flatSubmit { [self] in
+            guard state.link != nil else { return loop.makeFailedFuture(OuroborosError.connectionClosed) }
+            return carrier.open(for: self)
+        }.flatMapThrowing { [self] in
             let now = now
             guard let link = state.opened(now: now) else { return }
             // Nobody answers before there is room: set it first.

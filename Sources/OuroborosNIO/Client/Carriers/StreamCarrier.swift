@@ -3,8 +3,7 @@ import NIOPosix
 import Ouroboros
 
 /// A client's streams to one server, one after the other.
-// @unchecked: its state is touched on `loop` alone.
-final class StreamCarrier: ClientCarrier, PacketStreamReceiver, @unchecked Sendable {
+final class StreamCarrier: ClientCarrier, PacketStreamReceiver {
     private let loop: any EventLoop
     private let server: SocketAddress
     private weak var delegate: (any ClientCarrierDelegate)?
@@ -25,10 +24,9 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver, @unchecked Senda
     }
 
     func open(for delegate: any ClientCarrierDelegate) -> EventLoopFuture<Void> {
-        loop.submit { [self] in
-            self.delegate = delegate
-            connect()
-        }
+        self.delegate = delegate
+        connect()
+        return loop.makeSucceededVoidFuture()
     }
 
     /// Nothing is open, begun or waited for.
@@ -37,7 +35,8 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver, @unchecked Senda
     /// Opens a stream after a pause: each is longer than the last, until ``succeeded()``.
     func connectLater() {
         guard isIdle, !isClosed else { return }
-        wait = loop.scheduleTask(in: TimeAmount(pauses.next(now: loop.now))) { [weak self] in
+        let pause = TimeAmount(pauses.next(now: loop.now))
+        wait = loop.assumeIsolated().scheduleTask(in: pause) { [weak self] in
             self?.wait = nil
             self?.connect()
         }
@@ -45,18 +44,19 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver, @unchecked Senda
 
     func connect() {
         guard isIdle, !isClosed else { return }
+        let bound = NIOLoopBound(self, eventLoop: loop)
         let attempt = ClientBootstrap(group: loop)
             .connectTimeout(.seconds(10))
             .channelOption(.autoRead, value: false)
-            .channelInitializer { [weak self] channel in
-                self?.connecting = channel
+            .channelInitializer { channel in
+                bound.value.connecting = channel
                 return PacketStream.options(of: channel)
             }
             .connect(to: server)
         self.attempt = attempt
-        attempt.whenComplete { [weak self] result in
-            self?.connecting = nil
-            guard let self, !self.isClosed else {
+        attempt.assumeIsolated().whenComplete { [self] result in
+            connecting = nil
+            guard !isClosed else {
                 if case .success(let channel) = result { channel.close(promise: nil) }
                 return
             }

@@ -2,7 +2,7 @@ import NIOCore
 import Ouroboros
 
 /// One of a server's sockets for datagrams.
-// @unchecked: `engine` alone is no `let` of a Sendable type, and is set once, in `init`.
+// @unchecked: `engine` alone is not a `let`, as it is weak; it is set in `init` and never again.
 final class ServerPort: DatagramReceiver, @unchecked Sendable {
     let port: any DatagramPort
     let index: UInt8

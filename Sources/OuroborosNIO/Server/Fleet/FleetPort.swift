@@ -6,7 +6,8 @@ import Ouroboros
 ///
 /// A packet is passed on once, from where it landed to its owner; what comes here never goes to a third gateway.
 /// Answers go back the way they came, as a NAT lets only the address that the device sent to answer.
-// @unchecked: its state is touched on `loop` alone, and set before it is open.
+// @unchecked: its state is set before it is open and then touched on `loop` alone: what other loops pass on comes
+// through `queue`.
 final class FleetPort: DatagramReceiver, @unchecked Sendable {
     private struct Peer {
         let address: SocketAddress

@@ -18,9 +18,8 @@ final class StreamDevice {
     var newest: ServerPeer? { peers.first }
 }
 
-/// One connection, with its one session.
-// @unchecked: its state is touched on the server's event loop alone.
-final class ServerStream: PacketStreamReceiver, @unchecked Sendable {
+/// One connection, with its one session. It is bound to the server's event loop.
+final class ServerStream: PacketStreamReceiver {
     let host: String
     let accepted: UInt64
     /// The session that its WELCOME named: the only one whose packets it may bring.

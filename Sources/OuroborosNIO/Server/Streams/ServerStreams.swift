@@ -155,7 +155,7 @@ extension ServerEngine {
         }
         guard streams.due.map({ $0 <= now }) ?? true else { return }
         streams.due = now + 1000
-        let handshake = UInt64(TimeAmount(configuration.streamHandshakeTimeout).nanoseconds / 1_000_000)
+        let handshake = configuration.streamHandshakeTimeout.milliseconds
         let stall = TimeAmount(configuration.streamStallTimeout)
         for stream in Array(streams.connections.values) {
             let isLate = (stream.peer == nil || stream.isWaiting) && now - stream.accepted >= handshake
