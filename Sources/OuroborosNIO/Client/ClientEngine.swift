@@ -12,12 +12,13 @@ final class ClientEngine: @unchecked Sendable {
     let states = Broadcast<ConnectionState>()
     let facts = Locked(ClientFacts())
 
-    let server: SocketAddress
+    private let server: SocketAddress
     private let configuration: ClientConfiguration
     private let carrier: any ClientCarrier
+    private var opening: EventLoopFuture<Void>?
     /// The same, if it is one.
     let streams: StreamCarrier?
-    var stream = StreamState()
+    var streamState = StreamState()
     /// How long the first session may take.
     private let patience: Duration?
     private let store: (any CredentialStore)?
@@ -95,7 +96,9 @@ final class ClientEngine: @unchecked Sendable {
     func connect() -> EventLoopFuture<Void> {
         loop.flatSubmit { [self] in
             guard state.link != nil else { return loop.makeFailedFuture(OuroborosError.connectionClosed) }
-            return carrier.open(for: self)
+            let opening = carrier.open(for: self)
+            self.opening = opening
+            return opening
         }.flatMapThrowing { [self] in
             let now = now
             guard let link = state.opened(now: now) else { return }
@@ -103,7 +106,7 @@ final class ClientEngine: @unchecked Sendable {
             link.setRoom(free: configuration.queueCapacity, capacity: configuration.queueCapacity)
             // Over streams the handshake begins with each of them.
             guard streams == nil else {
-                arm(link, now)
+                arm(now)
                 return
             }
             try link.connect(now: now)
@@ -157,7 +160,13 @@ final class ClientEngine: @unchecked Sendable {
         facts.withLock { $0.state = .closed }
         states.send(.closed)
         states.finish()
-        carrier.close().whenComplete { [ended] _ in ended.succeed() }
+        closeCarrier().whenComplete { [ended] _ in ended.succeed() }
+    }
+
+    /// Not before it is open, and not if it never was asked to.
+    private func closeCarrier() -> EventLoopFuture<Void> {
+        guard let opening else { return loop.makeSucceededVoidFuture() }
+        return opening.recover { _ in }.flatMap { [self] in carrier.close() }
     }
 
     // MARK: From tasks
@@ -187,15 +196,17 @@ final class ClientEngine: @unchecked Sendable {
         let isCancelled = Task.isCancelled
         return loop.flatSubmit { [self] in
             guard !isCancelled else { return loop.makeFailedFuture(CancellationError()) }
-            do throws(OuroborosError) {
-                let link = try state.openLink()
-                do {
-                    try link.ping()
-                } catch {
-                    throw OuroborosError(.wrongState, "there is no session to send a PING in")
-                }
+            let link: Link
+            do {
+                link = try state.openLink()
             } catch {
                 return loop.makeFailedFuture(error)
+            }
+            do {
+                try link.ping()
+            } catch {
+                return loop.makeFailedFuture(
+                    OuroborosError(.wrongState, "there is no session to send a PING in"))
             }
             let answer = pings.add(ticket, on: loop)
             let task = loop.scheduleTask(in: TimeAmount(timeout)) { [self] in
@@ -250,7 +261,7 @@ final class ClientEngine: @unchecked Sendable {
         if link.isStreamBroken {
             abandonStream(nil)
         }
-        if stream.tick(now: now) {
+        if streamState.tick(now: now) {
             report(.unreachable)
         }
         let isQuiet = link.pending == 0 && !sends.hasWaiting && queued == 0
@@ -286,18 +297,18 @@ final class ClientEngine: @unchecked Sendable {
             if link.isClosed {
                 end(nil)
             } else {
-                arm(link, now)
+                arm(now)
             }
         } catch {
             fail(error)
         }
     }
 
-    private func arm(_ link: Link, _ now: UInt64) {
-        guard state.link != nil else { return }
+    func arm(_ now: UInt64) {
+        guard let link = state.link else { return }
         timer?.arm(at: link.deadline(now: now), now: now)
         timer?.arm(at: state.deadline, now: now)
-        timer?.arm(at: stream.deadline, now: now)
+        timer?.arm(at: streamState.deadline, now: now)
     }
 
     private func transmit(_ link: Link, _ now: UInt64) throws -> Bool {
@@ -354,7 +365,7 @@ final class ClientEngine: @unchecked Sendable {
             report(.connected(sessionID: sessionID))
             connected.succeed()
         case .closed(let reason, let byPeer, let missing):
-            stream.sessionClosed(reason)
+            streamState.sessionClosed(reason)
             // A stream that broke has been told already.
             guard streams?.isWritable ?? true || byPeer || state.isClosing else { break }
             report(.sessionClosed(reason, byServer: byPeer, missing: missing))
@@ -428,16 +439,5 @@ extension ClientEngine: ClientCarrierDelegate {
 
     func socketLost(_ error: (any Error)?) {
         logger?.info("the socket was lost and is opened anew: \(error.map { "\($0)" } ?? "no reason")")
-    }
-}
-
-/// A packet whose messages are safe.
-struct ConfirmedPacket: Sendable {
-    let sessionID: UInt32
-    let counter: UInt64
-
-    init(_ message: Message) {
-        sessionID = message.sessionID
-        counter = message.counter
     }
 }

@@ -29,7 +29,7 @@ extension ClientEngine {
             fail(error)
             return
         }
-        stream.broke()
+        streamState.broke()
         if state.isClosing {
             end(nil)
             return
@@ -43,7 +43,7 @@ extension ClientEngine {
 
     /// After each turn: a session that was closed ends its stream, and what waits begins another.
     func turnStream(_ streams: StreamCarrier, _ link: Link) {
-        if !link.isOpen, !link.isClosed, let reason = stream.takeClosed() {
+        if !link.isOpen, !link.isClosed, let reason = streamState.takeClosed() {
             streams.endStream()
             link.streamEnded()
             if reason == .rekey {
@@ -52,21 +52,23 @@ extension ClientEngine {
         }
         // A message waits, and there is no stream to come.
         if streams.isIdle, !link.isClosed, !state.isClosing, sends.hasWaiting || link.pending > 0 {
-            stream.isAfterShutdown ? streams.connectLater() : streams.connect()
+            streamState.isAfterShutdown ? streams.connectLater() : streams.connect()
             noteMissed()
         }
     }
 
     private func noteMissed() {
-        if state.isConnected {
-            stream.missed(now: now)
-        }
+        guard state.isConnected else { return }
+        let now = now
+        streamState.missed(now: now)
+        // Nothing else may happen until then.
+        arm(now)
     }
 
     func streamIsUp() {
         guard let streams else { return }
         streams.succeeded()
-        if stream.established() {
+        if streamState.established() {
             report(.reachable)
         }
     }
