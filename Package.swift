@@ -3,7 +3,11 @@ import PackageDescription
 
 // The Makefile tells it: what SwiftPM knows of git is as old as its copy of this manifest.
 let commit = Context.environment["OUROBOROS_COMMIT"] ?? "unknown"
-let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
 
 // What a package's users do not ask for is not fetched: with `traits: []` the engine and its Swift face stay.
 func nio(_ name: String) -> Target.Dependency {
