@@ -24,6 +24,8 @@ let arguments = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Tool"]))
 let lifecycle = Target.Dependency.product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["NIO"]))
+let signals = Target.Dependency.product(
+    name: "UnixSignals", package: "swift-service-lifecycle", condition: .when(traits: ["NIO"]))
 let histogram = Target.Dependency.product(
     name: "Histogram", package: "hdrhistogram-swift", condition: .when(traits: ["Tool"]))
 let subprocess = Target.Dependency.product(
@@ -100,6 +102,7 @@ let package = Package(
             linkerSettings: [.linkedLibrary("mbedcrypto")]),
         .target(name: "Ouroboros", dependencies: ["COuroboros"], swiftSettings: strict),
         .target(name: "LibC", swiftSettings: strict),
+        .target(name: "OuroborosText", dependencies: ["LibC", "Ouroboros"], swiftSettings: strict),
         .target(
             name: "OuroborosNIO",
             dependencies: [
@@ -112,11 +115,14 @@ let package = Package(
             name: "CSeal", dependencies: ["COuroboros"],
             cSettings: [.headerSearchPath("../../ccore/src"), .treatAllWarnings(as: .error)]),
         .target(
-            name: "OuroborosAnalysis", dependencies: ["Ouroboros", "COuroboros", "CPcap", "CSeal", "LibC"],
+            name: "OuroborosAnalysis",
+            dependencies: ["Ouroboros", "OuroborosText", "COuroboros", "CPcap", "CSeal", "LibC"],
             swiftSettings: strict),
         .target(
             name: "OuroborosStore",
-            dependencies: ["LibC", "Ouroboros", grdb, crypto("Crypto"), crypto("CryptoExtras")],
+            dependencies: [
+                "LibC", "Ouroboros", "OuroborosText", grdb, crypto("Crypto"), crypto("CryptoExtras"),
+            ],
             swiftSettings: strict),
         .systemLibrary(name: "CPq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
@@ -134,27 +140,26 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(name: "OuroborosMetrics", dependencies: [metrics], swiftSettings: strict),
-        .target(
-            name: "OuroborosHTTP", dependencies: [hummingbird, logging, nio("NIOCore")],
-            swiftSettings: strict),
-        .target(
-            name: "OuroborosMetricsHTTP",
-            dependencies: ["OuroborosHTTP", "OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
-            swiftSettings: strict),
         .systemLibrary(
             name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         .target(
             name: "OuroborosSinks",
             dependencies: [
-                "CommandKit", "LibC", "Ouroboros", "OuroborosStore", "CMosquitto", httpClient, tls, metrics,
-                logging, nio("NIOCore"), nio("NIOPosix"),
+                "LibC", "Ouroboros", "OuroborosStore", "OuroborosText", "CMosquitto", httpClient, tls,
+                metrics, logging, nio("NIOCore"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
         .target(
             name: "OuroborosDownlink",
             dependencies: [
-                "CommandKit", "Ouroboros", "OuroborosHTTP", "OuroborosNIO", "OuroborosStore", hummingbird,
-                logging, metrics, crypto("Crypto"), nio("NIOCore"),
+                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosText", logging, metrics,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "OuroborosHTTP",
+            dependencies: [
+                "Ouroboros", "OuroborosDownlink", "OuroborosMetrics", "OuroborosStore", hummingbird, logging,
+                crypto("Crypto"), nio("NIOCore"),
             ],
             swiftSettings: strict),
         // Its templates, style and script are files, which become part of the binary.
@@ -162,18 +167,26 @@ let package = Package(
             name: "OuroborosPage", dependencies: [hummingbird, mustache, logging, nio("NIOCore")],
             resources: [.embedInCode("Resources")], swiftSettings: strict),
         .target(
-            name: "CommandKit", dependencies: ["LibC", "Ouroboros", "OuroborosPOSIX"], swiftSettings: strict),
+            name: "OuroborosGateway",
+            dependencies: [
+                "Ouroboros", "OuroborosDownlink", "OuroborosHTTP", "OuroborosMetrics", "OuroborosNIO",
+                "OuroborosPage", "OuroborosSinks", "OuroborosStore", "OuroborosText",
+                .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
+                collections, nio("NIOCore"), logging, metrics, lifecycle, signals, settings,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "SensorKit", dependencies: ["LibC", "Ouroboros", "OuroborosPOSIX", "OuroborosText"],
+            swiftSettings: strict),
         .executableTarget(
-            name: "OuroborosLean", dependencies: ["CommandKit", "LibC"], swiftSettings: strict),
+            name: "OuroborosLean", dependencies: ["LibC", "OuroborosText", "SensorKit"],
+            swiftSettings: strict),
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "CommandKit", "LibC", "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX",
-                "OuroborosStore", "OuroborosDownlink", "OuroborosMetrics", "OuroborosMetricsHTTP",
-                "OuroborosPage", "OuroborosSinks", "OuroborosTesting",
-                .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
-                hummingbird, collections,
-                nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings, histogram,
+                "LibC", "Ouroboros", "OuroborosAnalysis", "OuroborosGateway", "OuroborosNIO",
+                "OuroborosStore", "OuroborosTesting", "OuroborosText", "SensorKit",
+                nio("NIOCore"), nio("NIOPosix"), logging, arguments, lifecycle, histogram,
             ],
             swiftSettings: strict),
         .target(
@@ -237,7 +250,13 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosAnalysisTests",
-            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis"],
+            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis", "OuroborosText"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosGatewayTests",
+            dependencies: [
+                "Ouroboros", "OuroborosGateway", "OuroborosNIO", "TestSupport", logging, lifecycle,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosCLITests",

@@ -1,5 +1,5 @@
+import OuroborosText
 import ArgumentParser
-import CommandKit
 import LibC
 import Ouroboros
 
@@ -8,7 +8,7 @@ struct OuroborosCommand: AsyncParsableCommand {
         commandName: "ouroboros",
         abstract: "A secure channel between sensors and their gateway, from symmetric keys alone.",
         subcommands: [
-            Keygen.self, DeviceCommand.self, Gateway.self, Send.self, Sensor.self, Ping.self,
+            Keygen.self, DeviceCommand.self, GatewayCommand.self, Send.self, Sensor.self, Ping.self,
             Bench.self, Fleet.self, Analyze.self, Decode.self, Vectors.self, Impair.self,
             OutboxCommand.self,
             SpoolCommand.self,

@@ -1,6 +1,6 @@
+import OuroborosText
 import Logging
 import Ouroboros
-import CommandKit
 import OuroborosNIO
 import OuroborosStore
 
@@ -299,11 +299,5 @@ package actor Downlink {
 
     package func updateMetrics() async throws {
         metrics.update(try await queue.load())
-    }
-}
-
-extension Duration {
-    fileprivate var milliseconds: Int64 {
-        components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
     }
 }

@@ -1,4 +1,5 @@
-import CommandKit
+import SensorKit
+import OuroborosText
 import LibC
 
 /// What `ouroboros sensor --lean` becomes.

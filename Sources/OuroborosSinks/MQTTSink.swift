@@ -1,7 +1,7 @@
+import OuroborosText
 import CMosquitto
 import Logging
 import Ouroboros
-import CommandKit
 import OuroborosStore
 import Synchronization
 

@@ -1,4 +1,4 @@
-import CommandKit
+import OuroborosText
 import LibC
 import Ouroboros
 import OuroborosStore

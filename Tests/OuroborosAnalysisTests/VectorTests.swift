@@ -1,3 +1,4 @@
+import OuroborosText
 import Foundation
 import Ouroboros
 import Testing
@@ -60,7 +61,7 @@ import Testing
             let rejects = try #require(file["reject"] as? [[String: Any]])
             for entry in rejects {
                 let why = try #require(entry["why"] as? String)
-                let packet = try #require((entry["packet"] as? String).flatMap(Hexadecimal.bytes))
+                let packet = try #require((entry["packet"] as? String).flatMap(Hex.bytes))
                 #expect(DecodedPacket(packet).flaw == Self.flaws[why], "\(why)")
             }
             for session in try #require(file["sessions"] as? [[String: Any]]) {
@@ -69,7 +70,7 @@ import Testing
                     + [session["hello"], session["welcome"]]
                     .compactMap({ $0 as? String })
                 {
-                    #expect(DecodedPacket(try #require(Hexadecimal.bytes(text))).flaw == nil)
+                    #expect(DecodedPacket(try #require(Hex.bytes(text))).flaw == nil)
                 }
             }
         }
@@ -86,9 +87,9 @@ import Testing
     }
 
     @Test func hexadecimalIsTakenAsPeopleWriteIt() {
-        #expect(Hexadecimal.bytes(" 00:fF\n10 ") == [0, 255, 16])
-        #expect(Hexadecimal.bytes("0") == nil)
-        #expect(Hexadecimal.bytes("0x00") == nil)
-        #expect(Hexadecimal.bytes("") == [])
+        #expect(Hex.bytes(" 00:fF\n10 ") == [0, 255, 16])
+        #expect(Hex.bytes("0") == nil)
+        #expect(Hex.bytes("0x00") == nil)
+        #expect(Hex.bytes("") == [])
     }
 }

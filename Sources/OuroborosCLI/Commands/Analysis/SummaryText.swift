@@ -1,4 +1,4 @@
-import CommandKit
+import OuroborosText
 import OuroborosAnalysis
 
 /// The statistics at the end, by name.

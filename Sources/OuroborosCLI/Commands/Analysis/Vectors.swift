@@ -1,5 +1,5 @@
+import OuroborosText
 import ArgumentParser
-import CommandKit
 import Ouroboros
 import OuroborosAnalysis
 

@@ -1,4 +1,4 @@
-import CommandKit
+import OuroborosText
 import Histogram
 
 /// What a histogram of nanoseconds says, in microseconds.

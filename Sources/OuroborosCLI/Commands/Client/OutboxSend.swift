@@ -1,4 +1,4 @@
-import CommandKit
+import OuroborosText
 import Ouroboros
 import OuroborosStore
 import Synchronization

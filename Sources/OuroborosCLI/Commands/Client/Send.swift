@@ -1,5 +1,6 @@
+import SensorKit
+import OuroborosText
 import ArgumentParser
-import CommandKit
 import Ouroboros
 import OuroborosNIO
 

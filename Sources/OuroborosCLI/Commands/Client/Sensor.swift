@@ -1,5 +1,5 @@
+import SensorKit
 import ArgumentParser
-import CommandKit
 import Ouroboros
 import OuroborosNIO
 

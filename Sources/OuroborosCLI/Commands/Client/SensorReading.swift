@@ -1,4 +1,4 @@
-import CommandKit
+import SensorKit
 import NIOPosix
 
 extension SensorSource {

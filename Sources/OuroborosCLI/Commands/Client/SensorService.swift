@@ -1,4 +1,5 @@
-import CommandKit
+import SensorKit
+import OuroborosText
 import Logging
 import Ouroboros
 import OuroborosNIO

@@ -1,5 +1,5 @@
+import OuroborosText
 import ArgumentParser
-import CommandKit
 import Ouroboros
 import OuroborosStore
 
@@ -33,7 +33,7 @@ struct Keygen: ParsableCommand {
         if let out {
             try KeyFiles.write(key, toNew: out)
         } else {
-            try Output.write(KeyFiles.hex(key) + [UInt8(ascii: "\n")])
+            try Output.write(KeyFiles.digits(of: key) + [UInt8(ascii: "\n")])
         }
     }
 }

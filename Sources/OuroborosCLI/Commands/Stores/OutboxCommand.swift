@@ -1,7 +1,6 @@
+import OuroborosText
 import ArgumentParser
-import CommandKit
 import Ouroboros
-import OuroborosSinks
 import OuroborosStore
 
 struct OutboxCommand: AsyncParsableCommand {

@@ -1,7 +1,7 @@
+import OuroborosText
 import ArgumentParser
-import CommandKit
 import Ouroboros
-import OuroborosSinks
+import OuroborosGateway
 import OuroborosStore
 
 struct SpoolCommand: AsyncParsableCommand {
