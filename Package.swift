@@ -1,6 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+// The Makefile tells it: what SwiftPM knows of git is as old as its copy of this manifest.
+let commit = Context.environment["OUROBOROS_COMMIT"] ?? "unknown"
 let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
 
 // What a package's users do not ask for is not fetched: with `traits: []` the engine and its Swift face stay.
@@ -104,6 +106,10 @@ let package = Package(
         .target(name: "LibC", swiftSettings: strict),
         .target(name: "OuroborosText", dependencies: ["LibC", "Ouroboros"], swiftSettings: strict),
         .target(
+            name: "CBuild",
+            cSettings: [.define("OURO_COMMIT", to: "\"\(commit)\""), .treatAllWarnings(as: .error)]),
+        .target(name: "OuroborosBuild", dependencies: ["CBuild", "COuroboros"], swiftSettings: strict),
+        .target(
             name: "OuroborosNIO",
             dependencies: [
                 "LibC", "Ouroboros", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), logging,
@@ -184,7 +190,7 @@ let package = Package(
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "LibC", "Ouroboros", "OuroborosAnalysis", "OuroborosGateway", "OuroborosNIO",
+                "LibC", "Ouroboros", "OuroborosAnalysis", "OuroborosBuild", "OuroborosGateway", "OuroborosNIO",
                 "OuroborosStore", "OuroborosTesting", "OuroborosText", "SensorKit",
                 nio("NIOCore"), nio("NIOPosix"), logging, arguments, lifecycle, histogram,
             ],

@@ -25,6 +25,7 @@
 #include "ouroboros/sleep.h"
 #include "ouroboros/status.h"
 #include "ouroboros/stream.h"
+#include "ouroboros/version.h"
 #include "ouroboros/window.h"
 
 #endif
