@@ -26,8 +26,6 @@ let arguments = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Tool"]))
 let lifecycle = Target.Dependency.product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["NIO"]))
-let signals = Target.Dependency.product(
-    name: "UnixSignals", package: "swift-service-lifecycle", condition: .when(traits: ["NIO"]))
 let histogram = Target.Dependency.product(
     name: "Histogram", package: "hdrhistogram-swift", condition: .when(traits: ["Tool"]))
 let subprocess = Target.Dependency.product(
@@ -178,7 +176,7 @@ let package = Package(
                 "Ouroboros", "OuroborosDownlink", "OuroborosHTTP", "OuroborosMetrics", "OuroborosNIO",
                 "OuroborosPage", "OuroborosSinks", "OuroborosStore", "OuroborosText",
                 .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
-                collections, nio("NIOCore"), logging, metrics, lifecycle, signals, settings,
+                collections, nio("NIOCore"), logging, metrics, lifecycle, settings,
             ],
             swiftSettings: strict),
         .target(
@@ -190,8 +188,8 @@ let package = Package(
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "LibC", "Ouroboros", "OuroborosAnalysis", "OuroborosBuild", "OuroborosGateway", "OuroborosNIO",
-                "OuroborosStore", "OuroborosTesting", "OuroborosText", "SensorKit",
+                "LibC", "Ouroboros", "OuroborosAnalysis", "OuroborosBuild", "OuroborosGateway",
+                "OuroborosNIO", "OuroborosStore", "OuroborosTesting", "OuroborosText", "SensorKit",
                 nio("NIOCore"), nio("NIOPosix"), logging, arguments, lifecycle, histogram,
             ],
             swiftSettings: strict),
@@ -261,7 +259,8 @@ let package = Package(
         .testTarget(
             name: "OuroborosGatewayTests",
             dependencies: [
-                "Ouroboros", "OuroborosGateway", "OuroborosNIO", "TestSupport", logging, lifecycle,
+                "Ouroboros", "OuroborosGateway", "OuroborosNIO", "OuroborosStore", "TestSupport", logging,
+                lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(

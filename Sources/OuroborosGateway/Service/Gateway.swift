@@ -3,7 +3,6 @@ import Ouroboros
 import OuroborosNIO
 import OuroborosStore
 import ServiceLifecycle
-import UnixSignals
 
 /// A gateway as it is configured.
 package struct Gateway: Sendable {
@@ -81,37 +80,28 @@ package struct Gateway: Sendable {
     }
 }
 
-/// A gateway that listens, and serves once it runs.
-package struct OpenGateway: Sendable {
+/// A gateway that listens, and serves once it runs, until it is shut down gracefully: each device is told.
+package struct OpenGateway: Service {
     package let endpoints: [Endpoint]
-    private let services: [ServiceGroupConfiguration.ServiceConfiguration]
-    private let logger: Logger
+    fileprivate let service: GatewayService
+    fileprivate let outputs: GatewayOutputs
+    /// Metrics and page, if they are asked for.
+    fileprivate let facts: (any Service)?
+    fileprivate let logger: Logger
 
-    fileprivate init(
-        endpoints: [Endpoint], service: GatewayService, outputs: GatewayOutputs, endpoint: (any Service)?,
-        logger: Logger
-    ) {
-        self.endpoints = endpoints
-        self.logger = logger
+    package func run() async throws {
         var services = outputs.before.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
         services.append(
             .init(
                 service: service, successTerminationBehavior: .gracefullyShutdownGroup,
                 failureTerminationBehavior: .cancelGroup))
         services += outputs.after.map { .init(service: $0) }
-        if let endpoint {
-            services.append(.init(service: endpoint, failureTerminationBehavior: .cancelGroup))
+        if let facts {
+            services.append(.init(service: facts, failureTerminationBehavior: .cancelGroup))
         }
-        self.services = services
-    }
-
-    /// Serves until one of the signals comes, or the task is told to shut down gracefully: each device is told.
-    package func run(until signals: [UnixSignal] = []) async throws {
         // What the lifecycle has to tell is not the gateway's log.
         var quiet = logger
         quiet.logLevel = .critical
-        let group = ServiceGroup(
-            configuration: .init(services: services, gracefulShutdownSignals: signals, logger: quiet))
-        try await group.run()
+        try await ServiceGroup(configuration: .init(services: services, logger: quiet)).run()
     }
 }

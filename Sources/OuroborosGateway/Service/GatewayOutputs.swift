@@ -108,8 +108,7 @@ struct GatewayOutputs {
         return sinks
     }
 
-    /// Hands messages on that are as safe as they are going to be before that: to the sinks, which read the spool, or,
-    /// without any, to standard output.
+    /// Takes what is stored, if the gateway stores: sinks read it in the spool, and without any it is printed.
     func handOn(_ messages: [ReceivedMessage], at now: Int64) async throws {
         if let sinks { return sinks.ring() }
         try await printer.write(

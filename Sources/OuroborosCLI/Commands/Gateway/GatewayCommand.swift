@@ -51,7 +51,7 @@ struct GatewayCommand: AsyncParsableCommand {
         if checkConfig {
             return try Output.line(settings.description)
         }
-        try await gateway.open(tap: try taps.tap()).run(until: [.sigterm, .sigint])
+        try await gateway.open(tap: try taps.tap()).runUntilSignalled()
     }
 }
 
