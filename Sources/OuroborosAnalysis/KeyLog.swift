@@ -1,5 +1,5 @@
-import OuroborosText
 import Ouroboros
+import OuroborosText
 
 /// The lines of a key log: the two secrets of a session each, for those who analyse a capture.
 ///

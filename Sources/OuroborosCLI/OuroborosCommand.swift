@@ -1,8 +1,8 @@
-import OuroborosText
 import ArgumentParser
 import LibC
 import Ouroboros
 import OuroborosBuild
+import OuroborosText
 
 struct OuroborosCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

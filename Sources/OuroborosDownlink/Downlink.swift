@@ -1,8 +1,8 @@
-import OuroborosText
 import Logging
 import Ouroboros
 import OuroborosNIO
 import OuroborosStore
+import OuroborosText
 
 /// Messages to devices: each is in the queue before anything is sent, and goes out when its device is heard. In a queue
 /// that gateways share each sends to the devices that it has.

@@ -1,6 +1,6 @@
-import OuroborosText
 import Ouroboros
 import OuroborosStore
+import OuroborosText
 
 /// What those who send to devices are answered, as a JSON object.
 package enum DownlinkAnswer {

@@ -1,6 +1,6 @@
-import SensorKit
-import OuroborosText
 import LibC
+import OuroborosText
+import SensorKit
 
 /// What `ouroboros sensor --lean` becomes.
 @main

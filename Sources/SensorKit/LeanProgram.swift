@@ -1,6 +1,6 @@
-import OuroborosText
 import LibC
 import Ouroboros
+import OuroborosText
 
 /// How `ouroboros sensor --lean` becomes `ouroboros-lean`, a program that holds the lean sensor and nothing else:
 /// the whole command carries an event loop, Foundation and SQLite, three times the memory. The key comes through a

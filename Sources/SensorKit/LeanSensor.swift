@@ -1,7 +1,7 @@
-import OuroborosText
 import LibC
 import Ouroboros
 import OuroborosPOSIX
+import OuroborosText
 
 /// A sensor with one thread and a plain socket, no event loop.
 package struct LeanSensor {

@@ -1,6 +1,6 @@
-import OuroborosText
 import LibC
 import Ouroboros
+import OuroborosText
 
 /// Where a sensor's readings come from.
 package enum SensorSource: Sendable {

@@ -1,6 +1,6 @@
-import OuroborosText
 import Foundation
 import Ouroboros
+import OuroborosText
 import Testing
 
 @testable import OuroborosAnalysis

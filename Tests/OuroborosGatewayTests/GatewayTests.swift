@@ -48,11 +48,11 @@ import Testing
         struct Full: Error {}
         let process = GatewayProcess(print: { _ in throw Full() }, giveUp: { _ in })
         let gateway = try await Gateway(site.settings(), process: process, logger: quiet).open()
-        async let running: Void = gateway.run()
+        let running = Task { try await gateway.run() }
         await #expect(throws: OuroborosError.self) {
             try await site.send("lost", from: device, to: gateway.endpoints[0])
         }
-        await #expect(throws: Full.self) { try await running }
+        await #expect(throws: Full.self) { try await running.value }
     }
 
     @Test func anAddressThatIsTakenIsAnError() async throws {

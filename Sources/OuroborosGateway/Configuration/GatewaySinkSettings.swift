@@ -2,6 +2,7 @@ import Ouroboros
 import OuroborosDownlink
 import OuroborosNIO
 import OuroborosSinks
+import OuroborosStore
 
 /// What sinks and downlink are set to, every value checked.
 struct GatewaySinkSettings: Sendable {

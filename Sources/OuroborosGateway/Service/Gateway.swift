@@ -40,12 +40,11 @@ package struct Gateway: Sendable {
         let service = GatewayService(
             server: server, store: devices.store, activity: devices.store ?? shared?.activity, spool: spool,
             outputs: outputs, recent: page?.recent, echo: settings.echo, process: process, logger: logger)
-        let endpoint = metrics.service(
+        let facts = metrics.service(
             server: server, store: devices.store, shared: shared, outputs: outputs, page: page, logger: logger
         )
         return OpenGateway(
-            endpoints: server.endpoints, service: service, outputs: outputs, endpoint: endpoint,
-            logger: logger)
+            endpoints: server.endpoints, service: service, outputs: outputs, facts: facts, logger: logger)
     }
 
     private func configuration(

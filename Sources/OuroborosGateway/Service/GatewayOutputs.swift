@@ -117,8 +117,8 @@ struct GatewayOutputs {
 
     /// In this order: the last ends first.
     var before: [any Service] {
-        let sinks = sinks.map { SinkService(sinks: $0, process: process) }
-        return [downlink.map(DownlinkService.init), sinks].compactMap { $0 as (any Service)? }
+        let sinks: (any Service)? = sinks.map { SinkService(sinks: $0, process: process) }
+        return [downlink.map(DownlinkService.init), sinks].compactMap(\.self)
     }
 
     var after: [any Service] {

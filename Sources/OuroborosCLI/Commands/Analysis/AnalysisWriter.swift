@@ -1,6 +1,6 @@
-import OuroborosText
 import Ouroboros
 import OuroborosAnalysis
+import OuroborosText
 
 /// Prints reports and statistics, for people or for programs.
 final class AnalysisWriter {

@@ -1,9 +1,9 @@
-import OuroborosText
 import ArgumentParser
 import LibC
 import Ouroboros
 import OuroborosAnalysis
 import OuroborosStore
+import OuroborosText
 import Synchronization
 
 struct Analyze: ParsableCommand {

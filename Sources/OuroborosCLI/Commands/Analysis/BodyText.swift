@@ -1,6 +1,6 @@
 import Ouroboros
-import OuroborosText
 import OuroborosAnalysis
+import OuroborosText
 
 /// What was opened. It is printed only when payloads were asked for.
 enum BodyText {

@@ -1,7 +1,7 @@
-import OuroborosText
 import ArgumentParser
 import Ouroboros
 import OuroborosAnalysis
+import OuroborosText
 
 struct Decode: ParsableCommand {
     static let configuration = CommandConfiguration(

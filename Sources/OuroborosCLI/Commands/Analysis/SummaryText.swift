@@ -1,5 +1,5 @@
-import OuroborosText
 import OuroborosAnalysis
+import OuroborosText
 
 /// The statistics at the end, by name.
 struct SummaryText {

@@ -1,7 +1,8 @@
-import OuroborosText
 import ArgumentParser
 import Ouroboros
 import OuroborosNIO
+import OuroborosStore
+import OuroborosText
 
 struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

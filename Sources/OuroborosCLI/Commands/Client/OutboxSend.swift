@@ -1,6 +1,6 @@
-import OuroborosText
 import Ouroboros
 import OuroborosStore
+import OuroborosText
 import Synchronization
 
 /// `send` with an outbox.

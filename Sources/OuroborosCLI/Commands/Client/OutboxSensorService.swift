@@ -1,8 +1,8 @@
-import SensorKit
-import OuroborosText
 import Logging
 import Ouroboros
 import OuroborosStore
+import OuroborosText
+import SensorKit
 import ServiceLifecycle
 
 /// The sensor at work with an outbox.

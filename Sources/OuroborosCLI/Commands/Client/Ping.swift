@@ -1,7 +1,7 @@
-import OuroborosText
 import ArgumentParser
 import Ouroboros
 import OuroborosNIO
+import OuroborosText
 
 struct Ping: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

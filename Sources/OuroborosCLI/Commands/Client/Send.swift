@@ -1,8 +1,8 @@
-import SensorKit
-import OuroborosText
 import ArgumentParser
 import Ouroboros
 import OuroborosNIO
+import OuroborosText
+import SensorKit
 
 struct Send: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

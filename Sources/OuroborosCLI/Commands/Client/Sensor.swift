@@ -1,7 +1,7 @@
-import SensorKit
 import ArgumentParser
 import Ouroboros
 import OuroborosNIO
+import SensorKit
 
 struct Sensor: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

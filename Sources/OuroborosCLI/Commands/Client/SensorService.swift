@@ -1,8 +1,8 @@
-import SensorKit
-import OuroborosText
 import Logging
 import Ouroboros
 import OuroborosNIO
+import OuroborosText
+import SensorKit
 import ServiceLifecycle
 
 /// The sensor at work.

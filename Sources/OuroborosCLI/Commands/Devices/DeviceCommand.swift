@@ -1,7 +1,7 @@
-import OuroborosText
 import ArgumentParser
 import Ouroboros
 import OuroborosStore
+import OuroborosText
 
 struct DeviceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,7 +1,7 @@
-import OuroborosText
 import ArgumentParser
 import Ouroboros
 import OuroborosStore
+import OuroborosText
 
 extension DeviceCommand {
     struct Show: ParsableCommand {

@@ -1,7 +1,7 @@
-import OuroborosText
 import ArgumentParser
 import Ouroboros
 import OuroborosStore
+import OuroborosText
 
 struct Keygen: ParsableCommand {
     static let configuration = CommandConfiguration(

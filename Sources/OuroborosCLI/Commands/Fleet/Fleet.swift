@@ -1,8 +1,9 @@
-import OuroborosText
 import ArgumentParser
 import Logging
 import Ouroboros
 import OuroborosNIO
+import OuroborosStore
+import OuroborosText
 import ServiceLifecycle
 import Synchronization
 

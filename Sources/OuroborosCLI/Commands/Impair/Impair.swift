@@ -1,8 +1,8 @@
-import OuroborosText
 import ArgumentParser
 import Ouroboros
 import OuroborosNIO
 import OuroborosTesting
+import OuroborosText
 import ServiceLifecycle
 
 struct Impair: AsyncParsableCommand {

@@ -1,7 +1,7 @@
-import OuroborosText
 import ArgumentParser
 import Ouroboros
 import OuroborosTesting
+import OuroborosText
 
 /// What `impair` does to a path.
 struct ImpairmentOptions: ParsableArguments {

@@ -1,8 +1,8 @@
-import OuroborosText
 import ArgumentParser
 import Ouroboros
 import OuroborosGateway
 import OuroborosStore
+import OuroborosText
 
 struct SpoolCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,8 +1,8 @@
-import OuroborosText
 import LibC
 import Ouroboros
 import OuroborosAnalysis
 import OuroborosStore
+import OuroborosText
 import Synchronization
 
 /// The file of --key-log, readable by its owner alone.

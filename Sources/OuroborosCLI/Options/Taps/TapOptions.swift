@@ -1,8 +1,8 @@
-import OuroborosText
 import ArgumentParser
 import LibC
 import Ouroboros
 import OuroborosStore
+import OuroborosText
 
 /// For those who look for a fault: the key log, and the trace that the environment asks for.
 struct TapOptions: ParsableArguments {

@@ -1,8 +1,8 @@
-import OuroborosText
 import CMosquitto
 import Logging
 import Ouroboros
 import OuroborosStore
+import OuroborosText
 import Synchronization
 
 /// A broker that the gateway publishes to, and takes messages to devices from.

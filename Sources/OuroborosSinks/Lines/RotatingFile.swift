@@ -1,7 +1,7 @@
-import OuroborosText
 import LibC
 import Ouroboros
 import OuroborosStore
+import OuroborosText
 
 package struct FileSinkSettings: Sendable, Hashable {
     package var path: String

@@ -25,15 +25,6 @@ package enum KeyFiles {
         }
     }
 
-    /// What stands in a file of the user's own, without the end of its line.
-    package static func passphrase(_ path: String) throws -> [UInt8] {
-        var bytes = try PrivateFile.read(path, atMost: 4096)
-        while let last = bytes.last, last == 0x0a || last == 0x0d {
-            bytes.removeLast()
-        }
-        return bytes
-    }
-
     /// A line with the key, for a file of its own.
     package static func write(_ key: SecretKey, toNew path: String) throws {
         var line = digits(of: key) + [UInt8(ascii: "\n")]
