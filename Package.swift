@@ -257,6 +257,8 @@ let package = Package(
             dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis", "OuroborosText"],
             swiftSettings: strict),
         .testTarget(
+            name: "OuroborosTextTests", dependencies: ["Ouroboros", "OuroborosText"], swiftSettings: strict),
+        .testTarget(
             name: "OuroborosGatewayTests",
             dependencies: [
                 "Ouroboros", "OuroborosGateway", "OuroborosNIO", "OuroborosStore", "TestSupport", logging,

@@ -85,11 +85,4 @@ import Testing
             #expect(DecodedPacket(bytes).flaw == .terms)
         }
     }
-
-    @Test func hexadecimalIsTakenAsPeopleWriteIt() {
-        #expect(Hex.bytes(" 00:fF\n10 ") == [0, 255, 16])
-        #expect(Hex.bytes("0") == nil)
-        #expect(Hex.bytes("0x00") == nil)
-        #expect(Hex.bytes("") == [])
-    }
 }
