@@ -97,6 +97,7 @@ let package = Package(
             linkerSettings: [.linkedLibrary("mbedcrypto")]),
         .target(name: "Ouroboros", dependencies: ["COuroboros"], swiftSettings: strict),
         .target(name: "LibC", swiftSettings: strict),
+        .target(name: "OuroborosText", dependencies: ["LibC", "Ouroboros"], swiftSettings: strict),
         .target(
             name: "CBuild",
             cSettings: [.define("OURO_COMMIT", to: "\"\(commit)\""), .treatAllWarnings(as: .error)]),
@@ -113,11 +114,12 @@ let package = Package(
             name: "CSeal", dependencies: ["COuroboros"],
             cSettings: [.headerSearchPath("../../ccore/src"), .treatAllWarnings(as: .error)]),
         .target(
-            name: "OuroborosAnalysis", dependencies: ["Ouroboros", "COuroboros", "CPcap", "CSeal", "LibC"],
+            name: "OuroborosAnalysis",
+            dependencies: ["Ouroboros", "OuroborosText", "COuroboros", "CPcap", "CSeal", "LibC"],
             swiftSettings: strict),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(
-            name: "OuroborosStore", dependencies: ["LibC", "Ouroboros", grdb, crypto],
+            name: "OuroborosStore", dependencies: ["LibC", "Ouroboros", "OuroborosText", grdb, crypto],
             swiftSettings: strict),
         .systemLibrary(name: "CPq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
@@ -135,13 +137,6 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(name: "OuroborosMetrics", dependencies: [metrics], swiftSettings: strict),
-        .target(
-            name: "OuroborosHTTP", dependencies: [hummingbird, logging, nio("NIOCore")],
-            swiftSettings: strict),
-        .target(
-            name: "OuroborosMetricsHTTP",
-            dependencies: ["OuroborosHTTP", "OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
-            swiftSettings: strict),
         .systemLibrary(
             name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         .systemLibrary(
@@ -149,15 +144,21 @@ let package = Package(
         .target(
             name: "OuroborosSinks",
             dependencies: [
-                "CommandKit", "LibC", "Ouroboros", "OuroborosStore", "CMosquitto", curl, metrics, logging,
+                "LibC", "Ouroboros", "OuroborosStore", "OuroborosText", "CMosquitto", curl, metrics, logging,
                 nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
         .target(
             name: "OuroborosDownlink",
             dependencies: [
-                "CommandKit", "Ouroboros", "OuroborosHTTP", "OuroborosNIO", "OuroborosStore", hummingbird,
-                logging, metrics, nio("NIOCore"),
+                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosText", logging, metrics,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "OuroborosHTTP",
+            dependencies: [
+                "Ouroboros", "OuroborosDownlink", "OuroborosMetrics", "OuroborosStore", hummingbird, logging,
+                nio("NIOCore"),
             ],
             swiftSettings: strict),
         // Its templates, style and script are files, which become part of the binary.
@@ -165,19 +166,26 @@ let package = Package(
             name: "OuroborosPage", dependencies: [hummingbird, mustache, logging, nio("NIOCore")],
             resources: [.embedInCode("Resources")], swiftSettings: strict),
         .target(
-            name: "CommandKit", dependencies: ["LibC", "Ouroboros", "OuroborosPOSIX"], swiftSettings: strict),
+            name: "OuroborosGateway",
+            dependencies: [
+                "Ouroboros", "OuroborosDownlink", "OuroborosHTTP", "OuroborosMetrics", "OuroborosNIO",
+                "OuroborosPage", "OuroborosSinks", "OuroborosStore", "OuroborosText",
+                .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
+                collections, nio("NIOCore"), logging, metrics, lifecycle, settings,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "SensorKit", dependencies: ["LibC", "Ouroboros", "OuroborosPOSIX", "OuroborosText"],
+            swiftSettings: strict),
         .executableTarget(
-            name: "OuroborosLean", dependencies: ["CommandKit", "LibC"], swiftSettings: strict),
+            name: "OuroborosLean", dependencies: ["LibC", "OuroborosText", "SensorKit"],
+            swiftSettings: strict),
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "CommandKit", "LibC", "Ouroboros", "OuroborosBuild", "OuroborosAnalysis", "OuroborosNIO",
-                "OuroborosPOSIX",
-                "OuroborosStore", "OuroborosDownlink", "OuroborosMetrics", "OuroborosMetricsHTTP",
-                "OuroborosPage", "OuroborosSinks", "OuroborosTesting",
-                .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
-                hummingbird, collections,
-                nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings, histogram,
+                "LibC", "Ouroboros", "OuroborosAnalysis", "OuroborosBuild", "OuroborosGateway",
+                "OuroborosNIO", "OuroborosStore", "OuroborosTesting", "OuroborosText", "SensorKit",
+                nio("NIOCore"), nio("NIOPosix"), logging, arguments, lifecycle, histogram,
             ],
             swiftSettings: strict),
         .target(
@@ -239,7 +247,16 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosAnalysisTests",
-            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis"],
+            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis", "OuroborosText"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosTextTests", dependencies: ["Ouroboros", "OuroborosText"], swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosGatewayTests",
+            dependencies: [
+                "Ouroboros", "OuroborosGateway", "OuroborosNIO", "OuroborosStore", "TestSupport", logging,
+                lifecycle,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosCLITests",
