@@ -3,7 +3,11 @@ import PackageDescription
 
 // The Makefile tells it: what SwiftPM knows of git is as old as its copy of this manifest.
 let commit = Context.environment["OUROBOROS_COMMIT"] ?? "unknown"
-let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
 
 // What a package's users do not ask for is not fetched: with `traits: []` the engine and its Swift face stay.
 func nio(_ name: String) -> Target.Dependency {
@@ -100,6 +104,7 @@ let package = Package(
         .target(name: "LibC", swiftSettings: strict),
         traitCheck("NIO"), traitCheck("Store"), traitCheck("Postgres"), traitCheck("Gateway"),
         traitCheck("Tool"),
+        .target(name: "OuroborosText", dependencies: ["LibC", "Ouroboros"], swiftSettings: strict),
         .target(
             name: "CBuild",
             cSettings: [.define("OURO_COMMIT", to: "\"\(commit)\""), .treatAllWarnings(as: .error)]),
@@ -116,11 +121,13 @@ let package = Package(
             name: "CSeal", dependencies: ["COuroboros"],
             cSettings: [.headerSearchPath("../../ccore/src"), .treatAllWarnings(as: .error)]),
         .target(
-            name: "OuroborosAnalysis", dependencies: ["Ouroboros", "COuroboros", "CPcap", "CSeal", "LibC"],
+            name: "OuroborosAnalysis",
+            dependencies: ["Ouroboros", "OuroborosText", "COuroboros", "CPcap", "CSeal", "LibC"],
             swiftSettings: strict),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(
-            name: "OuroborosStore", dependencies: ["LibC", "Ouroboros", grdb, crypto, "TraitStore"],
+            name: "OuroborosStore",
+            dependencies: ["LibC", "Ouroboros", "OuroborosText", grdb, crypto, "TraitStore"],
             swiftSettings: strict),
         .systemLibrary(name: "CPq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
@@ -139,13 +146,6 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(name: "OuroborosMetrics", dependencies: [metrics, "TraitNIO"], swiftSettings: strict),
-        .target(
-            name: "OuroborosHTTP", dependencies: [hummingbird, logging, nio("NIOCore"), "TraitGateway"],
-            swiftSettings: strict),
-        .target(
-            name: "OuroborosMetricsHTTP",
-            dependencies: ["OuroborosHTTP", "OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
-            swiftSettings: strict),
         .systemLibrary(
             name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         .systemLibrary(
@@ -153,15 +153,21 @@ let package = Package(
         .target(
             name: "OuroborosSinks",
             dependencies: [
-                "CommandKit", "LibC", "Ouroboros", "OuroborosStore", "CMosquitto", curl, metrics, logging,
+                "LibC", "Ouroboros", "OuroborosStore", "OuroborosText", "CMosquitto", curl, metrics, logging,
                 nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"), "TraitGateway",
             ],
             swiftSettings: strict),
         .target(
             name: "OuroborosDownlink",
             dependencies: [
-                "CommandKit", "Ouroboros", "OuroborosHTTP", "OuroborosNIO", "OuroborosStore", hummingbird,
-                logging, metrics, nio("NIOCore"),
+                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosText", logging, metrics,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "OuroborosHTTP",
+            dependencies: [
+                "Ouroboros", "OuroborosDownlink", "OuroborosMetrics", "OuroborosStore", hummingbird, logging,
+                nio("NIOCore"), "TraitGateway",
             ],
             swiftSettings: strict),
         // Its templates, style and script are files, which become part of the binary.
@@ -170,20 +176,26 @@ let package = Package(
             dependencies: [hummingbird, mustache, logging, nio("NIOCore"), "TraitGateway"],
             resources: [.embedInCode("Resources")], swiftSettings: strict),
         .target(
-            name: "CommandKit", dependencies: ["LibC", "Ouroboros", "OuroborosPOSIX"], swiftSettings: strict),
+            name: "OuroborosGateway",
+            dependencies: [
+                "Ouroboros", "OuroborosDownlink", "OuroborosHTTP", "OuroborosMetrics", "OuroborosNIO",
+                "OuroborosPage", "OuroborosSinks", "OuroborosStore", "OuroborosText",
+                .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
+                collections, nio("NIOCore"), logging, metrics, lifecycle, settings,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "SensorKit", dependencies: ["LibC", "Ouroboros", "OuroborosPOSIX", "OuroborosText"],
+            swiftSettings: strict),
         .executableTarget(
-            name: "OuroborosLean", dependencies: ["CommandKit", "LibC"], swiftSettings: strict),
+            name: "OuroborosLean", dependencies: ["LibC", "OuroborosText", "SensorKit"],
+            swiftSettings: strict),
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "CommandKit", "LibC", "Ouroboros", "OuroborosBuild", "OuroborosAnalysis", "OuroborosNIO",
-                "OuroborosPOSIX",
-                "OuroborosStore", "OuroborosDownlink", "OuroborosMetrics", "OuroborosMetricsHTTP",
-                "OuroborosPage", "OuroborosSinks", "OuroborosTesting",
-                .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
-                hummingbird, collections,
-                nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings, histogram,
-                "TraitTool",
+                "LibC", "Ouroboros", "OuroborosAnalysis", "OuroborosBuild", "OuroborosGateway",
+                "OuroborosNIO", "OuroborosStore", "OuroborosTesting", "OuroborosText", "SensorKit",
+                nio("NIOCore"), nio("NIOPosix"), logging, arguments, lifecycle, histogram, "TraitTool",
             ],
             swiftSettings: strict),
         .target(
@@ -245,7 +257,16 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosAnalysisTests",
-            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis"],
+            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis", "OuroborosText"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosTextTests", dependencies: ["Ouroboros", "OuroborosText"], swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosGatewayTests",
+            dependencies: [
+                "Ouroboros", "OuroborosGateway", "OuroborosNIO", "OuroborosStore", "TestSupport", logging,
+                lifecycle,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosCLITests",

@@ -1,3 +1,4 @@
+import Logging
 import Ouroboros
 
 /// What is different over streams: each has one session, and a lost one is followed by another.

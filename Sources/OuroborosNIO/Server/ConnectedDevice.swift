@@ -1,3 +1,4 @@
+import NIOCore
 import Ouroboros
 
 /// What a server knows of a device that has a session.

@@ -1,4 +1,4 @@
-import CommandKit
+import OuroborosText
 
 /// What was measured, and how.
 struct BenchReport {

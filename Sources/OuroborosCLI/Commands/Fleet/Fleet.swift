@@ -1,8 +1,9 @@
 import ArgumentParser
-import CommandKit
 import Logging
 import Ouroboros
 import OuroborosNIO
+import OuroborosStore
+import OuroborosText
 import ServiceLifecycle
 import Synchronization
 

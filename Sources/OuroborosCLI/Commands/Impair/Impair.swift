@@ -1,8 +1,8 @@
 import ArgumentParser
-import CommandKit
 import Ouroboros
 import OuroborosNIO
 import OuroborosTesting
+import OuroborosText
 import ServiceLifecycle
 
 struct Impair: AsyncParsableCommand {
