@@ -105,7 +105,8 @@ final class HTTPTransfer {
 
     private func header(_ name: String) -> String? {
         var found: UnsafeMutablePointer<curl_header>?
-        guard curl_easy_header(easy, name, 0, UInt32(CURLH_HEADER), -1, &found) == CURLHE_OK else { return nil }
+        let result = curl_easy_header(easy, name, 0, UInt32(CURLH_HEADER), -1, &found)
+        guard result == CURLHE_OK else { return nil }
         return found.map { String(cString: $0.pointee.value) }
     }
 
