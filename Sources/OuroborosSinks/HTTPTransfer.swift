@@ -44,8 +44,9 @@ final class HTTPTransfer {
     }
 
     private func setLimits() throws {
-        // 0 would be for ever.
-        try set(CURLOPT_TIMEOUT_MS, max(1, Int(post.settings.timeout / .milliseconds(1))))
+        // 0 would be for ever, and what does not fit into 32 bits is refused.
+        let milliseconds = post.settings.timeout / .milliseconds(1)
+        try set(CURLOPT_TIMEOUT_MS, Int(min(max(milliseconds, 1), Double(Int32.max))))
         try set(CURLOPT_NOSIGNAL, 1)
         // A name that is still looked up does not hold up the thread.
         try set(CURLOPT_QUICK_EXIT, 1)
@@ -117,7 +118,7 @@ final class HTTPTransfer {
         case CURLE_OK:
             return "its answer ends within its head"
         case CURLE_OPERATION_TIMEDOUT:
-            return "nothing for \(post.settings.timeout)"
+            return "none within \(post.settings.timeout)"
         case CURLE_COULDNT_CONNECT where system != 0:
             return String(cString: strerror(Int32(system)))
         case CURLE_WRITE_ERROR:

@@ -113,16 +113,16 @@ struct Page: Sendable {
         return String(buffer: response.body)
     }
 
-    /// The events of a path: the first, and those after `body` until one has the text.
+    /// The events of a path: the first, and those after `body` until one has the text, if there is one to wait for.
     func events(
-        _ path: String, until text: String = "", _ body: @Sendable () async throws -> Void
+        _ path: String, until text: String? = nil, _ body: @Sendable () async throws -> Void
     ) async throws -> String {
         let asked = try ask(path)
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await feed.run() }
             try await asked.wait(for: "event: ")
             try await body()
-            try await asked.wait(for: text)
+            if let text { try await asked.wait(for: text) }
             feed.end()
             group.cancelAll()
             return String(buffer: try await asked.answer.value.body)
