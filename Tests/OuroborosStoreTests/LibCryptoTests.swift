@@ -22,7 +22,8 @@ import Testing
     }
 
     /// The other one of the RFC, which takes a gibibyte and seconds: the largest effort that an export may ask for.
-    @Test(.enabled(if: ProcessInfo.processInfo.environment["OURO_SOAK"] != nil)) func theLargestEffort() throws {
+    @Test(.enabled(if: ProcessInfo.processInfo.environment["OURO_SOAK"] != nil))
+    func theLargestEffort() throws {
         let found = try LibCrypto.scrypt(
             Array("pleaseletmein".utf8), salt: Data("SodiumChloride".utf8), rounds: 1 << 20)
         #expect(try found == key("2101cb9b6a511aaeaddbbe09cf70f881ec568d574a2ffd4dabe5ee9820adaa47"))
