@@ -81,7 +81,7 @@ sanitize: setup-check $(BUILD)/sanitized/core_tests ## the same under the addres
 soak: setup-check $(BUILD)/plain/core_tests ## the long versions of the tests
 	OURO_RUNS=$(SOAK_RUNS) $(BUILD)/plain/core_tests network
 	OURO_KILLS=$(SOAK_KILLS) swift test --filter CrashTests
-	OURO_SOAK=$(SOAK_SEEDS) swift test --no-parallel --filter HostileNetworkTests
+	OURO_SOAK=$(SOAK_SEEDS) swift test --no-parallel --filter 'HostileNetworkTests|LibCryptoTests'
 	OURO_BROKER_AWAY=60 swift test --no-parallel --filter FleetFaultTests
 	$(MAKE) flood
 
