@@ -1,11 +1,18 @@
 # Ouroboros. `make help` lists what can be made.
 
+<<<<<<< HEAD
+SYSTEM_PACKAGES = gcc libc6-dev pkg-config libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev libmosquitto-dev
+CHECK_PACKAGES = $(SYSTEM_PACKAGES) libcjson-dev clang-format-14 cppcheck valgrind libc6-dbg tshark spin \
+	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl \
+=======
 SYSTEM_PACKAGES = libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev libmosquitto-dev libssl-dev \
 	libcurl4-openssl-dev
 CHECK_PACKAGES = $(SYSTEM_PACKAGES) gcc libcjson-dev clang-format-14 cppcheck valgrind tshark \
 	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl stunnel4 \
+>>>>>>> w-crypto
 	chromium chromium-driver python3-selenium curl prometheus jq
 BUILD = build
+export OUROBOROS_COMMIT := $(or $(shell git describe --always --dirty --exclude '*' --abbrev=12 2>/dev/null),unknown)
 C_WARNINGS = -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 C_FLAGS = $(C_WARNINGS) -Iinclude
 # Swift's own clang: it brings the sanitizers' runtimes along.
@@ -24,18 +31,24 @@ SOAK_SEEDS = 20
 
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
+# The simulated network, which others take from the core tests.
+NET = net net_path net_side
 C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
 	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Benchmarks/*/*.[ch] Tests/Flood/*.c Tests/Fuzz/*.c \
 	Tests/SideChannel/*.c ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/*/*/*.[ch] \
 	ccore/firmware/*/*/*/*.[ch] ccore/examples/*.h \
-	Sources/CSeal/*.c Sources/CSeal/include/*.h)
+	Sources/CSeal/*.c Sources/CSeal/include/*.h Sources/CBuild/*.c Sources/CBuild/include/*.h)
 SWIFT_PLACES = Package.swift Sources Tests ccore/firmware/swift
-# The tests listen to every key that seals a packet.
-WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once
+# The tests listen to every key that seals a packet, and to every question to a window.
+WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once,--wrap=ouro_window_check
 TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
-.PHONY: FORCE help setup setup-check lib swift install uninstall docs formal demo check test-core test-swift \
-	sanitize soak flood netns fuzz secrets page-test monitoring lint format clean
+include ccore/firmware/firmware.mk
+
+.DEFAULT_GOAL = help
+.PHONY: FORCE help setup setup-check lib layers swift install uninstall docs formal demo check test-core test-swift \
+	sanitize soak test-threads flood netns fuzz fuzz-test secrets page-test monitoring lint format clean \
+	check-hard check-built check-built-c check-built-swift check-built-analyzer setup-all
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -52,9 +65,13 @@ $(BUILD)/core/%.o: ccore/src/%.c | setup
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -O2 -g -fPIC -MMD -c $< -o $@
 
-$(BUILD)/libouroboros.a: $(CORE:ccore/src/%.c=$(BUILD)/core/%.o)
+CORE_OBJECTS = $(CORE:ccore/src/%.c=$(BUILD)/core/%.o)
+$(BUILD)/libouroboros.a: $(CORE_OBJECTS)
 	@rm -f $@
 	$(AR) rcs $@ $^
+
+layers: setup $(CORE_OBJECTS) ## the engine's calls go down only: ccore/layers.txt
+	@ccore/layers.sh ccore/layers.txt $(CC) $(CORE_OBJECTS)
 
 # $(1): directory, $(2): compiler and its options
 define test_rules
@@ -78,12 +95,19 @@ test-core: setup-check $(BUILD)/plain/core_tests ## the engine's tests in C
 sanitize: setup-check $(BUILD)/sanitized/core_tests ## the same under the address and undefined-behaviour sanitizers
 	OURO_RUNS=$(RUNS) $(BUILD)/sanitized/core_tests
 
-soak: setup-check $(BUILD)/plain/core_tests ## the long versions of the tests
+soak: setup-check $(BUILD)/plain/core_tests ## the long versions of the tests, and the Swift tests under the thread sanitizer
 	OURO_RUNS=$(SOAK_RUNS) $(BUILD)/plain/core_tests network
+	$(MAKE) test-threads
 	OURO_KILLS=$(SOAK_KILLS) swift test --filter CrashTests
 	OURO_SOAK=$(SOAK_SEEDS) swift test --no-parallel --filter 'HostileNetworkTests|LibCryptoTests'
 	OURO_BROKER_AWAY=60 swift test --no-parallel --filter FleetFaultTests
 	$(MAKE) flood
+
+# The command's own tests run a command that is not built so: they stay out.
+test-threads: setup-check ## the Swift tests of the libraries under the thread sanitizer
+	swift build --build-tests --sanitize thread --scratch-path .build-threads
+	NO_COLOR=1 .build-threads/debug/ouroborosPackageTests.xctest --testing-library swift-testing --no-parallel \
+		--skip '^OuroborosCLITests\.'
 
 flood: setup-check ## good traffic beside 10,000 forged packets a second, for SECONDS=60
 	swift build -c release --product ouroboros
@@ -99,7 +123,7 @@ FUZZERS = packet handshake saved links analyzer
 # Bytes of an input: a packet is at most 1,232, a capture holds a few.
 FUZZ_MAX = 2048
 
-$(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c Tests/CoreTests/net.c $(CORE) | setup-check
+$(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c $(NET:%=Tests/CoreTests/%.c) $(CORE) | setup-check
 	@mkdir -p $(@D)
 	@echo $(@F)
 	@rm -f $@
@@ -116,22 +140,16 @@ $(BUILD)/fuzz/fuzz_analyzer: FORCE
 	@ln -sf analyzer-build/release/fuzz_analyzer $@
 
 fuzz: setup-check $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%) ## feed the engine and the analyzer what nobody would: SECONDS=60 for each target
-	@for target in $(FUZZERS); do \
-		mkdir -p $(BUILD)/fuzz/corpus/$$target && \
-		$(BUILD)/fuzz/fuzz_$$target -max_total_time=$(SECONDS) -max_len=$(FUZZ_MAX) -verbosity=0 \
-			-print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$target- \
-			$(BUILD)/fuzz/corpus/$$target Tests/Fuzz/corpus/$$target >$(BUILD)/fuzz/$$target.log 2>&1 || \
-			{ tail -n 40 $(BUILD)/fuzz/$$target.log; exit 1; }; \
-		sed -n "s/stat::number_of_executed_units: */$$target: inputs /p" $(BUILD)/fuzz/$$target.log; \
-	done
+	@$(MAKE) -s fuzz-test SECONDS=$(SECONDS)
+fuzz-test:
+	@Tests/Fuzz/run.sh $(BUILD)/fuzz $(SECONDS) $(FUZZ_MAX) $(FUZZERS)
 
-swift: setup ## the Swift package, its command line among it, optimised
-	swift build -c release --product ouroboros
-	swift build -c release --product ouroboros-lean
-
-install: setup ## build, and install the command and its systemd units below PREFIX (/usr/local)
+# With Swift's own libraries inside: they run where no Swift is installed, and take less memory.
+swift: setup ## the command line, optimised: .build/release/ouroboros
 	for product in ouroboros ouroboros-lean; do \
-		swift build -c release --product $$product --static-swift-stdlib || exit 1; done
+		swift build -c release --static-swift-stdlib --product $$product || exit 1; done
+
+install: swift ## install the command and its systemd units below PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system \
 		$(DESTDIR)$(PREFIX)/share/ouroboros
 	install -s -m 755 .build/release/ouroboros .build/release/ouroboros-lean $(DESTDIR)$(PREFIX)/bin
@@ -167,11 +185,29 @@ page-test: setup-check ## the gateway's page in headless Chromium; screenshots g
 monitoring: setup-check ## alert rules and dashboard, read by promtool
 	Tests/Monitoring/monitoring.sh
 
-demo: swift ## a sensor's readings travel to a gateway over UDP on loopback
-	@Sources/Examples/demo.sh
+demo: setup ## a sensor's readings travel to a gateway over UDP on loopback
+	@echo "building the command with swift build (about two minutes the first time)"
+	@swift build --product ouroboros
+	@Sources/Examples/demo.sh .build/debug/ouroboros
 
-check: setup-check ## every test, lint and format check; what CI runs
+check: setup ## every test, lint and format check; what CI runs
 	@Tests/check.sh $(RUNS)
+
+HARD_RUNS = 10
+check-hard: check-built ## the Swift tests HARD_RUNS=10 times beside four busy threads
+	@Tests/check-hard.sh $(HARD_RUNS)
+
+# Everything that the steps of `make check` run. Nothing of it is made while a test runs.
+check-built: check-built-c check-built-swift
+check-built-c: setup-all $(BUILD)/plain/core_tests $(BUILD)/sanitized/core_tests $(BUILD)/secrets_test \
+	$(BUILD)/secrets_leak $(BUILD)/ghash_long $(BUILD)/ghash_short \
+	$(patsubst %,$(BUILD)/fuzz/fuzz_%,$(filter-out analyzer,$(FUZZERS))) \
+	firmware $(FWB)/host_faults $(SIZE_FILES) $(SWIFT_FILES) $(CROSS:%=$(BUILD)/cross-%/core_tests)
+check-built-swift: setup
+	swift build --build-tests
+check-built-analyzer: setup $(BUILD)/fuzz/fuzz_analyzer
+setup-all:
+	@Tests/install.sh $(CHECK_PACKAGES) $(FIRMWARE_PACKAGES) $(CROSS_PACKAGES) $(DROPIN_PACKAGES)
 
 # $(1): what is built, $(2): further options
 define secrets_rule
@@ -205,15 +241,18 @@ lint: setup-check ## formatting and static analysis
 		--suppress=ctuuninitvar:ccore/src/crypto_mbedtls.c \
 		-Iinclude -Iccore/src ccore/src
 	swift format lint --strict --recursive $(SWIFT_PLACES)
+	Tests/versions.sh
 
 format: setup-check ## format all sources in place
 	clang-format-14 -i $(C_FILES)
 	swift format --in-place --recursive $(SWIFT_PLACES)
 
-include ccore/firmware/firmware.mk
 include Tests/Benchmarks/bench.mk
 
 clean: ## remove what was built
 	rm -rf $(BUILD) .build
+
+# A header that is gone: what was made with it is made anew.
+ccore/src/%.h include/ouroboros/%.h Tests/CoreTests/%.h: ;
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d)

@@ -1,6 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+// The Makefile tells it: what SwiftPM knows of git is as old as its copy of this manifest.
+let commit = Context.environment["OUROBOROS_COMMIT"] ?? "unknown"
 let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
 
 // What a package's users do not ask for is not fetched: with `traits: []` the engine and its Swift face stay.
@@ -92,6 +94,10 @@ let package = Package(
         .target(name: "Ouroboros", dependencies: ["COuroboros"], swiftSettings: strict),
         .target(name: "LibC", swiftSettings: strict),
         .target(
+            name: "CBuild",
+            cSettings: [.define("OURO_COMMIT", to: "\"\(commit)\""), .treatAllWarnings(as: .error)]),
+        .target(name: "OuroborosBuild", dependencies: ["CBuild", "COuroboros"], swiftSettings: strict),
+        .target(
             name: "OuroborosNIO",
             dependencies: [
                 "LibC", "Ouroboros", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), logging,
@@ -161,7 +167,8 @@ let package = Package(
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "CommandKit", "LibC", "Ouroboros", "OuroborosAnalysis", "OuroborosNIO", "OuroborosPOSIX",
+                "CommandKit", "LibC", "Ouroboros", "OuroborosBuild", "OuroborosAnalysis", "OuroborosNIO",
+                "OuroborosPOSIX",
                 "OuroborosStore", "OuroborosDownlink", "OuroborosMetrics", "OuroborosMetricsHTTP",
                 "OuroborosPage", "OuroborosSinks", "OuroborosTesting",
                 .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),

@@ -1,20 +1,24 @@
 #!/bin/sh
 # Installs the Debian packages that are named and missing.
 set -eu
-missing=""
-for package in "$@"; do
-    dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
-done
+# `:amd64` and the like are no part of the names here.
+there="$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' 2>/dev/null | sed -n 's/ installed$//p')" || true
+missing="$(printf '%s\n' "$@" | sort -u | grep -vxF "$there" | tr '\n' ' ')" || true
 [ -n "$missing" ] || exit 0
 command -v apt-get >/dev/null 2>&1 || {
-    echo "these packages are missing, and there is no apt-get to install them:$missing" >&2
+    echo "these packages are missing, and there is no apt-get to install them: $missing" >&2
     exit 1
 }
 as_root=""
 [ "$(id -u)" -eq 0 ] || as_root=sudo
-echo "installing$missing"
-# shellcheck disable=SC2086
-DEBIAN_FRONTEND=noninteractive $as_root apt-get -o DPkg::Lock::Timeout=300 install -y -q $missing >/dev/null 2>&1 || {
-    $as_root apt-get update -q >/dev/null
-    DEBIAN_FRONTEND=noninteractive $as_root apt-get -o DPkg::Lock::Timeout=300 install -y -q $missing >/dev/null
+echo "installing with apt: $missing"
+install() {
+    # shellcheck disable=SC2086
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -q \
+        --no-install-recommends $missing >/dev/null
+}
+# On a machine whose lists are new enough they need not be fetched.
+install 2>/dev/null || {
+    $as_root apt-get -o DPkg::Lock::Timeout=300 update -q >/dev/null
+    install
 }

@@ -1,8 +1,8 @@
 #!/bin/sh
 # The main job on an embedded default: a gateway with its own store, one device, one sensor, UDP on
-# loopback. Stops by itself.
+# loopback. Stops by itself. $1: the command.
 set -eu
-tool="$(pwd)/.build/release/ouroboros"
+tool="$(realpath "$1")"
 place="$(mktemp -d)"
 gateway=""
 stop() {

@@ -2,11 +2,13 @@ import ArgumentParser
 import CommandKit
 import LibC
 import Ouroboros
+import OuroborosBuild
 
 struct OuroborosCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ouroboros",
         abstract: "A secure channel between sensors and their gateway, from symmetric keys alone.",
+        version: "ouroboros \(Build.description)",
         subcommands: [
             Keygen.self, DeviceCommand.self, Gateway.self, Send.self, Sensor.self, Ping.self,
             Bench.self, Fleet.self, Analyze.self, Decode.self, Vectors.self, Impair.self,

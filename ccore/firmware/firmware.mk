@@ -3,8 +3,9 @@
 FIRMWARE_PACKAGES = gcc libcjson-dev libmbedtls-dev dpkg-dev gcc-arm-none-eabi \
 	libnewlib-arm-none-eabi gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf \
 	qemu-system-arm qemu-system-misc
-CROSS_PACKAGES = libcjson-dev dpkg-dev qemu-user gcc-s390x-linux-gnu gcc-arm-linux-gnueabihf \
-	gcc-aarch64-linux-gnu
+CROSS_PACKAGES = libcjson-dev dpkg-dev qemu-user gcc-s390x-linux-gnu libc6-dev-s390x-cross gcc-arm-linux-gnueabihf \
+	libc6-dev-armhf-cross gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+DROPIN_PACKAGES = cmake liblwip-dev
 FW = ccore/firmware
 FWB = $(BUILD)/firmware
 # 3.6 is built with the files of alt/ in place of its own GCM and compression, 2.28 as it is.
@@ -14,7 +15,7 @@ ALT_FILES_2.28 =
 MBEDTLS_FILES_2.28 = aes gcm sha256 cipher cipher_wrap memory_buffer_alloc platform platform_util \
 	constant_time
 # What the images for tests take of the host's core tests.
-IMAGE_TESTS = check net keys vector_tests crypto_tests
+IMAGE_TESTS = check $(NET) keys vector_tests crypto_tests
 IMAGE_OWN = libc_glue pair fault_run stack_paint crypto_pool aligned_copy
 # A tenth faster than with -Os or -O2, and as small.
 OPTION_aes = -O1
@@ -154,7 +155,7 @@ $(foreach a,m0plus m3 m4 m4swift m33 rv32imc rv32imacswift,$(foreach o,-Os -O2,\
 IMAGES = $(BUILDS_3.6:%=$(FWB)/%-3.6/test.elf) $(BUILDS_2.28:%=$(FWB)/%-2.28/test.elf)
 
 $(FWB)/host_faults: $(FW)/fault_host.c $(FW)/fault_run.c Tests/CoreTests/check.c \
-		Tests/CoreTests/net.c Tests/CoreTests/keys.c $(BUILD)/libouroboros.a
+		$(NET:%=Tests/CoreTests/%.c) Tests/CoreTests/keys.c $(BUILD)/libouroboros.a
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -O2 -Iccore/src -ITests/CoreTests $^ \
 		$(WRAP_KEYS) -lmbedcrypto -o $@
@@ -279,10 +280,11 @@ budget: setup-firmware $(FWB)/sizes.txt ## fails when a number has grown past cc
 
 # The CMake files, for the host with the system's mbedTLS and for Cortex-M4 with the fetched one; the
 # host's is installed, found again and linked.
-cmake-test: setup-firmware $(BUILD)/mbedtls-3.6/library/aes.c ## build and install with CMake, for the host and for Cortex-M4
-	@Tests/install.sh cmake
+setup-dropins: setup-firmware
+	@Tests/install.sh $(DROPIN_PACKAGES)
+cmake-test: setup-dropins $(BUILD)/mbedtls-3.6/library/aes.c ## build and install with CMake, for the host and for Cortex-M4
 	@$(FW)/cmake/test.sh $(BUILD)
-.PHONY: cmake-test
+.PHONY: setup-dropins cmake-test
 
 # What goes into other people's build systems: what of it can be compiled here is.
 ARDUINO = $(BUILD)/arduino/Ouroboros
@@ -290,8 +292,7 @@ arduino: ## the engine as an Arduino and PlatformIO library, in build/arduino/Ou
 	@$(FW)/arduino/pack.sh $(ARDUINO)
 	@echo $(ARDUINO)
 
-dropin-test: setup-firmware arduino $(BUILD)/mbedtls-3.6/library/aes.c ## compile the Arduino library and the STM32Cube project for Cortex-M4
-	@Tests/install.sh liblwip-dev
+dropin-test: setup-dropins arduino $(BUILD)/mbedtls-3.6/library/aes.c ## compile the Arduino library and the STM32Cube project for Cortex-M4
 	@$(MAKE) -s -f $(FW)/stm32/stand_in/Makefile BUILD_DIR=$(BUILD)/stm32 \
 		OUROBOROS_MBEDTLS=$(abspath $(BUILD)/mbedtls-3.6)
 	@test -s $(BUILD)/stm32/sensor.elf
@@ -300,5 +301,7 @@ dropin-test: setup-firmware arduino $(BUILD)/mbedtls-3.6/library/aes.c ## compil
 
 interop: setup-firmware $(SENSORS) ## sensors in C, on Linux and in QEMU, talk to the gateway in Swift over UDP, and sleep
 	swift build --product ouroboros
+	@$(MAKE) -s interop-test
+interop-test: $(SENSORS)
 	@ccore/examples/interop.sh .build/debug/ouroboros $(SENSORS)
-.PHONY: interop
+.PHONY: interop interop-test
