@@ -44,7 +44,7 @@ final class HTTPTransfer {
     }
 
     private func setLimits() throws {
-        // 0 would be for ever, and what does not fit into 32 bits is refused.
+        // 0 would be for ever, and the library counts in 32 bits.
         let milliseconds = post.settings.timeout / .milliseconds(1)
         try set(CURLOPT_TIMEOUT_MS, Int(min(max(milliseconds, 1), Double(Int32.max))))
         try set(CURLOPT_NOSIGNAL, 1)
