@@ -34,7 +34,7 @@ extension OuroborosServer {
 extension ServerEngine {
     fileprivate var connectedDevices: [ConnectedDevice] {
         var newest: [DeviceID: ServerPeer] = [:]
-        for peer in linked.values where !peer.isClosing {
+        for peer in devices.linked.values where !peer.isClosing {
             if let other = newest[peer.device], other.lastHeard >= peer.lastHeard { continue }
             newest[peer.device] = peer
         }

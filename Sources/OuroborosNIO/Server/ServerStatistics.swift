@@ -1,39 +1,5 @@
 import Ouroboros
 
-/// A message that came to a server.
-public struct ReceivedMessage: Sendable {
-    public let device: DeviceID
-    public let message: Message
-    /// The worker and the link it came over: its room is given back when it is safe.
-    let worker: Int
-    let link: UInt64
-
-    public var payload: [UInt8] { message.payload }
-}
-
-/// Messages that came and are to be made safe: each device is told only after ``confirm()``.
-public struct ReceivedBatch: Sendable {
-    public let messages: [ReceivedMessage]
-    let hub: ServerHub
-
-    /// They are safe: written, or not wanted. A batch that is never confirmed comes again, from the device.
-    public func confirm() {
-        hub.confirm(messages)
-    }
-}
-
-/// What becomes of a server's devices.
-public enum ServerEvent: Sendable, Hashable {
-    case connected(DeviceID, sessionID: UInt32)
-    /// The device was not heard from for the give-up time; its session stays.
-    case silent(DeviceID)
-    case heardAgain(DeviceID)
-    /// A session ended; `missing` messages of the device never came.
-    case closed(DeviceID, CloseReason, byDevice: Bool, missing: UInt64)
-    /// Nothing is left of it.
-    case disconnected(DeviceID)
-}
-
 /// What a server counted.
 public struct ServerStatistics: Sendable, Hashable {
     /// Of the links that are there, and of those that were.
