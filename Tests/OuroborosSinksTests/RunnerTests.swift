@@ -1,6 +1,8 @@
 import CoreMetrics
 import Ouroboros
 import OuroborosStore
+import Synchronization
+import TestSupport
 import Testing
 
 @testable import OuroborosSinks

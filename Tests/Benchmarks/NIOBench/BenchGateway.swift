@@ -3,6 +3,7 @@ import NIOCore
 import Ouroboros
 import OuroborosNIO
 import Subprocess
+import SystemPackage
 
 /// The gateway, in a process of its own.
 enum BenchGateway {
