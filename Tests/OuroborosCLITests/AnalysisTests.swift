@@ -1,5 +1,7 @@
 import Foundation
 import Subprocess
+import SystemPackage
+import TestSupport
 import Testing
 
 /// `decode`, `vectors`, `analyze`, the trace and the key log, as users call them.

@@ -1,6 +1,7 @@
 import Foundation
 import LibC
 import Synchronization
+import TestSupport
 import Testing
 
 /// Eclipse Mosquitto on loopback, with a memory, so that it forgets nobody when it is stopped and started.

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A package of a user's, without unsafe flags and with the engine alone.

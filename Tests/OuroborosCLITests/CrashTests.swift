@@ -3,6 +3,7 @@ import LibC
 import OuroborosTesting
 import Subprocess
 import Synchronization
+import TestSupport
 import Testing
 
 /// kill -9 of clients and gateways at random moments, with evolving credentials.

@@ -3,7 +3,9 @@ import LibC
 import NIOCore
 import Ouroboros
 import OuroborosNIO
+import Subprocess
 import Synchronization
+import TestSupport
 import Testing
 
 /// A gateway whose PostgreSQL stops and comes back while devices are connected, over UDP and TCP.

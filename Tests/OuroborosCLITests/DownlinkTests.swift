@@ -1,7 +1,10 @@
 import Foundation
 import GRDB
 import LibC
+import Ouroboros
 import OuroborosNIO
+import Subprocess
+import TestSupport
 import Testing
 
 /// Messages to devices, over HTTP.

@@ -1,5 +1,7 @@
 import Foundation
 import LibC
+import Subprocess
+import TestSupport
 import Testing
 
 /// A fleet whose gateways are killed, one without its database and one without its broker, and whose database crashes, while

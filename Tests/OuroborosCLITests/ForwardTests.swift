@@ -4,6 +4,8 @@ import NIOCore
 import Ouroboros
 import OuroborosNIO
 import OuroborosTesting
+import Subprocess
+import TestSupport
 import Testing
 
 /// Two `ouroboros gateway` that pass packets on to each other, behind a balancer that changes its mind.

@@ -1,6 +1,7 @@
 import Foundation
 import LibC
 import Subprocess
+import TestSupport
 import Testing
 
 /// The command as a bad network between `send` and `gateway`.

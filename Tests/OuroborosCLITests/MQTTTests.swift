@@ -1,6 +1,9 @@
 import Foundation
 import LibC
+import Ouroboros
 import OuroborosNIO
+import Subprocess
+import TestSupport
 import Testing
 
 /// MQTT beside deliveries: TLS and passwords, who is there, messages to devices, Home Assistant.

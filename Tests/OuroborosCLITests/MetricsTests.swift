@@ -1,4 +1,7 @@
 import Foundation
+import FoundationNetworking
+import Subprocess
+import TestSupport
 import Testing
 
 /// What the gateway tells those who watch it.

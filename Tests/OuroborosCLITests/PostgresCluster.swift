@@ -4,6 +4,7 @@ import Ouroboros
 import OuroborosPostgres
 import Subprocess
 import Synchronization
+import SystemPackage
 
 /// A PostgreSQL of a test's own, on a socket in a folder that goes away with it. It refuses to run as root: there it
 /// runs as the user that Debian's package made for it.

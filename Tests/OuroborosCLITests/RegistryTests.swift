@@ -5,6 +5,8 @@ import Ouroboros
 import OuroborosNIO
 import OuroborosPostgres
 import OuroborosStore
+import Subprocess
+import TestSupport
 import Testing
 
 /// Several gateways over one PostgreSQL.

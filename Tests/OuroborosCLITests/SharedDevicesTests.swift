@@ -1,7 +1,10 @@
 import Foundation
+import FoundationNetworking
 import NIOCore
 import Ouroboros
 import OuroborosNIO
+import Subprocess
+import TestSupport
 import Testing
 
 /// What gateways that share a registry tell of its devices, on their pages and over MQTT.

@@ -4,6 +4,8 @@ import Ouroboros
 import OuroborosNIO
 import OuroborosPostgres
 import OuroborosStore
+import Subprocess
+import TestSupport
 import Testing
 
 /// Messages to devices of gateways that share a registry: the device may be at any of them.

@@ -1,8 +1,10 @@
 import Foundation
+import HTTPTypes
 import LibC
 import Ouroboros
 import OuroborosPostgres
 import OuroborosStore
+import TestSupport
 import Testing
 
 /// Sinks that gateways share: one gateway runs each, and another takes its place.

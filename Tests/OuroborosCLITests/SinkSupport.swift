@@ -2,6 +2,7 @@ import Foundation
 import NIOCore
 import Ouroboros
 import OuroborosNIO
+import TestSupport
 import Testing
 
 /// A gateway with one device, for tests of what stands behind it.

@@ -1,5 +1,8 @@
 import Foundation
+import HTTPTypes
 import LibC
+import Subprocess
+import TestSupport
 import Testing
 
 /// A gateway's sinks, with a real broker and a real HTTP server behind them.
