@@ -1,5 +1,4 @@
 import Foundation
-import Logging
 import Ouroboros
 import OuroborosStore
 import Synchronization
@@ -53,15 +52,4 @@ final class MemorySink: Sink {
             state.taken += batch.messages.map { String(decoding: $0.payload, as: UTF8.self) }
         }
     }
-}
-
-let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-
-final class Locked<Value: Sendable>: Sendable {
-    private let state: Mutex<Value>
-
-    init(_ value: Value) { state = Mutex(value) }
-
-    var value: Value { state.withLock(\.self) }
-    func set(_ new: Value) { state.withLock { $0 = new } }
 }
