@@ -53,3 +53,12 @@ final class MemorySink: Sink {
         }
     }
 }
+
+final class Locked<Value: Sendable>: Sendable {
+    private let state: Mutex<Value>
+
+    init(_ value: Value) { state = Mutex(value) }
+
+    var value: Value { state.withLock(\.self) }
+    func set(_ new: Value) { state.withLock { $0 = new } }
+}
