@@ -13,7 +13,7 @@ import Testing
     }
 
     private func shell(_ script: String, _ arguments: String...) async throws -> Tool.Outcome {
-        try await Tool.run("/bin/sh", ["-euc", script, "sh"] + arguments, in: scratch)
+        try await Tool.run("/bin/sh", ["-euc", script, "sh"] + arguments, in: scratch, within: .seconds(500))
     }
 
     @Test func byPath() async throws {
