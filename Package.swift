@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 import PackageDescription
 
 // The Makefile tells it: what SwiftPM knows of git is as old as its copy of this manifest.
@@ -38,6 +38,11 @@ let mustache = Target.Dependency.product(
     name: "Mustache", package: "swift-mustache", condition: .when(traits: ["Gateway"]))
 let settings = Target.Dependency.product(
     name: "Configuration", package: "swift-configuration", condition: .when(traits: ["Gateway"]))
+
+/// Compiled before what needs the trait: where it is missing, this alone is what the user reads.
+func traitCheck(_ trait: String) -> Target {
+    .target(name: "Trait\(trait)", path: "Sources/Traits/\(trait)", swiftSettings: strict)
+}
 
 /// A program that shows how the library is used; ExampleTests.swift runs it.
 func example(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -97,6 +102,8 @@ let package = Package(
             linkerSettings: [.linkedLibrary("mbedcrypto")]),
         .target(name: "Ouroboros", dependencies: ["COuroboros"], swiftSettings: strict),
         .target(name: "LibC", swiftSettings: strict),
+        traitCheck("NIO"), traitCheck("Store"), traitCheck("Postgres"), traitCheck("Gateway"),
+        traitCheck("Tool"),
         .target(name: "OuroborosText", dependencies: ["LibC", "Ouroboros"], swiftSettings: strict),
         .target(
             name: "CBuild",
@@ -106,7 +113,7 @@ let package = Package(
             name: "OuroborosNIO",
             dependencies: [
                 "LibC", "Ouroboros", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), logging,
-                collections, metrics, lifecycle,
+                collections, metrics, lifecycle, "TraitNIO",
             ],
             swiftSettings: strict),
         .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
@@ -119,7 +126,8 @@ let package = Package(
             swiftSettings: strict),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(
-            name: "OuroborosStore", dependencies: ["LibC", "Ouroboros", "OuroborosText", grdb, crypto],
+            name: "OuroborosStore",
+            dependencies: ["LibC", "Ouroboros", "OuroborosText", grdb, crypto, "TraitStore"],
             swiftSettings: strict),
         .systemLibrary(name: "CPq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
@@ -127,6 +135,7 @@ let package = Package(
             dependencies: [
                 "LibC", "Ouroboros", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
                 .target(name: "CPq", condition: .when(traits: ["Postgres"])),
+                "TraitPostgres",
             ],
             swiftSettings: strict),
         .target(name: "OuroborosPOSIX", dependencies: ["LibC", "Ouroboros"], swiftSettings: strict),
@@ -136,7 +145,7 @@ let package = Package(
                 "LibC", "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
-        .target(name: "OuroborosMetrics", dependencies: [metrics], swiftSettings: strict),
+        .target(name: "OuroborosMetrics", dependencies: [metrics, "TraitNIO"], swiftSettings: strict),
         .systemLibrary(
             name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         .systemLibrary(
@@ -145,7 +154,7 @@ let package = Package(
             name: "OuroborosSinks",
             dependencies: [
                 "LibC", "Ouroboros", "OuroborosStore", "OuroborosText", "CMosquitto", curl, metrics, logging,
-                nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
+                nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"), "TraitGateway",
             ],
             swiftSettings: strict),
         .target(
@@ -158,12 +167,13 @@ let package = Package(
             name: "OuroborosHTTP",
             dependencies: [
                 "Ouroboros", "OuroborosDownlink", "OuroborosMetrics", "OuroborosStore", hummingbird, logging,
-                nio("NIOCore"),
+                nio("NIOCore"), "TraitGateway",
             ],
             swiftSettings: strict),
         // Its templates, style and script are files, which become part of the binary.
         .target(
-            name: "OuroborosPage", dependencies: [hummingbird, mustache, logging, nio("NIOCore")],
+            name: "OuroborosPage",
+            dependencies: [hummingbird, mustache, logging, nio("NIOCore"), "TraitGateway"],
             resources: [.embedInCode("Resources")], swiftSettings: strict),
         .target(
             name: "OuroborosGateway",
@@ -185,7 +195,7 @@ let package = Package(
             dependencies: [
                 "LibC", "Ouroboros", "OuroborosAnalysis", "OuroborosBuild", "OuroborosGateway",
                 "OuroborosNIO", "OuroborosStore", "OuroborosTesting", "OuroborosText", "SensorKit",
-                nio("NIOCore"), nio("NIOPosix"), logging, arguments, lifecycle, histogram,
+                nio("NIOCore"), nio("NIOPosix"), logging, arguments, lifecycle, histogram, "TraitTool",
             ],
             swiftSettings: strict),
         .target(
