@@ -94,7 +94,7 @@ soak: setup-check $(BUILD)/plain/core_tests ## the long versions of the tests, a
 	OURO_RUNS=$(SOAK_RUNS) $(BUILD)/plain/core_tests network
 	$(MAKE) test-threads
 	OURO_KILLS=$(SOAK_KILLS) swift test --filter CrashTests
-	OURO_SOAK=$(SOAK_SEEDS) swift test --no-parallel --filter HostileNetworkTests
+	OURO_SOAK=$(SOAK_SEEDS) swift test --no-parallel --filter 'HostileNetworkTests|LibCryptoTests'
 	OURO_BROKER_AWAY=60 swift test --no-parallel --filter FleetFaultTests
 	$(MAKE) flood
 

@@ -214,15 +214,17 @@ let package = Package(
             name: "Flood", path: "Tests/Flood", cSettings: [.treatAllWarnings(as: .error)]),
         // What C's own compiler says of the sizes that Swift's importer computes.
         .target(name: "CSizes", dependencies: ["COuroboros"], path: "Tests/CSizes"),
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: ["LibC", "Ouroboros"], path: "Tests/TestSupport",
+            swiftSettings: strict),
         .testTarget(
             name: "OuroborosTests", dependencies: ["Ouroboros", "COuroboros", "CSizes"],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosNIOTests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix"), logging,
-                lifecycle,
+                "Ouroboros", "OuroborosNIO", "OuroborosTesting", "TestSupport", nio("NIOCore"),
+                nio("NIOPosix"), logging, lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -236,11 +238,14 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosPOSIXTests",
-            dependencies: ["Ouroboros", "OuroborosPOSIX", "OuroborosNIO", nio("NIOCore")],
+            dependencies: ["Ouroboros", "OuroborosPOSIX", "OuroborosNIO", "TestSupport", nio("NIOCore")],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosTestingTests",
-            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix")],
+            dependencies: [
+                "Ouroboros", "OuroborosNIO", "OuroborosTesting", "TestSupport", nio("NIOCore"),
+                nio("NIOPosix"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests",
@@ -253,6 +258,8 @@ let package = Package(
             name: "OuroborosSinksTests",
             dependencies: [
                 "Ouroboros", "OuroborosSinks", "OuroborosStore", "TestSupport", logging, metrics,
+                .product(
+                    name: "InMemoryLogging", package: "swift-log", condition: .when(traits: ["NIO"])),
             ],
             swiftSettings: strict),
         .testTarget(

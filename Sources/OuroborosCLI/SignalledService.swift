@@ -1,5 +1,6 @@
 import Logging
 import ServiceLifecycle
+import UnixSignals
 
 extension Service {
     /// Runs until it is over; SIGINT and SIGTERM shut it down gracefully.

@@ -1,4 +1,5 @@
 import LibC
+import SwiftOverlayShims
 
 package enum WallClock {
     /// Now, in UTC: 2026-01-31T23:59:59.123Z.

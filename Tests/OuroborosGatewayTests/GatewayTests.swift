@@ -1,6 +1,8 @@
+import NIOCore
 import Ouroboros
 import OuroborosNIO
 import OuroborosStore
+import TestSupport
 import Testing
 
 @testable import OuroborosGateway

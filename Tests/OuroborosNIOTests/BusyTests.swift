@@ -2,6 +2,7 @@ import NIOCore
 import Ouroboros
 import OuroborosNIO
 import OuroborosTesting
+import TestSupport
 import Testing
 
 /// Devices that were told to wait (BUSY) hear at once that there is room again. In virtual time, a step at a time.

@@ -5,6 +5,7 @@ import Ouroboros
 import OuroborosHTTP
 import OuroborosMetrics
 import OuroborosNIO
+import OuroborosPage
 import OuroborosStore
 import ServiceLifecycle
 import Synchronization

@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import Ouroboros
+import OuroborosDownlink
 import OuroborosNIO
 import OuroborosSinks
 import OuroborosStore

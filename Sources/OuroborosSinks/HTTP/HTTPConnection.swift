@@ -57,7 +57,7 @@ final class HTTPConnection: @unchecked Sendable {
 
     /// Returns at once when the task is cancelled: the request is given up.
     func post(
-        _ body: [UInt8], headers: HTTPHeaders, _ settings: HTTPSinkSettings
+        _ body: [UInt8], headers: HeaderList, _ settings: HTTPSinkSettings
     ) async throws -> HTTPAnswer {
         let post = HTTPPost(settings, headers: headers, body: body, answer: loop.makePromise())
         return try await withTaskCancellationHandler {

@@ -23,7 +23,7 @@ package actor HTTPSink: Sink {
     }
 
     package func deliver(_ batch: SinkBatch) async throws {
-        let headers = HTTPHeaders()
+        let headers = HeaderList()
         try headers.add("content-type: ", "application/x-ndjson".utf8)
         // A string of RFC 8941, as the header's draft wants it.
         try headers.add("idempotency-key: ", "\"\(batch.key)\"".utf8)

@@ -44,8 +44,9 @@ final class HTTPTransfer {
     }
 
     private func setLimits() throws {
-        // 0 would be for ever.
-        try set(CURLOPT_TIMEOUT_MS, max(1, Int(post.settings.timeout / .milliseconds(1))))
+        // 0 would be for ever, and the library counts in 32 bits.
+        let milliseconds = post.settings.timeout / .milliseconds(1)
+        try set(CURLOPT_TIMEOUT_MS, Int(min(max(milliseconds, 1), Double(Int32.max))))
         try set(CURLOPT_NOSIGNAL, 1)
         // A name that is still looked up does not hold up the thread.
         try set(CURLOPT_QUICK_EXIT, 1)
@@ -105,7 +106,8 @@ final class HTTPTransfer {
 
     private func header(_ name: String) -> String? {
         var found: UnsafeMutablePointer<curl_header>?
-        guard curl_easy_header(easy, name, 0, UInt32(CURLH_HEADER), -1, &found) == CURLHE_OK else { return nil }
+        let result = curl_easy_header(easy, name, 0, UInt32(CURLH_HEADER), -1, &found)
+        guard result == CURLHE_OK else { return nil }
         return found.map { String(cString: $0.pointee.value) }
     }
 
@@ -116,7 +118,7 @@ final class HTTPTransfer {
         case CURLE_OK:
             return "its answer ends within its head"
         case CURLE_OPERATION_TIMEDOUT:
-            return "nothing for \(post.settings.timeout)"
+            return "none within \(post.settings.timeout)"
         case CURLE_COULDNT_CONNECT where system != 0:
             return String(cString: strerror(Int32(system)))
         case CURLE_WRITE_ERROR:

@@ -1,4 +1,5 @@
 import CMosquitto
+import NIOCore
 
 /// What Mosquitto's library calls back, on the connection's thread.
 extension MQTTConnection {

@@ -1,3 +1,4 @@
+import Histogram
 import OuroborosText
 
 /// What was measured, and how.

@@ -6,6 +6,7 @@ import OuroborosStore
 import OuroborosText
 import ServiceLifecycle
 import Synchronization
+import UnixSignals
 
 struct Fleet: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
