@@ -103,13 +103,7 @@ final class ClientEngine: @unchecked Sendable {
 
     /// Done when there is a session; fails when the server does not answer.
     func connect() -> EventLoopFuture<Void> {
-        loop.flatSubmit { [self] in
-            // Cancelled before it began: nobody would close what is opened now.
-            guard link != nil else {
-                return loop.makeFailedFuture(failure ?? OuroborosError.connectionClosed)
-            }
-            return carrier.open(for: self)
-        }.flatMapThrowing { [self] in
+        carrier.open(for: self).flatMapThrowing { [self] in
             // Nobody answers before there is room: set it first.
             link?.setRoom(free: configuration.queueCapacity, capacity: configuration.queueCapacity)
             startConnectTimer()

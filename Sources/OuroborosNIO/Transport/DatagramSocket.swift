@@ -16,6 +16,7 @@ final class DatagramSocket: DatagramPort, @unchecked Sendable {
     private weak var receiver: (any DatagramReceiver)?
     private(set) var channel: (any Channel)?
     private var context: ChannelHandlerContext?
+    private var opening: EventLoopFuture<Void>?
     private var isClosed = false
     private var lastError: (any Error)?
     private(set) var localAddress: SocketAddress
@@ -47,8 +48,12 @@ final class DatagramSocket: DatagramPort, @unchecked Sendable {
     /// Opens the socket; from now on `receiver` is told.
     func open(for receiver: any DatagramReceiver) -> EventLoopFuture<SocketAddress> {
         loop.flatSubmit { [self] in
+            // Who gave up before it was open has closed it already.
+            guard !isClosed else { return loop.makeFailedFuture(ChannelError.ioOnClosedChannel) }
             self.receiver = receiver
-            return bind().map { [self] in localAddress }
+            let opening = bind()
+            self.opening = opening
+            return opening.map { [self] in localAddress }
         }
     }
 
@@ -78,8 +83,10 @@ final class DatagramSocket: DatagramPort, @unchecked Sendable {
 
     func close() -> EventLoopFuture<Void> {
         isClosed = true
-        guard let channel else { return loop.makeSucceededVoidFuture() }
-        return channel.close().flatMapError { _ in channel.eventLoop.makeSucceededVoidFuture() }
+        // What is still being opened is closed once it is there.
+        let opened = opening ?? loop.makeSucceededVoidFuture()
+        return opened.flatMap { [self] in channel?.close() ?? loop.makeSucceededVoidFuture() }
+            .flatMapError { [loop] _ in loop.makeSucceededVoidFuture() }
     }
 
     // MARK: Out
