@@ -1,6 +1,5 @@
 import Foundation
 import Ouroboros
-
 import Testing
 
 @testable import OuroborosSinks
