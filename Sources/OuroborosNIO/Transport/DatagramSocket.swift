@@ -48,12 +48,15 @@ final class DatagramSocket: DatagramPort, @unchecked Sendable {
     /// Opens the socket; from now on `receiver` is told.
     func open(for receiver: any DatagramReceiver) -> EventLoopFuture<SocketAddress> {
         loop.flatSubmit { [self] in
-            // Who gave up before it was open has closed it already.
             guard !isClosed else { return loop.makeFailedFuture(ChannelError.ioOnClosedChannel) }
             self.receiver = receiver
             let opening = bind()
             self.opening = opening
-            return opening.map { [self] in localAddress }
+            return opening.flatMapThrowing { [self] in
+                // Whoever gave up meanwhile has closed it.
+                guard !isClosed else { throw ChannelError.ioOnClosedChannel }
+                return localAddress
+            }
         }
     }
 
