@@ -16,7 +16,6 @@ final class DatagramSocket: DatagramPort, @unchecked Sendable {
     private weak var receiver: (any DatagramReceiver)?
     private(set) var channel: (any Channel)?
     private var context: ChannelHandlerContext?
-    private var opening: EventLoopFuture<Void>?
     private var isClosed = false
     private var lastError: (any Error)?
     private(set) var localAddress: SocketAddress
@@ -48,15 +47,10 @@ final class DatagramSocket: DatagramPort, @unchecked Sendable {
     /// Opens the socket; from now on `receiver` is told.
     func open(for receiver: any DatagramReceiver) -> EventLoopFuture<SocketAddress> {
         loop.flatSubmit { [self] in
+            // Whoever gave up before this has closed it, and would not close what is opened now.
             guard !isClosed else { return loop.makeFailedFuture(ChannelError.ioOnClosedChannel) }
             self.receiver = receiver
-            let opening = bind()
-            self.opening = opening
-            return opening.flatMapThrowing { [self] in
-                // Whoever gave up meanwhile has closed it.
-                guard !isClosed else { throw ChannelError.ioOnClosedChannel }
-                return localAddress
-            }
+            return bind().map { [self] in localAddress }
         }
     }
 
@@ -86,10 +80,8 @@ final class DatagramSocket: DatagramPort, @unchecked Sendable {
 
     func close() -> EventLoopFuture<Void> {
         isClosed = true
-        // What is still being opened is closed once it is there.
-        let opened = opening ?? loop.makeSucceededVoidFuture()
-        return opened.flatMap { [self] in channel?.close() ?? loop.makeSucceededVoidFuture() }
-            .flatMapError { [loop] _ in loop.makeSucceededVoidFuture() }
+        guard let channel else { return loop.makeSucceededVoidFuture() }
+        return channel.close().flatMapError { _ in channel.eventLoop.makeSucceededVoidFuture() }
     }
 
     // MARK: Out
