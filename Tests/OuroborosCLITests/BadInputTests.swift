@@ -1,5 +1,7 @@
 import Foundation
 import Subprocess
+import SystemPackage
+import TestSupport
 import Testing
 
 /// What is wrong gets one clear line and a status that is not zero.

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// `bench` in process and against a gateway: what it counts is what was sent. Nothing here asserts on speed.

@@ -1,5 +1,6 @@
 import Foundation
 import Subprocess
+import TestSupport
 import Testing
 
 /// The gateway's configuration: flags over the environment over the file over defaults.

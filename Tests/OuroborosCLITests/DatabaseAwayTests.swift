@@ -3,6 +3,7 @@ import LibC
 import NIOCore
 import Ouroboros
 import OuroborosNIO
+import Subprocess
 import Synchronization
 import TestSupport
 import Testing

@@ -1,7 +1,9 @@
 import Foundation
 import GRDB
 import LibC
+import Ouroboros
 import OuroborosNIO
+import Subprocess
 import TestSupport
 import Testing
 

@@ -1,4 +1,6 @@
 import Foundation
+import Subprocess
+import TestSupport
 import Testing
 
 /// The examples, as their readers run them.

@@ -3,6 +3,8 @@ import LibC
 import NIOCore
 import Ouroboros
 import OuroborosNIO
+import Subprocess
+import TestSupport
 import Testing
 
 /// Gateways over one database that also have a fleet's key, and devices that come over TCP.

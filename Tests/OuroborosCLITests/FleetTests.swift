@@ -1,4 +1,6 @@
 import Foundation
+import Subprocess
+import TestSupport
 import Testing
 
 /// `fleet` against a gateway: what it counts is what came. Nothing here asserts on speed.

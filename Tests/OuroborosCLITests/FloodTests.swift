@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// `make flood` runs the same for a minute, and optimised; only delivery and memory are judged.

@@ -4,6 +4,7 @@ import NIOCore
 import Ouroboros
 import OuroborosNIO
 import OuroborosTesting
+import Subprocess
 import TestSupport
 import Testing
 

@@ -1,4 +1,7 @@
 import Foundation
+import FoundationNetworking
+import Subprocess
+import TestSupport
 import Testing
 
 /// The page of a real gateway. Tests/page.sh looks at it in a browser.

@@ -1,5 +1,7 @@
 import Foundation
 import Subprocess
+import SystemPackage
+import TestSupport
 import Testing
 
 /// `sensor --lean`: fixed credentials in a program of its own, with a state in this one.

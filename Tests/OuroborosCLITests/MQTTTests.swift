@@ -1,6 +1,8 @@
 import Foundation
 import LibC
+import Ouroboros
 import OuroborosNIO
+import Subprocess
 import TestSupport
 import Testing
 

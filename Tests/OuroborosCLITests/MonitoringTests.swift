@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// docs/monitoring names only what a gateway really exports. Tests/Monitoring reads the same files with promtool.

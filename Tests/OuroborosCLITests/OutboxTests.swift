@@ -1,5 +1,7 @@
 import Foundation
 import Subprocess
+import SystemPackage
+import TestSupport
 import Testing
 
 /// Messages that wait on disk, and a gateway that stores each once.

@@ -3,6 +3,8 @@ import LibC
 import Ouroboros
 import OuroborosPostgres
 import Subprocess
+import Synchronization
+import SystemPackage
 import TestSupport
 
 /// A PostgreSQL of a test's own, on a socket in a folder that goes away with it. It refuses to run as root: there it

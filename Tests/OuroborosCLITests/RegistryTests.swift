@@ -1,9 +1,11 @@
 import Foundation
+import FoundationNetworking
 import NIOCore
 import Ouroboros
 import OuroborosNIO
 import OuroborosPostgres
 import OuroborosStore
+import Subprocess
 import TestSupport
 import Testing
 

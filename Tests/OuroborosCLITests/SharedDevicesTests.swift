@@ -1,7 +1,9 @@
 import Foundation
+import FoundationNetworking
 import NIOCore
 import Ouroboros
 import OuroborosNIO
+import Subprocess
 import TestSupport
 import Testing
 

@@ -4,6 +4,7 @@ import Ouroboros
 import OuroborosNIO
 import OuroborosPostgres
 import OuroborosStore
+import Subprocess
 import TestSupport
 import Testing
 

@@ -1,5 +1,7 @@
 import Foundation
+import HTTPTypes
 import LibC
+import Subprocess
 import TestSupport
 import Testing
 
@@ -231,11 +233,36 @@ import Testing
             #expect(!gateway.errors.all.joined().contains("s3cret"))
             gateway.send(SIGTERM)
             #expect(try await gateway.ended() == .exited(0))
-            // A server that nobody vouches for gets nothing.
-            let other = try await site.gateway(["--sink-http", url])
-            try await other.errors.first(containing: "certificate problem")
-            #expect(collector.requests.count == 3)
-            try await other.killed()
+            // A server that nobody vouches for gets nothing, and one that others vouch for neither.
+            let elsewhere = try Scratch()
+            _ = try await Certificates(in: elsewhere)
+            try site.scratch.write(elsewhere.read("ca.pem"), to: "other.pem")
+            for authority in [[], ["--http-ca-file", "other.pem"]] {
+                let other = try await site.gateway(["--sink-http", url] + authority)
+                try await other.errors.first(containing: "certificate problem")
+                #expect(collector.requests.count == 3)
+                try await other.killed()
+            }
+        }
+    }
+
+    @Test func proxiesOfTheEnvironmentAreNotUsed() async throws {
+        let site = try await Site()
+        let collector = Collector()
+        try await collector.serving { url in
+            let gateway = Victim(
+                [
+                    "http_proxy=http://127.0.0.1:1", "all_proxy=http://127.0.0.1:1", "no_proxy=", Tool.path,
+                    "gateway", "--store", "gw.sqlite", "--spool", "spool", "--bind", "127.0.0.1:0",
+                    "--sink-http", url,
+                ], executable: "/usr/bin/env", in: site.scratch)
+            await gateway.start()
+            let address = "127.0.0.1:\(try await site.port(of: "listening on", gateway))"
+            let sent = try await Tool.run(
+                site.client("send", to: address) + ["--message", "x"], in: site.scratch)
+            #expect(sent.succeeded, "\(sent.errors)")
+            try await eventually("the message is there") { collector.texts == ["x"] }
+            try await gateway.killed()
         }
     }
 }

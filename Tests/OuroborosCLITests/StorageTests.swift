@@ -1,5 +1,7 @@
 import Foundation
 import Subprocess
+import SystemPackage
+import TestSupport
 import Testing
 
 /// Sealed stores, and devices that move from one to another.

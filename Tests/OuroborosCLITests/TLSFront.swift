@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// stunnel on loopback, which speaks TLS before a server that does not.

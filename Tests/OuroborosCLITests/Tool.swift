@@ -1,5 +1,7 @@
 import Foundation
 import Subprocess
+import Synchronization
+import SystemPackage
 import TestSupport
 import Testing
 

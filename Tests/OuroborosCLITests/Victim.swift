@@ -1,6 +1,7 @@
 import Foundation
 import Subprocess
 import Synchronization
+import SystemPackage
 import TestSupport
 
 /// A command that runs until it ends or is killed.

@@ -104,19 +104,6 @@ import Testing
         await next.close()
     }
 
-    @Test func pausesBetweenTriesGrow() {
-        let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
-        var backoff = Backoff(first: 2000)
-        for expected: UInt64 in [2000, 4000, 8000, 8000, 8000] {
-            #expect((expected...expected * 3 / 2).contains(backoff.next(now: start + .seconds(20))))
-        }
-        for expected: UInt64 in [16_000, 32_000, 64_000, 128_000, 256_000, 300_000, 300_000] {
-            #expect((expected...expected * 3 / 2).contains(backoff.next(now: start + .seconds(70))))
-        }
-        backoff.reset()
-        #expect((2000...3000).contains(backoff.next(now: start)))
-    }
-
     @Test(arguments: Way.allCases) func anIdleConnectionIsClosed(way: Way) async throws {
         let credential = credential
         var configuration = ClientConfiguration()

@@ -82,6 +82,21 @@ import Testing
         #expect(!second.isActive)
     }
 
+    @Test func aSocketThatIsClosedWhileItOpensStaysClosed() async throws {
+        let socket = DatagramSocket(
+            on: MultiThreadedEventLoopGroup.singleton.next(), localAddress: loopback, receiveBatch: 4)
+        let receiver = Receiver()
+        let opened = socket.loop.flatSubmit {
+            let opened = socket.open(for: receiver)
+            _ = socket.close()
+            return opened
+        }
+        let error = await #expect(throws: OuroborosError.self) { try await opened.get() }
+        #expect(error?.code == .closed)
+        #expect(try await socket.loop.submit { socket.channel == nil }.get())
+        #expect(!receiver.isLost.isSet)
+    }
+
     @Test func anInboxEndsForACancelledReader() async {
         let inbox = Inbox<Int>()
         let task = Task { await inbox.next() }

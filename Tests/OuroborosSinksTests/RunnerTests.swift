@@ -3,6 +3,7 @@ import InMemoryLogging
 import Logging
 import Ouroboros
 import OuroborosStore
+import Synchronization
 import TestSupport
 import Testing
 

@@ -90,8 +90,9 @@ import Testing
     private func expectNothingLeft(at gateway: Gateway) async throws {
         try await eventually("nothing is left at the gateway") {
             try await gateway.onLoop { engine in
-                engine.registry.underWay == 0 && engine.registry.saving.isEmpty && engine.linked.isEmpty
-                    && engine.sessions.isEmpty && engine.streams.connections.isEmpty
+                engine.registry.underWay == 0 && engine.registry.saving.isEmpty
+                    && engine.devices.linked.isEmpty
+                    && engine.devices.sessions.isEmpty && engine.streams.connections.isEmpty
                     && engine.streams.addresses.isEmpty && engine.streams.ending == 0
                     && engine.links(of: Self.id).allSatisfy { $0.link == nil }
             }
