@@ -27,12 +27,13 @@ final class CountingNetwork: DatagramNetwork {
 
     func makePort(on loop: any EventLoop, at address: SocketAddress, receiveBatch: Int) -> any DatagramPort {
         CountedPort(
-            SystemSockets().makePort(on: loop, at: address, receiveBatch: receiveBatch), network: self)
+            SystemSockets().makePort(on: loop, at: address, receiveBatch: receiveBatch), on: loop, network: self)
     }
 }
 
 private final class CountedPort: DatagramPort, DatagramReceiver {
     private let port: any DatagramPort
+    private let loop: any EventLoop
     private let network: CountingNetwork
     private let number: Int
     private let receiver = Mutex<Weak>(Weak())
@@ -41,8 +42,9 @@ private final class CountedPort: DatagramPort, DatagramReceiver {
         weak var receiver: (any DatagramReceiver)?
     }
 
-    init(_ port: any DatagramPort, network: CountingNetwork) {
+    init(_ port: any DatagramPort, on loop: any EventLoop, network: CountingNetwork) {
         self.port = port
+        self.loop = loop
         self.network = network
         number = network.ports.withLock { ports in
             ports.made += 1
@@ -57,9 +59,12 @@ private final class CountedPort: DatagramPort, DatagramReceiver {
 
     func open(for receiver: any DatagramReceiver) -> EventLoopFuture<SocketAddress> {
         self.receiver.withLock { $0.receiver = receiver }
-        return port.open(for: self).map { [network, number] address in
-            _ = network.ports.withLock { $0.open.insert(number) }
-            return address
+        // On the loop, so that it is noted in the turn in which it is open.
+        return loop.flatSubmit { [self] in
+            port.open(for: self).map { [network, number] address in
+                _ = network.ports.withLock { $0.open.insert(number) }
+                return address
+            }
         }
     }
 
