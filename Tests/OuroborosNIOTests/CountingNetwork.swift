@@ -27,7 +27,8 @@ final class CountingNetwork: DatagramNetwork {
 
     func makePort(on loop: any EventLoop, at address: SocketAddress, receiveBatch: Int) -> any DatagramPort {
         CountedPort(
-            SystemSockets().makePort(on: loop, at: address, receiveBatch: receiveBatch), on: loop, network: self)
+            SystemSockets().makePort(on: loop, at: address, receiveBatch: receiveBatch), on: loop,
+            network: self)
     }
 }
 
