@@ -30,6 +30,7 @@ void packet_tests(void);
 void window_tests(void);
 void session_tests(void);
 void handshake_tests(void);
+void flag_tests(void);
 void hostile_tests(void);
 void epoch_tests(void);
 void senseless_tests(void);

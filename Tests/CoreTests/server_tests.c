@@ -63,6 +63,7 @@ static void write_hello(size_t d, uint8_t nonce, uint64_t ahead, bool challenge)
     memcpy(hello.device_id, t.device[d].credential.device_id, 8);
     memset(hello.nonce, nonce, sizeof hello.nonce);
     hello.epoch = t.device[d].credential.epoch + ahead;
+    hello.evolving = t.device[d].credential.evolving || hello.epoch != 0;
     hello.reach = 8;
     hello.max_body = 200;
     hello.has_challenge = challenge;

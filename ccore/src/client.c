@@ -68,6 +68,8 @@ static ouro_status write_hello(ouro_client *client, const ouro_settings *setting
     memcpy(hello.device_id, client->credential.device_id, sizeof hello.device_id);
     memcpy(hello.nonce, nonce, sizeof hello.nonce);
     hello.epoch = client->credential.epoch;
+    hello.evolving = client->credential.evolving;
+    hello.stream = settings->stream;
     hello.reach = settings->reach;
     hello.max_body = settings->max_body;
     hello.has_challenge = challenge != NULL;

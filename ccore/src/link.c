@@ -36,6 +36,8 @@ ouro_status ouro_link_init(ouro_link *link, const ouro_settings *settings,
     memset(link, 0, sizeof *link);
     if (!settings_fit(settings, memory) || (credential == NULL) == (settings->role == OURO_CLIENT))
         return OURO_ERR_ARGUMENT;
+    if (credential != NULL && !credential->evolving && credential->epoch != 0)
+        return OURO_ERR_ARGUMENT;
     link->settings = settings;
     link->memory = memory;
     link->random = seed != 0 ? seed : 1;

@@ -11,7 +11,7 @@
 #include "sessions_internal.h"
 #include <string.h>
 
-enum { CONFIRM_BURST = 60, CONFIRM_PERIOD_MS = 1000, MAX_PREFIX_BITS = 16 };
+enum { CONFIRM_BURST = 60, CONFIRM_PERIOD_MS = 1000, MAX_PREFIX_BITS = 16, KIND_PERIOD_MS = 60000 };
 
 ouro_status ouro_server_init(ouro_server *server, const ouro_server_settings *settings,
                              ouro_pending *pending, size_t pending_count, ouro_ahead *ahead,
@@ -190,6 +190,7 @@ static ouro_status answer(ouro_server *server, uint64_t now, ouro_device *device
     ouro_pending *oldest = NULL;
     memset(&w, 0, sizeof w);
     w.epoch = hello->epoch;
+    w.stream = hello->stream;
     bool fresh = ouro_challenge_holds(server, now, hello);
     bool many = count_pending(device, false, &oldest) >= OURO_PENDING_PER_DEVICE;
     if (!fresh && (many || server->free == NULL)) {
@@ -247,10 +248,14 @@ ouro_status ouro_server_hello(ouro_server *server, uint64_t now, ouro_device *de
         return status;
     if (!ouro_equal(hello.device_id, device->credential.device_id, OURO_DEVICE_ID_SIZE))
         return OURO_ERR_ARGUMENT;
+    if (hello.stream != server->settings->stream)
+        return OURO_DROP_TRANSPORT;
     expire_pending(server, device, now);
     status = auth_of(server, device, hello.epoch, now, auth);
     if (status == OURO_OK)
         status = ouro_hello_verify(auth, packet, len);
+    if (status == OURO_OK && hello.evolving != device->credential.evolving)
+        status = OURO_DROP_KIND;
     if (status == OURO_OK) {
         const ouro_pending *same = same_hello(device, packet, len);
         if (same != NULL)
@@ -263,6 +268,14 @@ ouro_status ouro_server_hello(ouro_server *server, uint64_t now, ouro_device *de
     }
     ouro_erase(auth, sizeof auth);
     return status;
+}
+
+bool ouro_device_tell_kind(ouro_device *device, uint64_t now) {
+    if (device->kind_told && now - device->kind_ms < KIND_PERIOD_MS)
+        return false;
+    device->kind_told = true;
+    device->kind_ms = now;
+    return true;
 }
 
 ouro_pending *ouro_server_pending(ouro_server *server, uint32_t session_id) {

@@ -28,6 +28,10 @@ const char *ouro_status_name(ouro_status status) {
         return "epoch";
     case OURO_DROP_LIMIT:
         return "limit";
+    case OURO_DROP_KIND:
+        return "kind";
+    case OURO_DROP_TRANSPORT:
+        return "transport";
     case OURO_ERR_ARGUMENT:
         return "argument";
     case OURO_ERR_STATE:

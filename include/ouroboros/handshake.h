@@ -18,6 +18,9 @@ typedef struct ouro_hello {
     uint8_t device_id[OURO_DEVICE_ID_SIZE];
     uint8_t nonce[OURO_NONCE_SIZE];
     uint64_t epoch;
+    bool stream;     /* the handshake goes over a stream */
+    bool evolving;   /* the kind of the credential */
+    uint8_t compact; /* what stands in OURO_FLAG_COMPACT; 0 asks for no compact framing */
     uint8_t reach;
     uint8_t top; /* highest version spoken, minus 1 */
     uint16_t max_body;
@@ -28,6 +31,7 @@ typedef struct ouro_hello {
 typedef struct ouro_welcome {
     uint32_t session_id; /* 0: a challenge, which stands in `nonce` */
     uint64_t epoch;
+    bool stream; /* as in the HELLO that it answers */
     uint8_t nonce[OURO_NONCE_SIZE];
     uint8_t reach;
     uint8_t top;
@@ -38,7 +42,10 @@ typedef struct ouro_welcome {
 OURO_CHECKED ouro_status ouro_hello_write(const ouro_hello *hello, const uint8_t auth_key[32],
                                           uint8_t packet[OURO_HELLO_MAX], size_t *len);
 
-/* Takes a HELLO apart and checks its ranges; the tag is not looked at. */
+/*
+ * Takes a HELLO apart and checks its ranges; the tag is not looked at. Whether it came the way that
+ * `stream` says is for the caller to see; ouro_server_hello does.
+ */
 OURO_CHECKED ouro_status ouro_hello_read(const uint8_t *packet, size_t len, ouro_hello *hello);
 
 /* The tag of a HELLO that ouro_hello_read let pass: OK or DROP_AUTH. */
@@ -54,7 +61,10 @@ OURO_CHECKED ouro_status ouro_welcome_write(const ouro_welcome *welcome, const u
 OURO_CHECKED ouro_status ouro_welcome_parse(const uint8_t *packet, size_t len,
                                             ouro_welcome *welcome);
 
-/* Takes a WELCOME apart, checks its ranges and its tag against the HELLO that it answers. */
+/*
+ * Takes a WELCOME apart, checks its ranges and its tag against the HELLO that it answers.
+ * DROP_TRANSPORT where one is for a stream and the other for datagrams.
+ */
 OURO_CHECKED ouro_status ouro_welcome_read(const uint8_t auth_key[32], const uint8_t *hello,
                                            size_t hello_len, const uint8_t *packet, size_t len,
                                            ouro_welcome *welcome);

@@ -39,7 +39,11 @@ enum {
     OURO_FLAG_ACK_REQ = 0x01,
     OURO_FLAG_ACKS = 0x02,
     OURO_FLAG_BATCH = 0x04,
-    OURO_FLAG_ONCE = 0x08
+    OURO_FLAG_ONCE = 0x08,
+    /* of HELLO and WELCOME */
+    OURO_FLAG_STREAM = 0x80,   /* the handshake goes over a stream */
+    OURO_FLAG_EVOLVING = 0x40, /* HELLO: the credential is an evolving one */
+    OURO_FLAG_COMPACT = 0x1f   /* HELLO: the bits that ask for compact framing; 0 asks for none */
 };
 
 enum { OURO_NACK_GAP = 1, OURO_NACK_BUSY = 2 };
@@ -93,6 +97,7 @@ typedef enum ouro_flaw {
     OURO_FLAW_MAX_BODY,     /* Length is above what the receiver takes */
     OURO_FLAW_SESSION,      /* a session id where there is none, or none where there is one */
     OURO_FLAW_COUNTER,      /* a counter of 2^32 or above */
+    OURO_FLAW_EPOCH,        /* HELLO without EVOLVING: an epoch other than 0 */
     OURO_FLAW_TERMS         /* HELLO, WELCOME: reach or max_body out of range */
 } ouro_flaw;
 

@@ -36,6 +36,8 @@ typedef struct ouro_device {
     ouro_pending *pending;   /* newest first */
     ouro_allowance confirms; /* sessions confirmed */
     ouro_allowance moves;    /* epochs moved by a HELLO ahead of its server */
+    uint64_t kind_ms;        /* when DROP_KIND was last told */
+    bool kind_told;
 } ouro_device;
 
 struct ouro_pending {
@@ -124,12 +126,18 @@ void ouro_server_forget(ouro_server *server, ouro_device *device);
  * are fresh random values; the id is ouro_server_session_id's and no link holds it (0, one that is
  * pending here and one of another prefix are refused with ERR_ARGUMENT: draw again). On OK
  * `welcome` is to be sent, after the credential was made durable if `*moved`. A drop is silence.
+ * DROP_KIND: the HELLO is authentic, and the device or the registry has its credential as the wrong
+ * kind: it will never connect until somebody mends that, so tell the operator
+ * (ouro_device_tell_kind).
  */
 OURO_CHECKED ouro_status ouro_server_hello(ouro_server *server, uint64_t now_ms,
                                            ouro_device *device, const ouro_link *link,
                                            const uint8_t *packet, size_t len, uint32_t session_id,
                                            const uint8_t nonce[16],
                                            uint8_t welcome[OURO_WELCOME_SIZE], bool *moved);
+
+/* Whether a DROP_KIND of this device is to be told: at most once a minute. */
+bool ouro_device_tell_kind(ouro_device *device, uint64_t now_ms);
 
 /* The pending session of an id, or NULL. */
 ouro_pending *ouro_server_pending(ouro_server *server, uint32_t session_id);

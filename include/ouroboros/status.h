@@ -29,6 +29,9 @@ typedef enum ouro_status {
     OURO_DROP_HANDSHAKE = -10, /* HELLO or WELCOME that nothing here waits for */
     OURO_DROP_EPOCH = -11,     /* HELLO of a spent epoch, or of one too far ahead */
     OURO_DROP_LIMIT = -12,     /* over a limit of the server: to come again later */
+    OURO_DROP_KIND = -13, /* HELLO of a fixed credential that is evolving here, or of an evolving
+                             one that is fixed: one of the two is set wrong */
+    OURO_DROP_TRANSPORT = -14, /* HELLO or WELCOME for a stream in a datagram, or the other way */
 
     OURO_ERR_ARGUMENT = -32,  /* an argument out of its documented range */
     OURO_ERR_STATE = -33,     /* the call does not fit the state (closed, asleep, busy) */
@@ -43,7 +46,7 @@ typedef enum ouro_status {
 } ouro_status;
 
 /* The number of counters of dropped packets: `-status` of a drop is its index. */
-#define OURO_DROP_KINDS 13
+#define OURO_DROP_KINDS 15
 
 static inline bool ouro_is_drop(ouro_status status) {
     return status < OURO_OK && status > OURO_ERR_ARGUMENT;
