@@ -43,6 +43,7 @@ void limit_tests(void);
 void server_tests(void);
 void fleet_tests(void);
 void stream_tests(void);
+void slow_stream_tests(void);
 void sleep_tests(void);
 void network_tests(void);
 void figure_tests(void);

@@ -186,9 +186,12 @@ static void ack_blocks(void) {
     ouro_body parsed;
     body[7] = 3;
     body[15] = 7;
-    CHECK_EQUAL(ouro_body_parse(&header, body, &parsed), OURO_OK);
+    CHECK_EQUAL(ouro_body_parse(&header, body, false, &parsed), OURO_OK);
     body[15] = 8;
-    CHECK_EQUAL(ouro_body_parse(&header, body, &parsed), OURO_DROP_NONSENSE);
+    CHECK_EQUAL(ouro_body_parse(&header, body, false, &parsed), OURO_DROP_NONSENSE);
+    /* In a stream nobody looks at it. */
+    CHECK_EQUAL(ouro_body_parse(&header, body, true, &parsed), OURO_OK);
+    CHECK_EQUAL(parsed.acks.highest, 3);
 }
 
 static void batches(void) {
@@ -200,7 +203,7 @@ static void batches(void) {
     CHECK_EQUAL(ouro_batch_append(batch, 7, &len, NULL, 0), OURO_ERR_TOO_LARGE);
     ouro_header header = {OURO_DATA, OURO_FLAG_BATCH, (uint16_t)len, 1, 0};
     ouro_body parsed;
-    CHECK_EQUAL(ouro_body_parse(&header, batch, &parsed), OURO_OK);
+    CHECK_EQUAL(ouro_body_parse(&header, batch, false, &parsed), OURO_OK);
     size_t offset = 0, item_len = 0;
     const uint8_t *item;
     CHECK(ouro_batch_next(batch, len, &offset, &item, &item_len));
@@ -211,7 +214,7 @@ static void batches(void) {
     CHECK(!ouro_batch_next(batch, len, &offset, &item, &item_len));
     for (uint16_t cut = 2; cut < len; cut++) {
         header.length = cut;
-        CHECK_EQUAL(ouro_body_parse(&header, batch, &parsed) == OURO_OK, cut == 4);
+        CHECK_EQUAL(ouro_body_parse(&header, batch, false, &parsed) == OURO_OK, cut == 4);
     }
 }
 

@@ -107,13 +107,19 @@ static void count_anew(ouro_place *place, uint64_t now) {
     place->first_ms = (uint32_t)now;
 }
 
+/* In a stream acknowledgements are cumulative: `highest` stands for every counter below it. */
+static bool acknowledges(const ouro_link *link, const ouro_ack_block *block, uint64_t counter) {
+    return link->settings->stream ? counter <= block->highest
+                                  : ouro_ack_block_names(block, counter);
+}
+
 void ouro_flight_acked(ouro_link *link, ouro_tail *tail, const ouro_ack_block *block,
                        uint64_t now) {
     bool newly = block->highest >= tail->acked_next;
     bool newest = tail == link->live[0];
     for (ouro_place *p = link->flight, *next; p != NULL; p = next) {
         next = p->next;
-        if (!is_of(p, tail) || !ouro_ack_block_names(block, p->counter))
+        if (!is_of(p, tail) || !acknowledges(link, block, p->counter))
             continue;
         newly = true;
         bool sampled = p->counter == block->highest && (p->wire_flags & OURO_FLAG_ACK_REQ) &&

@@ -13,6 +13,7 @@
 #include "pool_internal.h"
 #include "session_internal.h"
 #include "sessions_internal.h"
+#include "stream_internal.h"
 #include <string.h>
 
 static bool settings_fit(const ouro_settings *s, const ouro_memory *m) {
@@ -97,13 +98,18 @@ void ouro_link_done(ouro_link *link, uint32_t session_id, uint64_t counter) {
     ouro_session *session = ouro_tail_full(tail);
     if (tail == NULL || (session != NULL && counter >= session->window.next))
         return;
+    if (link->settings->stream) {
+        if (ouro_stream_done(tail, counter))
+            tail->state |= TAIL_OWES;
+        return;
+    }
     const ouro_slot *slot = session != NULL ? ouro_window_slot(&session->window, counter) : NULL;
     ouro_tail_done(tail, counter);
     /* Without its slot, what it asked for is not known any more: an answer does no harm. */
     if (slot != NULL && !(slot->flags & OURO_FLAG_ACK_REQ))
         return;
     tail->state |= TAIL_OWES;
-    if (session != NULL && !link->settings->stream)
+    if (session != NULL)
         find_gaps(session);
 }
 

@@ -38,6 +38,7 @@ enum {
     LINK_BROKEN = 512,        /* stream: a rule was broken */
     LINK_RECONNECT = 1024,    /* a handshake follows the end of the session */
     LINK_SAID_GOODBYE = 4096, /* the last session ended by CLOSE on both sides */
+    LINK_DEAF = 8192,         /* stream: this side has stopped reading */
     LINK_ASLEEP = 2048 /* saved: nothing is sent or taken until it is restored or connected */
 };
 

@@ -134,7 +134,8 @@ static bool block_parses(const ouro_ack_block *block) {
     return block->highest >= 64 || block->bitmap >> block->highest == 0;
 }
 
-ouro_status ouro_body_parse(const ouro_header *header, const uint8_t *body, ouro_body *out) {
+ouro_status ouro_body_parse(const ouro_header *header, const uint8_t *body, bool stream,
+                            ouro_body *out) {
     const uint8_t *p = body;
     size_t left = header->length;
     memset(out, 0, sizeof *out);
@@ -142,7 +143,7 @@ ouro_status ouro_body_parse(const ouro_header *header, const uint8_t *body, ouro
         out->has_acks = true;
         out->acks.highest = load_u64(p);
         out->acks.bitmap = load_u64(p + 8);
-        if (!block_parses(&out->acks))
+        if (!stream && !block_parses(&out->acks))
             return OURO_DROP_NONSENSE;
         p += OURO_ACK_BLOCK_SIZE;
         left -= OURO_ACK_BLOCK_SIZE;

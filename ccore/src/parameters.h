@@ -32,7 +32,7 @@ enum {
 
 /* Congestion window, in packets: RFC 9002 7 in packets instead of bytes. */
 enum { WINDOW_START = 4, WINDOW_MIN = 2, WINDOW_MAX = 256 };
-/* Messages that may be unacknowledged in a stream: an ack block names 65 counters at most. */
+/* How far past the lowest message that is not handed on a side reads in a stream. */
 enum { STREAM_REACH = 64 };
 /* A client that has not heard from the server uses message counters 0 to 3 (section 3). */
 enum { UNCONFIRMED_REACH = 4 };

@@ -169,6 +169,9 @@ static void take_pong(ouro_link *link, const ouro_tail *tail, const ouro_body *b
         return;
     ouro_path_sample(link, link->pong_rtt_ms);
     link->flags &= (uint16_t) ~(LINK_PING_OUT | LINK_PING_DUE);
+    /* In a stream the next one is due a while after this. */
+    if (link->settings->stream)
+        link->ping_sent_ms = now;
     link->ping_timeouts = link->ping_attempts = 0;
     link->events |= TELL_PONG;
 }

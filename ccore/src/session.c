@@ -174,10 +174,16 @@ static bool control_is_fresh(const ouro_tail *tail, uint64_t counter) {
     return below < CONTROL_WINDOW && ((tail->rx_control_seen >> below) & 1) == 0;
 }
 
+/* A session in a stream has no slots. */
+static bool in_stream(ouro_tail *tail) {
+    const ouro_session *session = ouro_tail_full(tail);
+    return session != NULL && session->window.slots == NULL;
+}
+
 /* An ack block that names a counter not yet used is a protocol error (section 2). */
-static ouro_status parse(const ouro_tail *tail, const ouro_header *header, const uint8_t *packet,
+static ouro_status parse(ouro_tail *tail, const ouro_header *header, const uint8_t *packet,
                          ouro_body *body) {
-    ouro_status status = ouro_body_parse(header, packet + OURO_HEADER_SIZE, body);
+    ouro_status status = ouro_body_parse(header, packet + OURO_HEADER_SIZE, in_stream(tail), body);
     if (status == OURO_OK && body->has_acks && body->acks.highest >= tail->tx_next)
         status = OURO_DROP_NONSENSE;
     return status;

@@ -36,22 +36,12 @@ static void write_block(uint8_t *body, const ouro_ack_block *block) {
     store_u64(body + 8, block->bitmap);
 }
 
-/*
- * The block to send. A stream has no reach, and may owe more counters than a block can name: each
- * is named in turn, 65 at a time. There they are handed on in order, so that none between is
- * missing.
- */
-static bool next_block(const ouro_link *link, ouro_tail *tail, ouro_ack_block *block) {
-    ouro_session *session = ouro_tail_full(tail);
+/* The block to send. In a stream everything below `highest` was handed on. */
+static bool next_block(const ouro_link *link, const ouro_tail *tail, ouro_ack_block *block) {
     if (!ouro_tail_ack_block(tail, block))
         return false;
-    if (!link->settings->stream || session == NULL)
-        return true;
-    if (block->highest > session->gap_next + 64) {
-        block->highest = session->gap_next + 64;
-        block->bitmap = UINT64_MAX;
-    }
-    session->gap_next = OURO_MAX(session->gap_next, block->highest + 1);
+    if (link->settings->stream)
+        block->bitmap = block->highest < 64 ? (UINT64_C(1) << block->highest) - 1 : UINT64_MAX;
     return true;
 }
 
@@ -63,9 +53,6 @@ static void paid(ouro_link *link, ouro_tail *tail, uint64_t now) {
     ouro_path *path = path_of(tail);
     if (path != NULL)
         path->reply_set = false;
-    ouro_session *session = ouro_tail_full(tail);
-    if (link->settings->stream && session != NULL && session->gap_next < tail->done_next)
-        tail->state |= TAIL_OWES;
 }
 
 static bool owes(const ouro_link *link, const ouro_tail *tail, uint64_t now) {
@@ -159,6 +146,16 @@ static ouro_status probe(ouro_link *link, ouro_tail *tail, ouro_path *path, uint
     return ping(link, tail, now, &path->probe, false, scratch, out);
 }
 
+/* A sign of life in a stream, before there is a block to send: nobody waits for its answer. */
+static ouro_status spare_ping(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t *scratch,
+                              ouro_datagram *out) {
+    uint8_t body[4];
+    uint32_t seq = link->ping_seq++;
+    store_u32(body, seq);
+    link->ping_waiting &= (uint8_t) ~(1u << (seq % 8));
+    return control(link, tail, now, OURO_PING, false, body, sizeof body, known(tail), scratch, out);
+}
+
 static ouro_status acknowledge(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t *scratch,
                                ouro_datagram *out) {
     static const uint8_t gap = OURO_NACK_GAP;
@@ -167,8 +164,9 @@ static ouro_status acknowledge(ouro_link *link, ouro_tail *tail, uint64_t now, u
     bool hole = (tail->state & TAIL_GAP) != 0;
     if (!ouro_tail_ack_block(tail, &block)) {
         /* Nothing was handed on yet, so there is no block to send (section 2). */
+        bool sign = link->settings->stream && (tail->state & TAIL_OPEN_DUE);
         tail->state &= (uint16_t) ~(TAIL_OPEN_DUE | TAIL_OWES_AGAIN);
-        return OURO_OK;
+        return sign ? spare_ping(link, tail, now, scratch, out) : OURO_OK;
     }
     ouro_status status = OURO_OK;
     if (hole)
@@ -260,10 +258,8 @@ static bool seq_fits(const ouro_link *link, const ouro_place *place) {
 static bool counter_fits(const ouro_link *link, const ouro_tail *tail) {
     uint64_t n = tail->tx_next;
     const ouro_place *base = ouro_flight_lowest(link, tail);
-    if (n == UINT32_MAX)
-        return false;
-    if (link->settings->stream)
-        return base == NULL || n < base->counter + (uint64_t)STREAM_REACH;
+    if (n == UINT32_MAX || link->settings->stream)
+        return n != UINT32_MAX;
     uint64_t reach = tail->peer_reach;
     if ((tail->state & TAIL_UNCONFIRMED) && n >= UNCONFIRMED_REACH)
         return false;

@@ -173,7 +173,8 @@ typedef struct ouro_link {
     uint64_t reduced_ms;
 
     /* BUSY: of the peer, and of this side */
-    uint64_t wait_until_ms, busy_ms, duplicate_ms;
+    uint64_t wait_until_ms, busy_ms, duplicate_ms; /* in a stream: busy_ms is the last sign of life
+                                                      of a side that does not read */
     uint32_t wait_counter, open_counter; /* control counters of a BUSY, and of the last ACK + 1 */
     uint8_t busy_count;
 
@@ -183,6 +184,8 @@ typedef struct ouro_link {
     uint32_t ping_seq;
     uint8_t ping_timeouts, ping_attempts;
     uint8_t ping_waiting; /* bit seq % 8: sent and not answered */
+
+    uint64_t unread_ms; /* stream: since when this side does not read */
 
     /* the PONG that is owed */
     uint8_t pong[OURO_PING_MAX];
@@ -223,8 +226,10 @@ void ouro_link_epoch_saved(ouro_link *link);
 OURO_CHECKED ouro_status ouro_link_receive(ouro_link *link, uint64_t now_ms, const ouro_addr *from,
                                            uint8_t *packet, size_t len);
 
-/* The message of that counter is handed on, and safe: it may be acknowledged. In a stream, in
- * order. */
+/*
+ * The message of that counter is handed on, and safe: it may be acknowledged. In a stream that
+ * happens once all before it are, too (reliable or not): each is named to this function.
+ */
 void ouro_link_done(ouro_link *link, uint32_t session_id, uint64_t counter);
 
 /*

@@ -121,11 +121,14 @@ void ouro_packet_encode(const ouro_header *header, uint8_t out[16]);
 /* The session id of a packet of at least 8 bytes; 0 is HELLO, a challenge, or less than 8 bytes. */
 uint32_t ouro_packet_session_id(const uint8_t *packet, size_t len);
 
-/* Takes an opened body apart. DROP_NONSENSE when it does not parse. */
+/*
+ * Takes an opened body apart. DROP_NONSENSE when it does not parse. In a stream the bitmap of an
+ * ack block is not looked at.
+ */
 OURO_CHECKED ouro_status ouro_body_parse(const ouro_header *header, const uint8_t *body,
-                                         ouro_body *out);
+                                         bool stream, ouro_body *out);
 
-/* True if the block names `counter`. */
+/* True if the block names `counter`, over datagrams. In a stream `highest` names all up to it. */
 bool ouro_ack_block_names(const ouro_ack_block *block, uint64_t counter);
 
 /*
