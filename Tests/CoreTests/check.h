@@ -41,6 +41,7 @@ void dead_tests(void);
 void close_tests(void);
 void limit_tests(void);
 void server_tests(void);
+void ahead_tests(void);
 void fleet_tests(void);
 void stream_tests(void);
 void slow_stream_tests(void);

@@ -4,11 +4,12 @@
 #include "crypto.h"
 #include <string.h>
 
-enum { CHALLENGE_SLICE_MS = 10000 };
+enum { CHALLENGE_SLICE_MS = 60000 };
 
 /* Of this server's time, or of all gateways' that share its challenge key. */
 static uint64_t slice_at(const ouro_server *server, uint64_t now) {
-    return (now + server->wall_offset) / CHALLENGE_SLICE_MS;
+    uint32_t slice = server->settings->challenge_slice_ms;
+    return (now + server->wall_offset) / (slice != 0 ? slice : CHALLENGE_SLICE_MS);
 }
 
 static ouro_status make_challenge(const ouro_server *server, uint64_t slice,

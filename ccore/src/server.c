@@ -18,7 +18,7 @@ ouro_status ouro_server_init(ouro_server *server, const ouro_server_settings *se
                              size_t ahead_count, const uint8_t challenge_key[32], uint64_t now) {
     memset(server, 0, sizeof *server);
     if (!ouro_terms_fit(settings->reach, settings->max_body) || pending_count == 0 ||
-        ahead_count > OURO_AHEAD_DEVICES || settings->id_prefix_bits > MAX_PREFIX_BITS ||
+        settings->id_prefix_bits > MAX_PREFIX_BITS ||
         settings->id_prefix >> settings->id_prefix_bits != 0)
         return OURO_ERR_ARGUMENT;
     server->settings = settings;
@@ -72,8 +72,8 @@ void ouro_server_forget(ouro_server *server, ouro_device *device) {
 }
 
 /* The key that this HELLO's tag is to be checked with. */
-static ouro_status auth_of(ouro_server *server, const ouro_device *device, uint64_t epoch,
-                           uint64_t now, uint8_t auth[32]) {
+static ouro_status auth_of(ouro_server *server, ouro_device *device, uint64_t epoch, uint64_t now,
+                           uint8_t auth[32]) {
     const ouro_credential *c = &device->credential;
     if (epoch < c->epoch || (!c->evolving && epoch != c->epoch) ||
         epoch - c->epoch > OURO_EPOCHS_AHEAD)

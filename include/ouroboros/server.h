@@ -19,7 +19,7 @@
 #define OURO_PENDING_MS 60000
 #define OURO_DRAIN_MS 60000
 #define OURO_EPOCHS_AHEAD 1024
-#define OURO_AHEAD_DEVICES 16
+#define OURO_AHEAD_DEVICES 16 /* what the protocol text proposes; the caller's arrays decide */
 
 typedef struct ouro_pending ouro_pending;
 
@@ -36,8 +36,9 @@ typedef struct ouro_device {
     ouro_pending *pending;   /* newest first */
     ouro_allowance confirms; /* sessions confirmed */
     ouro_allowance moves;    /* epochs moved by a HELLO ahead of its server */
+    uint64_t ahead_ms;       /* when keys ahead were last derived for it, since it last moved */
     uint64_t kind_ms;        /* when DROP_KIND was last told */
-    bool kind_told;
+    bool ahead_made, kind_told;
 } ouro_device;
 
 struct ouro_pending {
@@ -71,6 +72,8 @@ typedef struct ouro_server_settings {
     uint32_t confirm_burst;      /* sessions of one device confirmed at once: 60 */
     uint32_t confirm_period_ms;  /* and one in so many ms after that: 1,000 */
     uint32_t derivations_second; /* budget for epochs ahead: 10,000 */
+    uint32_t challenge_slice_ms; /* a challenge holds for this one of them and the next, alike on
+                                    all gateways of a fleet: 60,000 */
 } ouro_server_settings;
 
 typedef struct ouro_server {
