@@ -155,6 +155,11 @@ void ouro_flight_resend(ouro_link *link, const ouro_tail *tail, uint64_t now) {
 void ouro_flight_busy(ouro_link *link, ouro_tail *tail, uint64_t counter, uint64_t now) {
     if (tail != link->live[0] || counter < link->open_counter)
         return;
+    if (ouro_link_waits(link, now)) {
+        /* Somebody else may have drawn it: it ends later, no more. */
+        link->wait_counter = OURO_MAX(link->wait_counter, (uint32_t)counter);
+        return;
+    }
     link->threshold = OURO_MAX(link->window / 2, WINDOW_MIN);
     link->window = link->threshold;
     link->window_part = 0;
