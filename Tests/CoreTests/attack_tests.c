@@ -87,7 +87,100 @@ static void a_slow_way_beside_recorded_hellos(void) {
     net_free(n);
 }
 
+static struct {
+    bool collecting;
+    size_t count, used;
+    size_t len[64];
+    uint8_t bytes[64][OURO_MAX_PACKET];
+} stock;
+
+static bool collect(net *n, int from, const uint8_t *packet, size_t len) {
+    (void)n;
+    if (!stock.collecting || from != GATEWAY || stock.count == 64)
+        return false;
+    memcpy(stock.bytes[stock.count], packet, len);
+    stock.len[stock.count++] = len;
+    return true;
+}
+
+/* Packets that were held back are played one a HELLO: they cancel one handshake, not each. */
+static void held_back_packets_cancel_one_handshake(void) {
+    net *n = connected(17, 50);
+    for (int i = 0; i < 5; i++) {
+        (void)net_send(n, DEVICE, true, 20);
+        net_run_for(n, 500);
+    }
+    memset(&stock, 0, sizeof stock);
+    stock.collecting = true;
+    n->filter = collect;
+    for (int i = 0; i < 20; i++) {
+        (void)net_send(n, DEVICE, true, 20);
+        net_run_for(n, 60);
+    }
+    net_run_for(n, 1500);
+    stock.collecting = false;
+    net_run_for(n, 3000);
+    CHECK(stock.count >= 10);
+    net_restart(n, GATEWAY);
+    (void)net_send(n, DEVICE, true, 20);
+    uint64_t start = n->now_ms;
+    uint32_t hellos = n->side[DEVICE].types[OURO_HELLO];
+    while (n->side[DEVICE].established < 2 && n->now_ms < start + HOUR) {
+        net_run_for(n, 10);
+        if (n->side[DEVICE].types[OURO_HELLO] == hellos)
+            continue;
+        hellos = n->side[DEVICE].types[OURO_HELLO];
+        ouro_status status = OURO_DROP_REPLAY;
+        while (stock.used < stock.count && status != OURO_OK) {
+            status = net_inject(n, DEVICE, NULL, stock.bytes[stock.used], stock.len[stock.used]);
+            stock.used++;
+        }
+    }
+    CHECK_EQUAL(n->side[DEVICE].established, 2);
+    CHECK(n->now_ms - start < 30000);
+    net_free(n);
+}
+
+/* It goes on for the give-up time though the path works; then the next packet ends it. */
+static void hellos_of_the_second(net *n, uint64_t last) {
+    uint32_t hellos = n->side[DEVICE].types[OURO_HELLO];
+    net_run_until(n, last + 20000);
+    (void)net_send(n, DEVICE, true, 20);
+    net_run_until(n, last + 47000);
+    CHECK(n->side[DEVICE].types[OURO_HELLO] > hellos + 2);
+    CHECK_EQUAL(n->side[DEVICE].dead, 0);
+    net_run_for(n, 10000);
+    (void)net_send(n, DEVICE, true, 20);
+    CHECK(net_settle(n, 10000));
+    hellos = n->side[DEVICE].types[OURO_HELLO];
+    net_run_for(n, 10 * MINUTE);
+    CHECK_EQUAL(n->side[DEVICE].types[OURO_HELLO], hellos);
+    CHECK_EQUAL(n->side[DEVICE].established, 1);
+    CHECK_EQUAL(n->side[DEVICE].dead, 0);
+}
+
+/* A handshake that is not cancelled can be from its give-up time on: the old session is there. */
+static void a_handshake_that_is_not_answered(void) {
+    net *n = connected(18, 50);
+    n->drop[GATEWAY] = 1u << OURO_WELCOME;
+    uint64_t last = 0;
+    for (int outage = 0; outage < 2; outage++) {
+        n->path.down = true;
+        (void)net_send(n, DEVICE, true, 20);
+        uint32_t hellos = n->side[DEVICE].types[OURO_HELLO];
+        for (int i = 0; i < 3000 && n->side[DEVICE].types[OURO_HELLO] == hellos; i++)
+            net_run_for(n, 10);
+        last = n->now_ms;
+        n->path.down = false;
+        CHECK(net_settle(n, 10000));
+    }
+    hellos_of_the_second(n, last);
+    net_free(n);
+}
+
 void attack_tests(void) {
+    RUN(held_back_packets_cancel_one_handshake);
+    RUN(a_handshake_that_is_not_answered);
     RUN(busy_during_a_wait);
     RUN(a_slow_way_beside_recorded_hellos);
 }

@@ -39,6 +39,7 @@ void flow_tests(void);
 void path_tests(void);
 void dead_tests(void);
 void close_tests(void);
+void replaced_tests(void);
 void attack_tests(void);
 void limit_tests(void);
 void server_tests(void);

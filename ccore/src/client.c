@@ -18,17 +18,33 @@ static void want_nonce(ouro_link *link) {
     link->events |= TELL_NONCE;
 }
 
+static void start(ouro_link *link, uint64_t now) {
+    ouro_client *client = link->memory->client;
+    client->attempts = 0;
+    client->given_up = false;
+    client->begun_ms = now;
+    client->kept = client->cancelled_ms != 0 && now - client->cancelled_ms < KEPT_MS;
+    want_nonce(link);
+}
+
 void ouro_client_begin(ouro_link *link, uint8_t cause, uint64_t now) {
     ouro_client *client = link->memory->client;
     if (client == NULL || client->phase != OURO_HANDSHAKE_IDLE || (link->flags & LINK_CLOSING))
         return;
     client->cause = cause;
-    client->attempts = 0;
-    client->given_up = false;
-    client->begun_ms = now;
     client->timeout_ms =
         link->settings->stream ? OURO_STREAM_HANDSHAKE_MS : ouro_path_first_timeout(link);
-    want_nonce(link);
+    start(link, now);
+}
+
+/* What was held back cancels one handshake, not each (section 6, a dead path). */
+void ouro_client_heard(ouro_link *link) {
+    ouro_client *client = link->memory->client;
+    if (client == NULL || !ouro_client_busy(link) || client->cause != CAUSE_DEAD_PATH ||
+        (client->kept && !client->given_up))
+        return;
+    client->cancelled_ms = client->begun_ms;
+    ouro_client_cancel(link);
 }
 
 void ouro_client_cancel(ouro_link *link) {
@@ -121,8 +137,7 @@ void ouro_client_tick(ouro_link *link, uint64_t now) {
     }
     if (client->hello_len == 0) {
         /* The wait after a server's shutdown is over. */
-        client->begun_ms = now;
-        want_nonce(link);
+        start(link, now);
         return;
     }
     if (client->given_up) {
@@ -132,7 +147,9 @@ void ouro_client_tick(ouro_link *link, uint64_t now) {
     }
     if (client->attempts >= GIVE_UP_ATTEMPTS && now - client->begun_ms >= GIVE_UP_MS) {
         client->given_up = true;
-        ouro_path_dead(link, now);
+        /* Beside a session that works nobody is told: the server does not answer HELLOs now. */
+        if (now - link->heard_ms >= GIVE_UP_MS)
+            ouro_path_dead(link, now);
         double_timeout(client, DEAD_TIMEOUT_MAX_MS);
         want_nonce(link);
         return;
@@ -147,8 +164,11 @@ void ouro_client_tick(ouro_link *link, uint64_t now) {
 static ouro_status establish(ouro_link *link, uint64_t now, const uint8_t *packet) {
     ouro_client *client = link->memory->client;
     ouro_slot *slots;
+    /* One that was closed with reason 2, and whose path is dead, is not rekeyed any more. */
     if (client->cause == CAUSE_REKEY && link->live[0] != NULL)
         link->live[0]->state |= TAIL_REKEYED;
+    else if (client->cause == CAUSE_DEAD_PATH && link->live[0] != NULL)
+        link->live[0]->state &= (uint16_t)~TAIL_REKEYED;
     ouro_session *session = ouro_sessions_new(link, &slots);
     ouro_status status =
         ouro_handshake_session(session, OURO_CLIENT, &client->credential, client->hello,

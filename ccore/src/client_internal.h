@@ -6,6 +6,8 @@
 
 void ouro_client_begin(ouro_link *link, uint8_t cause, uint64_t now);
 void ouro_client_cancel(ouro_link *link);
+/* A packet of the old session was authenticated: a handshake over a dead path may be forgotten. */
+void ouro_client_heard(ouro_link *link);
 OURO_CHECKED ouro_status ouro_client_welcome(ouro_link *link, uint64_t now, const uint8_t *packet,
                                              size_t len);
 void ouro_client_tick(ouro_link *link, uint64_t now);

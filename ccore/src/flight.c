@@ -152,6 +152,15 @@ void ouro_flight_resend(ouro_link *link, const ouro_tail *tail, uint64_t now) {
     }
 }
 
+void ouro_flight_all_lost(ouro_link *link, const ouro_tail *tail, uint64_t now) {
+    for (ouro_place *p = link->flight; p != NULL; p = p->next) {
+        if (!is_of(p, tail) || !(p->flags & PLACE_RELIABLE))
+            continue;
+        p->flags = (uint16_t)((p->flags & ~PLACE_RESEND) | PLACE_LOST);
+        count_anew(p, now);
+    }
+}
+
 void ouro_flight_busy(ouro_link *link, ouro_tail *tail, uint64_t counter, uint64_t now) {
     if (tail != link->live[0] || counter < link->open_counter)
         return;
@@ -170,12 +179,7 @@ void ouro_flight_busy(ouro_link *link, ouro_tail *tail, uint64_t counter, uint64
     link->wait_counter = (uint32_t)counter;
     if (link->busy_count < 8)
         link->busy_count++;
-    for (ouro_place *p = link->flight; p != NULL; p = p->next) {
-        if (!is_of(p, tail) || !(p->flags & PLACE_RELIABLE))
-            continue;
-        p->flags = (uint16_t)((p->flags & ~PLACE_RESEND) | PLACE_LOST);
-        count_anew(p, now);
-    }
+    ouro_flight_all_lost(link, tail, now);
 }
 
 void ouro_flight_timeout(ouro_link *link, ouro_tail *tail, ouro_place *place, uint64_t now) {

@@ -16,6 +16,8 @@ void ouro_flight_acked(ouro_link *link, ouro_tail *tail, const ouro_ack_block *b
 void ouro_flight_busy(ouro_link *link, ouro_tail *tail, uint64_t counter, uint64_t now);
 /* Everything in flight in a session is sent again at once, its time-outs forgotten. */
 void ouro_flight_resend(ouro_link *link, const ouro_tail *tail, uint64_t now);
+/* The same as the window allows, lowest first. */
+void ouro_flight_all_lost(ouro_link *link, const ouro_tail *tail, uint64_t now);
 /* When a place times out. */
 uint64_t ouro_flight_due(const ouro_link *link, const ouro_tail *tail, const ouro_place *place,
                          uint64_t now);

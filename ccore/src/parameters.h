@@ -25,6 +25,7 @@ enum {
     STREAM_PING_MS = 15000,
     STREAM_DEAD_MS = 45000,
     HELLO_AGAIN_MS = 8000,
+    KEPT_MS = 60000, /* a handshake that begins so soon after a cancelled one is not cancelled */
     DEFAULT_IDLE_MS = 604800000, /* 7 days */
     DEFAULT_REKEY_MS = 86400000  /* 24 h */
 };

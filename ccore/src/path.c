@@ -53,8 +53,7 @@ uint32_t ouro_path_timeout(const ouro_link *link) {
 uint32_t ouro_path_backed_off(const ouro_link *link, const ouro_tail *tail, unsigned timeouts) {
     uint32_t timeout = ouro_path_timeout(link);
     /* In an older session whose successor works, section 6. */
-    bool replaced = (tail->state & TAIL_RETIRING) && !(tail->state & TAIL_REKEYED) &&
-                    link->settings->role == OURO_CLIENT;
+    bool replaced = (tail->state & TAIL_RETIRING) && !(tail->state & TAIL_REKEYED);
     if (replaced && timeout > OLD_TIMEOUT_MAX_MS)
         timeout = OLD_TIMEOUT_MAX_MS;
     while (timeouts-- > 0 && timeout < TIMEOUT_MAX_MS)

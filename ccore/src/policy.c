@@ -6,6 +6,7 @@
 #include "numbers.h"
 #include "parameters.h"
 #include "place_internal.h"
+#include "session_internal.h"
 #include "sessions_internal.h"
 
 /* After ouro_link_close nothing follows: what still waits was never sent. */
@@ -39,14 +40,16 @@ void ouro_policy_confirmed(ouro_link *link, uint64_t now) {
     link->established_id = link->live[0]->id;
     link->events |= TELL_ESTABLISHED;
     link->stats.handshakes++;
+    bool server = link->settings->role == OURO_SERVER;
     for (size_t i = 1; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++) {
         ouro_tail *old = link->live[i];
-        bool server = link->settings->role == OURO_SERVER;
-        uint64_t left = server || (old->state & TAIL_REKEYED) ? DRAIN_MS : OLD_SESSION_MS;
-        if (!(old->state & TAIL_RETIRING))
-            old->retire_ms = now + left;
+        uint64_t end = now + (server || (old->state & TAIL_REKEYED) ? DRAIN_MS : OLD_SESSION_MS);
+        old->retire_ms = old->state & TAIL_RETIRING ? OURO_MIN(old->retire_ms, end) : end;
         old->state |= TAIL_RETIRING;
-        if (!server && !(old->state & TAIL_REKEYED))
+        /* A server does not know why the session is replaced, unless it asked for that. */
+        if (server && old->close_phase != CLOSE_SENT)
+            ouro_flight_all_lost(link, old, now);
+        else if (!server && !(old->state & TAIL_REKEYED))
             ouro_flight_resend(link, old, now);
     }
 }
@@ -116,23 +119,36 @@ void ouro_policy_renew(ouro_link *link, uint64_t now) {
     }
 }
 
+/*
+ * A client's older session in which it has nothing in flight any more, once a newer one is
+ * confirmed: closed where the server may have something, else over. A tail opens no DATA, so there
+ * is nothing to wait for.
+ */
+static void settle_drained(ouro_link *link, ouro_tail *tail, uint64_t now) {
+    const ouro_session *session = ouro_tail_full(tail);
+    if (tail->close_phase == CLOSE_ANSWERING)
+        return;
+    if ((tail->state & TAIL_REKEYED) || (session != NULL && session->window.next > 0))
+        ouro_sessions_begin_close(tail, now, OURO_REASON_REKEY);
+    else
+        ouro_policy_end(link, tail, now);
+}
+
 void ouro_policy_settle(ouro_link *link, uint64_t now) {
     for (size_t i = OURO_MAX_SESSIONS; i-- > 0;) {
         ouro_tail *tail = link->live[i];
         if (tail == NULL)
             continue;
         bool client = link->settings->role == OURO_CLIENT;
-        bool drained = (tail->state & TAIL_RETIRING) && !ouro_flight_any(link, tail);
+        bool confirmed = !(link->live[0]->state & TAIL_UNCONFIRMED);
         if ((tail->state & TAIL_RETIRING) && now >= tail->retire_ms) {
             ouro_policy_end(link, tail, now);
-        } else if (client && drained && !(tail->state & TAIL_REKEYED) &&
-                   tail->close_phase != CLOSE_ANSWERING) {
-            ouro_policy_end(link, tail, now);
-        } else {
-            if (client && drained && (tail->state & TAIL_REKEYED))
-                ouro_sessions_begin_close(tail, now, OURO_REASON_REKEY);
-            settle_close(link, tail);
+            continue;
         }
+        if (client && confirmed && (tail->state & TAIL_RETIRING) && !ouro_flight_any(link, tail))
+            settle_drained(link, tail, now);
+        if (tail == link->live[i])
+            settle_close(link, tail);
     }
     if (needs_renewal(link, now))
         ouro_policy_renew(link, now);

@@ -94,12 +94,13 @@ ouro_status ouro_link_receive(ouro_link *link, uint64_t now, const ouro_addr *fr
 }
 
 /* Anything authentic was heard: what was thought dead is alive. */
-static void heard(ouro_link *link, ouro_tail *tail, uint64_t now) {
+static void heard(ouro_link *link, ouro_tail *tail, uint8_t type, uint64_t now) {
     link->heard_ms = now;
     link->flags &= (uint16_t)~LINK_SUSPECT;
-    if (link->memory->client != NULL && ouro_client_busy(link) &&
-        link->memory->client->cause == CAUSE_DEAD_PATH)
-        ouro_client_cancel(link);
+    /* After the answer to CLOSE 2 a handshake follows in any case. */
+    if (type != OURO_CLOSE || tail->close_phase != CLOSE_SENT ||
+        tail->close_reason != OURO_REASON_REKEY)
+        ouro_client_heard(link);
     if (tail == link->live[0] && !(tail->state & TAIL_OLDER) && (tail->state & TAIL_UNCONFIRMED))
         ouro_policy_confirmed(link, now);
     if (link->flags & LINK_DEAD) {
@@ -107,8 +108,12 @@ static void heard(ouro_link *link, ouro_tail *tail, uint64_t now) {
         link->events = (uint16_t)((link->events & ~TELL_DEAD) | TELL_ALIVE);
         link->ping_timeouts = link->ping_attempts = 0;
         link->ping_first_ms = now;
+        bool server = link->settings->role == OURO_SERVER;
         for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
-            ouro_flight_resend(link, link->live[i], now);
+            if (server)
+                ouro_flight_all_lost(link, link->live[i], now);
+            else
+                ouro_flight_resend(link, link->live[i], now);
     }
 }
 
@@ -223,7 +228,7 @@ static void take_close(ouro_link *link, ouro_tail *tail, const ouro_addr *from,
 void ouro_receive_take(ouro_link *link, uint64_t now, ouro_tail *tail, const ouro_addr *from,
                        const ouro_header *header, const ouro_body *body, ouro_status status) {
     ouro_session *session = ouro_tail_full(tail);
-    heard(link, tail, now);
+    heard(link, tail, header->type, now);
     if (status != OURO_OK) {
         /* Its counter shows in later ack blocks, so that it is not sent for ever. */
         if (header->type == OURO_DATA)

@@ -344,6 +344,9 @@ ouro_status ouro_server_adopt(ouro_server *server, uint64_t now, ouro_pending *p
     ouro_sessions_enter(link, session, now);
     if (session->path != NULL) {
         session->path->known = *from;
+        /* After a dead path the device is often elsewhere: what is sent again goes there, too. */
+        for (size_t i = 1; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
+            ouro_tail_full(link->live[i])->path->known = *from;
         memcpy(session->path->hello_tag, pending->hello + pending->hello_len - OURO_TAG_SIZE,
                OURO_TAG_SIZE);
     }

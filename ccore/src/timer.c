@@ -102,9 +102,19 @@ static bool closes_by_time(const ouro_tail *tail) {
     return tail->close_phase == CLOSE_SENT && !(tail->state & TAIL_CLOSE_DUE);
 }
 
+/* A one-window client has no other way out of a CLOSE 2 without an answer (section 6, CLOSE). */
+static void suspect_unanswered(ouro_link *link, const ouro_tail *tail, uint64_t now) {
+    if (link->settings->role == OURO_CLIENT && !link->settings->stream &&
+        link->memory->session_count < 2 && tail == link->live[0] &&
+        tail->close_phase == CLOSE_SENT && tail->close_reason == OURO_REASON_REKEY &&
+        tail->close_count >= 2)
+        ouro_path_suspect(link, ouro_then(now, link->memory->client->close_previous_ms), now);
+}
+
 static void time_out_close(ouro_link *link, ouro_tail *tail, uint64_t now) {
     if (!closes_by_time(tail) || now < close_due(link, tail, now))
         return;
+    suspect_unanswered(link, tail, now);
     bool again = tail->close_reason == OURO_REASON_REKEY || tail->close_count < CLOSE_COPIES;
     if (tail->close_phase == CLOSE_DRAINING || (again && !link->settings->stream)) {
         tail->close_phase = CLOSE_SENT;

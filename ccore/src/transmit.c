@@ -204,6 +204,8 @@ static ouro_status close(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t
     body[0] = tail->close_reason;
     store_u64(body + 1, tail->tx_next);
     tail->state &= (uint16_t)~TAIL_CLOSE_DUE;
+    if (link->memory->client != NULL && tail == link->live[0])
+        link->memory->client->close_previous_ms = tail->close_ms;
     tail->close_ms = (uint32_t)now;
     tail->close_count++;
     const ouro_addr *to = path == NULL ? NULL : answer ? &path->close : &path->known;

@@ -53,7 +53,9 @@ enum { OURO_HANDSHAKE_IDLE = 0, OURO_HANDSHAKE_NONCE, OURO_HANDSHAKE_SEND, OURO_
 typedef struct ouro_client {
     ouro_credential credential;
     uint64_t begun_ms, sent_ms, next_ms;
+    uint64_t cancelled_ms; /* when the last handshake that was cancelled had begun; 0 is never */
     uint32_t timeout_ms;
+    uint32_t close_previous_ms; /* when the CLOSE before the last one was sent, modulo 2^32 */
     uint8_t hello[OURO_HELLO_MAX];
     uint8_t hello_len;
     uint8_t phase;
@@ -61,6 +63,7 @@ typedef struct ouro_client {
     uint8_t challenges;
     uint8_t attempts;
     bool given_up;
+    bool kept; /* what is heard in the old session does not cancel it */
 } ouro_client;
 
 /* What a server keeps of a session beside its keys: where the device is. */
