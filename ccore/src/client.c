@@ -187,7 +187,7 @@ static ouro_status establish(ouro_link *link, uint64_t now, const uint8_t *packe
     }
     ouro_client_cancel(link);
     /* A WELCOME is fresh, by nonce_c: the server was heard from. */
-    link->heard_ms = now;
+    ouro_path_heard(link, now);
     if (link->flags & LINK_DEAD)
         link->events |= TELL_ALIVE;
     link->flags &= (uint16_t)~LINK_DEAD;

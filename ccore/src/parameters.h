@@ -24,6 +24,7 @@ enum {
     CLOSE_COPIES = 3,
     STREAM_PING_MS = 15000,
     STREAM_DEAD_MS = 45000,
+    SILENCE_MS = 300000, /* unreliable messages ask for an answer */
     HELLO_AGAIN_MS = 8000,
     KEPT_MS = 60000, /* a handshake that begins so soon after a cancelled one is not cancelled */
     DEFAULT_IDLE_MS = 604800000, /* 7 days */

@@ -70,6 +70,17 @@ uint64_t ouro_path_due(const ouro_link *link, const ouro_tail *tail, uint64_t se
     return sent + OURO_MIN(OURO_MAX(dead, TIMEOUT_MAX_MS), DEAD_TIMEOUT_MAX_MS);
 }
 
+uint32_t ouro_path_silence(const ouro_link *link) {
+    uint32_t silence = link->settings->silence_ms;
+    return silence != 0 ? silence : SILENCE_MS;
+}
+
+void ouro_path_heard(ouro_link *link, uint64_t now) {
+    link->heard_ms = now;
+    link->ask_ms = now + ouro_path_silence(link);
+    link->flags &= (uint16_t)~LINK_SUSPECT;
+}
+
 void ouro_path_dead(ouro_link *link, uint64_t now) {
     if (link->flags & LINK_DEAD)
         return;

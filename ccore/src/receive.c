@@ -95,8 +95,7 @@ ouro_status ouro_link_receive(ouro_link *link, uint64_t now, const ouro_addr *fr
 
 /* Anything authentic was heard: what was thought dead is alive. */
 static void heard(ouro_link *link, ouro_tail *tail, uint8_t type, uint64_t now) {
-    link->heard_ms = now;
-    link->flags &= (uint16_t)~LINK_SUSPECT;
+    ouro_path_heard(link, now);
     /* After the answer to CLOSE 2 a handshake follows in any case. */
     if (type != OURO_CLOSE || tail->close_phase != CLOSE_SENT ||
         tail->close_reason != OURO_REASON_REKEY)

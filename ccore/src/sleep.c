@@ -5,14 +5,15 @@
 #include "link_state.h"
 #include "numbers.h"
 #include "packet_internal.h"
+#include "path_internal.h"
 #include "sessions_internal.h"
 #include <string.h>
 
 /*
- * The saved form: "OUROSLP1", the fields in the order of `exchange`, the slots, SHA-256 of it all.
+ * The saved form: "OUROSLP2", the fields in the order of `exchange`, the slots, SHA-256 of it all.
  * One function walks the fields for both directions, so that they cannot differ.
  */
-static const uint8_t magic[8] = {'O', 'U', 'R', 'O', 'S', 'L', 'P', '1'};
+static const uint8_t magic[8] = {'O', 'U', 'R', 'O', 'S', 'L', 'P', '2'};
 
 enum { DIGEST = 32 };
 
@@ -113,7 +114,12 @@ static void exchange_window(cursor *c, ouro_window *window) {
         exchange_slot(c, &window->slots[(uint32_t)n % (2u * reach)]);
 }
 
-static void exchange(cursor *c, ouro_link *link, ouro_session *session, uint64_t *age) {
+/* How old the session is, and since when nothing was heard. */
+typedef struct history {
+    uint64_t age, silence;
+} history;
+
+static void exchange(cursor *c, ouro_link *link, ouro_session *session, history *past) {
     uint8_t head[8];
     ouro_credential who = link->memory->client->credential;
     memcpy(head, magic, sizeof head);
@@ -129,7 +135,8 @@ static void exchange(cursor *c, ouro_link *link, ouro_session *session, uint64_t
     bytes(c, session->tx_enc, sizeof session->tx_enc);
     bytes(c, session->tx_scr, sizeof session->tx_scr);
     exchange_prepared(c, session);
-    number(c, age);
+    number(c, &past->age);
+    number(c, &past->silence);
     number(c, &session->gap_next);
     small(c, &link->srtt8);
     small(c, &link->rttvar4);
@@ -171,6 +178,18 @@ bool ouro_link_is_quiet(const ouro_link *link) {
            all_done(session);
 }
 
+/* What has passed of the time `whole` that ends at `end`; all of it, where it is over. */
+static uint64_t gone(uint64_t now, uint64_t end, uint64_t whole) {
+    uint64_t left = end > now ? end - now : 0;
+    return whole - OURO_MIN(left, whole);
+}
+
+/* When the rest of it is over. */
+static uint64_t rest(uint64_t now, uint64_t passed, uint64_t slept, uint64_t whole) {
+    uint64_t left = whole - OURO_MIN(passed, whole);
+    return now + left - OURO_MIN(slept, left);
+}
+
 ouro_status ouro_link_save(ouro_link *link, uint64_t now, uint8_t *out, size_t cap, size_t *len) {
     if (!ouro_link_is_quiet(link))
         return OURO_ERR_STATE;
@@ -178,10 +197,9 @@ ouro_status ouro_link_save(ouro_link *link, uint64_t now, uint8_t *out, size_t c
         return OURO_ERR_TOO_LARGE;
     ouro_session *session = ouro_sessions_newest(link);
     cursor c = {out, out + cap - DIGEST, true, false};
-    /* Older than the age at which it is replaced is as old as that. */
-    uint64_t left = session->renew_ms > now ? session->renew_ms - now : 0;
-    uint64_t age = ouro_sessions_rekey_age(link) - OURO_MIN(left, ouro_sessions_rekey_age(link));
-    exchange(&c, link, session, &age);
+    history past = {gone(now, session->renew_ms, ouro_sessions_rekey_age(link)),
+                    gone(now, link->ask_ms, ouro_path_silence(link))};
+    exchange(&c, link, session, &past);
     ouro_status status = c.short_of ? OURO_ERR_TOO_LARGE : OURO_OK;
     if (status == OURO_OK)
         status = digest(out, (size_t)(c.at - out), c.at);
@@ -209,9 +227,9 @@ static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_
     session->tail.state = OURO_TAIL_FULL;
     session->prepared = link->memory->prepared;
     cursor c = {saved, saved + len - DIGEST, false, false};
-    uint64_t age = 0;
+    history past = {0, 0};
     uint32_t srtt8 = link->srtt8, rttvar4 = link->rttvar4;
-    exchange(&c, link, session, &age);
+    exchange(&c, link, session, &past);
     if (c.short_of || c.at != c.end) {
         link->srtt8 = srtt8;
         link->rttvar4 = rttvar4;
@@ -223,9 +241,11 @@ static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_
     ouro_sessions_enter(link, session, now);
     link->srtt8 = srtt8;
     link->rttvar4 = rttvar4;
-    session->renew_ms =
-        now + ouro_sessions_rekey_age(link) - OURO_MIN(age + slept, ouro_sessions_rekey_age(link));
+    session->renew_ms = rest(now, past.age, slept, ouro_sessions_rekey_age(link));
     link->heard_ms = link->sent_ms = now;
+    /* After a sleep of unknown length the first message asks whether the server is there. */
+    link->ask_ms =
+        rest(now, past.silence, slept != 0 ? slept : UINT64_MAX, ouro_path_silence(link));
     link->flags &= (uint16_t)~LINK_ASLEEP;
     return OURO_OK;
 }

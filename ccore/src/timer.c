@@ -30,16 +30,27 @@ static bool has_timer(const ouro_link *link, const ouro_place *place) {
     return !stopped && !(place->flags & (PLACE_LOST | PLACE_RESEND));
 }
 
+/* An unreliable message that asked for an answer and got none: is the server there? (section 6) */
+static void ask_again(ouro_link *link, const ouro_tail *tail, const ouro_place *place,
+                      uint64_t now) {
+    if (link->settings->role == OURO_CLIENT && tail == link->live[0] &&
+        (place->wire_flags & OURO_FLAG_ACK_REQ) && !(link->flags & LINK_PING_OUT) &&
+        link->heard_ms <= ouro_then(now, place->sent_ms))
+        link->flags |= LINK_PING_DUE;
+}
+
 static void time_out_flight(ouro_link *link, uint64_t now) {
     for (ouro_place *p = link->flight, *next; p != NULL; p = next) {
         next = p->next;
         ouro_tail *tail = ouro_sessions_find(link, p->session_id);
         if (!has_timer(link, p) || now < ouro_flight_due(link, tail, p, now))
             continue;
-        if (p->flags & PLACE_RELIABLE)
+        if (p->flags & PLACE_RELIABLE) {
             ouro_flight_timeout(link, tail, p, now);
-        else
+        } else {
+            ask_again(link, tail, p, now);
             ouro_place_finish(link, &link->flight, p, PLACE_SENT);
+        }
     }
 }
 

@@ -279,14 +279,16 @@ static ouro_place *next_message(ouro_link *link, uint64_t now) {
 }
 
 /* Which flags a message carries now; an unreliable one may have to ask for an answer. */
-static uint8_t flags_of(const ouro_link *link, const ouro_tail *tail, ouro_place *place) {
+static uint8_t flags_of(const ouro_link *link, const ouro_tail *tail, ouro_place *place,
+                        uint64_t now) {
+    bool silence = link->settings->role == OURO_CLIENT && now >= link->ask_ms;
     uint8_t flags = place->wire_flags;
     uint64_t n = (uint64_t)tail->tx_next + 1; /* compared with acked_next: acked + 1 */
     uint64_t acked = tail->acked_next;
     if (!(place->flags & PLACE_RELIABLE) && !link->settings->stream) {
         if (n >= acked + tail->peer_reach / 2 && !ouro_flight_reliable(link, tail))
             place->flags |= PLACE_RELIABLE;
-        else if (n >= acked + (unsigned)OURO_MAX(1, link->window / 2))
+        else if (silence || n >= acked + (unsigned)OURO_MAX(1, link->window / 2))
             flags |= OURO_FLAG_ACK_REQ;
     }
     if (place->flags & PLACE_RELIABLE)
@@ -307,7 +309,7 @@ static ouro_status first(ouro_link *link, ouro_place *place, uint64_t now, ouro_
         return OURO_OK;
     }
     bool reliable = (place->flags & PLACE_RELIABLE) != 0;
-    uint8_t flags = flags_of(link, tail, place);
+    uint8_t flags = flags_of(link, tail, place, now);
     bool room = len + OURO_ACK_BLOCK_SIZE <= tail->peer_max_body &&
                 OURO_OVERHEAD + OURO_ACK_BLOCK_SIZE + len <= link->memory->pool->packet_cap;
     ouro_ack_block block;

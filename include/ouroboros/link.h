@@ -45,6 +45,8 @@ typedef struct ouro_settings {
     uint64_t rekey_age_ms;      /* * age at which a session is replaced: 24 h */
     uint64_t rekey_packets;     /* * packets of a space, likewise: 2^32 - 2^20 */
     uint64_t idle_ms;           /* * server: silence after which a session ends: 7 days */
+    uint32_t silence_ms;        /* * client: nothing heard for so long: unreliable messages ask for
+                                     an answer, so that a dead server is noticed: 300,000 */
 } ouro_settings;
 
 enum { OURO_HANDSHAKE_IDLE = 0, OURO_HANDSHAKE_NONCE, OURO_HANDSHAKE_SEND, OURO_HANDSHAKE_WAIT };
@@ -165,6 +167,7 @@ typedef struct ouro_link {
 
     /* times */
     uint64_t heard_ms, sent_ms, closing_ms, dead_ms;
+    uint64_t ask_ms; /* client: from then on unreliable messages ask for an answer */
 
     /* round trip (RFC 6298): srtt in 1/8 ms, rttvar in 1/4 ms */
     uint32_t srtt8, rttvar4;

@@ -28,8 +28,10 @@ OURO_CHECKED ouro_status ouro_link_save(ouro_link *link, uint64_t now_ms, uint8_
 
 /*
  * Restores a session into a client's link that has none, made with the same settings and
- * credential. `slept_ms` is the time since it was saved, 0 if that is not known. `saved` is zeroed,
- * whatever the outcome. ERR_DAMAGED when it is not whole, or is of another device or epoch.
+ * credential. `slept_ms` is the time since it was saved, 0 if that is not known: the age then is
+ * what it was, and the first message asks whether the server is still there. `saved` is zeroed,
+ * whatever the outcome. ERR_DAMAGED when it is not whole, is of another device or epoch, or was
+ * saved by a version of this library that had another form: connect anew.
  */
 OURO_CHECKED ouro_status ouro_link_restore(ouro_link *link, uint64_t now_ms, uint64_t slept_ms,
                                            uint8_t *saved, size_t len);
