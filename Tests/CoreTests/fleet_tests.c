@@ -17,7 +17,7 @@ static struct {
 } gateway[2];
 
 static void begin(size_t g, uint16_t prefix, uint8_t bits) {
-    static const ouro_credential credential = {{1}, {2}, 0, false};
+    static const ouro_credential credential = {.device_id = {1}, .key = {2}};
     uint8_t key[OURO_KEY_SIZE];
     memset(&gateway[g], 0, sizeof gateway[g]);
     gateway[g].settings.reach = 16;

@@ -14,7 +14,7 @@ void hook_random(uint8_t *out, size_t len);
 void hook_send(const uint8_t *packet, size_t len);
 size_t hook_receive(uint8_t *packet, size_t cap);
 
-/* The credential in non-volatile memory; a store returns when it is durable. */
+/* The whole credential in non-volatile memory; a store returns when it is durable. */
 void hook_load_credential(ouro_credential *credential);
 void hook_store_credential(const ouro_credential *credential);
 

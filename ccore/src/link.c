@@ -50,6 +50,7 @@ ouro_status ouro_link_init(ouro_link *link, const ouro_settings *settings,
     if (memory->client != NULL) {
         memset(memory->client, 0, sizeof *memory->client);
         memory->client->credential = *credential;
+        memory->client->shorts = (uint8_t)OURO_MIN(credential->shorts, SHORTS_MAX);
     }
     ouro_flight_fresh(link);
     return OURO_OK;
@@ -322,6 +323,7 @@ bool ouro_link_next_event(ouro_link *link, ouro_event *event) {
     if (link->events & TELL_EPOCH) {
         link->events &= (uint16_t)~TELL_EPOCH;
         event->type = OURO_EVENT_EPOCH;
+        event->shorts = link->memory->client->credential.shorts;
         return true;
     }
     if (link->flags & LINK_HOLD)

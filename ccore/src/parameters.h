@@ -25,6 +25,9 @@ enum {
     STREAM_PING_MS = 15000,
     STREAM_DEAD_MS = 45000,
     SILENCE_MS = 300000, /* unreliable messages ask for an answer */
+    SHORT_MS = 300000,   /* a session that does not last so long is short */
+    SHORT_WAIT_MS = 10000,
+    SHORT_WAIT_MAX_MS = 300000,
     HELLO_AGAIN_MS = 8000,
     KEPT_MS = 60000, /* a handshake that begins so soon after a cancelled one is not cancelled */
     DEFAULT_IDLE_MS = 604800000, /* 7 days */
@@ -38,6 +41,8 @@ enum { WINDOW_START = 4, WINDOW_MIN = 2, WINDOW_MAX = 256 };
 enum { STREAM_REACH = 64 };
 /* A client that has not heard from the server uses message counters 0 to 3 (section 3). */
 enum { UNCONFIRMED_REACH = 4 };
+/* Short sessions in a row: from 2 on there is a wait, doubled for each further one. */
+enum { SHORTS_WAIT = 2, SHORTS_MAX = 7 };
 /* seqs of one box in flight (section 6, once). */
 enum { ONCE_REACH = 64 };
 

@@ -22,6 +22,8 @@ static void finish_closing(ouro_link *link, uint64_t now) {
 
 void ouro_policy_end(ouro_link *link, ouro_tail *tail, uint64_t now) {
     bool newest = tail == link->live[0] && !(tail->state & TAIL_OLDER);
+    if (newest && link->memory->client != NULL)
+        ouro_client_ended(link, false);
     ouro_sessions_drop(link, tail);
     bool closing = (link->flags & LINK_CLOSING) && !(link->flags & LINK_CLOSED);
     if (closing && (newest || link->live[0] == NULL))

@@ -100,8 +100,12 @@ static void heard(ouro_link *link, ouro_tail *tail, uint8_t type, uint64_t now) 
     if (type != OURO_CLOSE || tail->close_phase != CLOSE_SENT ||
         tail->close_reason != OURO_REASON_REKEY)
         ouro_client_heard(link);
-    if (tail == link->live[0] && !(tail->state & TAIL_OLDER) && (tail->state & TAIL_UNCONFIRMED))
-        ouro_policy_confirmed(link, now);
+    if (tail == link->live[0] && !(tail->state & TAIL_OLDER)) {
+        if (link->memory->client != NULL)
+            ouro_client_lives(link, now);
+        if (tail->state & TAIL_UNCONFIRMED)
+            ouro_policy_confirmed(link, now);
+    }
     if (link->flags & LINK_DEAD) {
         link->flags &= (uint16_t)~LINK_DEAD;
         link->events = (uint16_t)((link->events & ~TELL_DEAD) | TELL_ALIVE);

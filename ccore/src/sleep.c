@@ -114,9 +114,10 @@ static void exchange_window(cursor *c, ouro_window *window) {
         exchange_slot(c, &window->slots[(uint32_t)n % (2u * reach)]);
 }
 
-/* How old the session is, and since when nothing was heard. */
+/* How old the session is, since when nothing was heard, and how old it was then. */
 typedef struct history {
     uint64_t age, silence;
+    uint32_t lived;
 } history;
 
 static void exchange(cursor *c, ouro_link *link, ouro_session *session, history *past) {
@@ -137,6 +138,7 @@ static void exchange(cursor *c, ouro_link *link, ouro_session *session, history 
     exchange_prepared(c, session);
     number(c, &past->age);
     number(c, &past->silence);
+    small(c, &past->lived);
     number(c, &session->gap_next);
     small(c, &link->srtt8);
     small(c, &link->rttvar4);
@@ -198,7 +200,8 @@ ouro_status ouro_link_save(ouro_link *link, uint64_t now, uint8_t *out, size_t c
     ouro_session *session = ouro_sessions_newest(link);
     cursor c = {out, out + cap - DIGEST, true, false};
     history past = {gone(now, session->renew_ms, ouro_sessions_rekey_age(link)),
-                    gone(now, link->ask_ms, ouro_path_silence(link))};
+                    gone(now, link->ask_ms, ouro_path_silence(link)),
+                    link->memory->client->lived_ms};
     exchange(&c, link, session, &past);
     ouro_status status = c.short_of ? OURO_ERR_TOO_LARGE : OURO_OK;
     if (status == OURO_OK)
@@ -227,7 +230,7 @@ static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_
     session->tail.state = OURO_TAIL_FULL;
     session->prepared = link->memory->prepared;
     cursor c = {saved, saved + len - DIGEST, false, false};
-    history past = {0, 0};
+    history past = {0, 0, 0};
     uint32_t srtt8 = link->srtt8, rttvar4 = link->rttvar4;
     exchange(&c, link, session, &past);
     if (c.short_of || c.at != c.end) {
@@ -242,6 +245,8 @@ static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_
     link->srtt8 = srtt8;
     link->rttvar4 = rttvar4;
     session->renew_ms = rest(now, past.age, slept, ouro_sessions_rekey_age(link));
+    link->memory->client->lived_ms = past.lived;
+    link->memory->client->welcome_ms = now - past.age - OURO_MIN(slept, UINT32_MAX);
     link->heard_ms = link->sent_ms = now;
     /* After a sleep of unknown length the first message asks whether the server is there. */
     link->ask_ms =

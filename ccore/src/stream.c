@@ -117,6 +117,8 @@ bool ouro_stream_ended(ouro_link *link) {
     ouro_tail *tail = link->live[0];
     bool closed = (link->flags & LINK_SAID_GOODBYE) && !(link->flags & LINK_BROKEN) &&
                   tail == NULL && link->closed_missing == 0;
+    if (tail != NULL && link->memory->client != NULL)
+        ouro_client_ended(link, true);
     if (tail != NULL)
         ouro_policy_end(link, tail, link->heard_ms);
     if (link->memory->client != NULL)

@@ -45,6 +45,9 @@ typedef struct ouro_settings {
     uint64_t rekey_age_ms;      /* * age at which a session is replaced: 24 h */
     uint64_t rekey_packets;     /* * packets of a space, likewise: 2^32 - 2^20 */
     uint64_t idle_ms;           /* * server: silence after which a session ends: 7 days */
+    uint32_t short_wait_ms;     /* * client: the longest wait before a handshake after sessions that
+                                     did not last: 300,000. A device that is never up for 5 minutes
+                                     sets it below the time that it is up */
     uint32_t silence_ms;        /* * client: nothing heard for so long: unreliable messages ask for
                                      an answer, so that a dead server is noticed: 300,000 */
 } ouro_settings;
@@ -56,6 +59,8 @@ typedef struct ouro_client {
     ouro_credential credential;
     uint64_t begun_ms, sent_ms, next_ms;
     uint64_t cancelled_ms; /* when the last handshake that was cancelled had begun; 0 is never */
+    uint64_t welcome_ms;   /* when the newest session began; before this clock did, it wraps */
+    uint32_t lived_ms;     /* from then to what was authenticated in it last */
     uint32_t timeout_ms;
     uint32_t close_previous_ms; /* when the CLOSE before the last one was sent, modulo 2^32 */
     uint8_t hello[OURO_HELLO_MAX];
@@ -65,7 +70,8 @@ typedef struct ouro_client {
     uint8_t challenges;
     uint8_t attempts;
     bool given_up;
-    bool kept; /* what is heard in the old session does not cancel it */
+    bool kept;      /* what is heard in the old session does not cancel it */
+    uint8_t shorts; /* short sessions in a row, the newest left out: 0 to 7 */
 } ouro_client;
 
 /* What a server keeps of a session beside its keys: where the device is. */
@@ -110,12 +116,14 @@ typedef enum ouro_event_type {
     OURO_EVENT_FAILED,      /* message: never sent */
     OURO_EVENT_ESTABLISHED, /* session_id: a session is confirmed and is used from now on */
     OURO_EVENT_CLOSED,      /* reason, missing: the newest session ended */
-    OURO_EVENT_EPOCH,       /* make the credential durable, then call ouro_link_epoch_saved; until
-                               then nothing is sent or handed on, and no packet may be given */
-    OURO_EVENT_NONCE,       /* client: call ouro_link_nonce with 16 fresh random bytes */
-    OURO_EVENT_DEAD,        /* the path counts as dead; the link goes on trying */
-    OURO_EVENT_ALIVE,       /* the peer was heard from again */
-    OURO_EVENT_PONG         /* rtt_ms: a PING was answered */
+    OURO_EVENT_EPOCH, /* shorts: make the whole credential durable in one write, key, epoch and
+                         shorts (it comes for a new epoch, and where shorts alone becomes 0),
+                         then call ouro_link_epoch_saved; until then nothing is sent or handed
+                         on, and no packet may be given */
+    OURO_EVENT_NONCE, /* client: call ouro_link_nonce with 16 fresh random bytes */
+    OURO_EVENT_DEAD,  /* the path counts as dead; the link goes on trying */
+    OURO_EVENT_ALIVE, /* the peer was heard from again */
+    OURO_EVENT_PONG   /* rtt_ms: a PING was answered */
 } ouro_event_type;
 
 typedef struct ouro_event {
@@ -129,6 +137,7 @@ typedef struct ouro_event {
     bool batch;
     bool once; /* keep a record of box and seq, or ignore them */
     uint32_t box, seq;
+    uint8_t shorts;   /* EPOCH: what stands in the credential */
     uint8_t reason;   /* CLOSED: ouro_reason */
     bool by_peer;     /* CLOSED: the peer closed it */
     uint64_t missing; /* CLOSED: messages that the peer sent and that never came */
@@ -216,8 +225,17 @@ OURO_CHECKED ouro_status ouro_link_init(ouro_link *link, const ouro_settings *se
                                         const ouro_memory *memory,
                                         const ouro_credential *credential, uint32_t seed);
 
-/* Client: begins a handshake now, if there is neither a session nor a handshake. */
+/*
+ * Client: begins a handshake, if there is neither a session nor a handshake; at once, or where
+ * sessions did not last, when ouro_link_connects_at says.
+ */
 OURO_CHECKED ouro_status ouro_link_connect(ouro_link *link, uint64_t now_ms);
+
+/*
+ * Client: when a handshake may begin at the earliest: `now_ms`, or later after sessions that did
+ * not last. Over a stream, open one no sooner: the server waits 10 s for HELLO.
+ */
+uint64_t ouro_link_connects_at(const ouro_link *link, uint64_t now_ms);
 
 /* Client: the 16 random bytes that OURO_EVENT_NONCE asks for; never the same twice. */
 OURO_CHECKED ouro_status ouro_link_nonce(ouro_link *link, const uint8_t nonce[16]);

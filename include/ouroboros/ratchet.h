@@ -22,6 +22,8 @@ typedef struct ouro_credential {
     uint8_t key[OURO_KEY_SIZE]; /* K_e of `epoch` */
     uint64_t epoch;
     bool evolving;
+    uint8_t shorts; /* a client's: sessions in a row that did not last (section 3); it is stored
+                       with key and epoch, in one write, and given back with them; 0 at first */
 } ouro_credential;
 
 /* K_root of a device, from the fleet's key. */
