@@ -3,6 +3,7 @@
 
 #include "link_state.h"
 #include "numbers.h"
+#include "once_internal.h"
 #include "parameters.h"
 #include "path_internal.h"
 #include "place_internal.h"
@@ -53,8 +54,11 @@ uint64_t ouro_flight_due(const ouro_link *link, const ouro_tail *tail, const our
 void ouro_flight_end(ouro_link *link, const ouro_tail *tail) {
     for (ouro_place *p = link->flight, *next; p != NULL; p = next) {
         next = p->next;
-        if (is_of(p, tail))
-            ouro_place_finish(link, &link->flight, p, PLACE_UNKNOWN);
+        if (!is_of(p, tail))
+            continue;
+        if (!(p->flags & (PLACE_SENT | PLACE_QUIET)))
+            ouro_once_unknown(link, p);
+        ouro_place_finish(link, &link->flight, p, PLACE_UNKNOWN);
     }
 }
 

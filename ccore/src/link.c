@@ -6,6 +6,7 @@
 #include "flight_internal.h"
 #include "link_state.h"
 #include "numbers.h"
+#include "once_internal.h"
 #include "packet_internal.h"
 #include "parameters.h"
 #include "place_internal.h"
@@ -173,12 +174,16 @@ ouro_status ouro_link_send(ouro_link *link, uint64_t now, const ouro_message *me
         return OURO_ERR_TOO_LARGE;
     if (message->batch && !ouro_batch_fits(message->data, message->len))
         return OURO_ERR_ARGUMENT;
+    if (message->box != 0 && !ouro_once_may_give(link, message->box, message->seq))
+        return OURO_ERR_SEQ;
     if (settings->place_limit != 0 && link->place_count >= settings->place_limit)
         return OURO_ERR_NO_PLACE;
     ouro_place *place = ouro_pool_take(link->memory->pool);
     if (place == NULL)
         return OURO_ERR_NO_PLACE;
     link->place_count++;
+    if (message->box != 0)
+        ouro_once_given(link, message->box, message->seq);
     fill(place, message);
     place->id = *id = link->next_id++;
     place->sent_ms = (uint32_t)now;

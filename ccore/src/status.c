@@ -44,6 +44,8 @@ const char *ouro_status_name(ouro_status status) {
         return "crypto";
     case OURO_ERR_DAMAGED:
         return "damaged";
+    case OURO_ERR_SEQ:
+        return "seq";
     case OURO_END_LIMIT:
         return "limit_reached";
     case OURO_END_CLOSED:

@@ -246,16 +246,6 @@ static bool again(ouro_link *link, uint64_t now, ouro_datagram *out) {
     return false;
 }
 
-/* A seq 64 or more above the lowest in flight of its box waits (section 6, once). */
-static bool seq_fits(const ouro_link *link, const ouro_place *place) {
-    if (place->box == 0)
-        return true;
-    for (const ouro_place *p = link->flight; p != NULL; p = p->next)
-        if (p->box == place->box && place->seq - p->seq >= ONCE_REACH && place->seq > p->seq)
-            return false;
-    return true;
-}
-
 /* Whether the newest session has a counter for one more message (section 5). */
 static bool counter_fits(const ouro_link *link, const ouro_tail *tail) {
     uint64_t n = tail->tx_next;
@@ -275,7 +265,7 @@ static ouro_place *next_message(ouro_link *link, uint64_t now) {
     if (place == NULL || session == NULL || (session->tail.state & TAIL_NO_NEW) ||
         session->tail.close_phase == CLOSE_SENT || ouro_link_waits(link, now))
         return NULL;
-    return counter_fits(link, &session->tail) && seq_fits(link, place) ? place : NULL;
+    return counter_fits(link, &session->tail) ? place : NULL;
 }
 
 /* Which flags a message carries now; an unreliable one may have to ask for an answer. */

@@ -109,11 +109,12 @@ typedef struct ouro_stats {
 
 typedef enum ouro_event_type {
     OURO_EVENT_NONE = 0,
-    OURO_EVENT_MESSAGE,     /* data, len, session_id, counter, once, box, seq, last */
-    OURO_EVENT_DELIVERED,   /* message: acknowledged */
-    OURO_EVENT_SENT,        /* message: an unreliable one went out */
-    OURO_EVENT_UNKNOWN,     /* message: sent, but its session ended: it may have arrived */
-    OURO_EVENT_FAILED,      /* message: never sent */
+    OURO_EVENT_MESSAGE,   /* data, len, session_id, counter, once, box, seq, last */
+    OURO_EVENT_DELIVERED, /* message: acknowledged */
+    OURO_EVENT_SENT,      /* message: an unreliable one went out */
+    OURO_EVENT_UNKNOWN,   /* message: sent, but its session ended: it may have arrived. With ONCE it
+                             is given again, before anything higher */
+    OURO_EVENT_FAILED,    /* message: never sent */
     OURO_EVENT_ESTABLISHED, /* session_id: a session is confirmed and is used from now on */
     OURO_EVENT_CLOSED,      /* reason, missing: the newest session ended */
     OURO_EVENT_EPOCH, /* shorts: make the whole credential durable in one write, key, epoch and
@@ -150,7 +151,7 @@ typedef struct ouro_message {
     bool reliable;
     bool batch;      /* data is a batch, made with ouro_batch_append */
     uint32_t box;    /* not 0: sent with ONCE */
-    uint32_t seq;    /* within the box; see section 6 on how far seqs may run ahead */
+    uint32_t seq;    /* within the box, counted from 0: see ouro_link_send */
     uint32_t ttl_ms; /* failed when it waits longer; 0: for ever, or the settings' if unreliable */
 } ouro_message;
 
@@ -160,11 +161,18 @@ typedef struct ouro_datagram {
     const ouro_addr *to; /* NULL at a client: the server */
 } ouro_datagram;
 
+/* Seqs of the box used last that ended as unknown and were not given again. */
+typedef struct ouro_unknown {
+    uint64_t bits; /* bit i: lowest + i; bit 0 is set where there is one */
+    uint32_t box, lowest;
+} ouro_unknown;
+
 typedef struct ouro_link {
     const ouro_settings *settings;
     const ouro_memory *memory;
     ouro_tail *live[OURO_MAX_SESSIONS]; /* newest first */
     ouro_place *queue, *flight, *ended;
+    ouro_unknown unknown;
     ouro_stats stats;
 
     /* the message that is being handed on */
@@ -265,9 +273,22 @@ void ouro_link_set_room(ouro_link *link, size_t free, size_t capacity);
 /*
  * Takes a message, copies it, and gives it an id for its outcome. ERR_NO_PLACE: drain events, wait
  * for an outcome, and try again.
+ *
+ * With ONCE: give what was told UNKNOWN again, same box, seq and content, before anything higher.
+ * ERR_SEQ refuses a seq that is 64 or more above the lowest of its box that waits, is in flight, or
+ * ended as UNKNOWN and was not given again, as a receiver's record would take the lower one for
+ * known when it comes: drain events, give that one, and try again. Not counted is what ended as
+ * UNKNOWN because it was stalled, which is never given again under its box and seq, and what
+ * ouro_link_give_up names. (The link keeps account of the box it used last alone.)
  */
 OURO_CHECKED ouro_status ouro_link_send(ouro_link *link, uint64_t now_ms,
                                         const ouro_message *message, uint32_t *id);
+
+/*
+ * A message with ONCE that was told UNKNOWN will not be given again: it holds up no higher seq any
+ * more. ERR_STATE when its box is not the one used last.
+ */
+OURO_CHECKED ouro_status ouro_link_give_up(ouro_link *link, uint32_t box, uint32_t seq);
 
 /* Takes back a message that was not sent yet: it fails. ERR_STATE when it was sent or is unknown.
  */

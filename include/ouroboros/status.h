@@ -39,6 +39,7 @@ typedef enum ouro_status {
     OURO_ERR_NO_PLACE = -35,  /* no free place in the pool: drain events and try again later */
     OURO_ERR_CRYPTO = -36,    /* the crypto library failed (its memory pool is exhausted?) */
     OURO_ERR_DAMAGED = -37,   /* a saved session that was cut, changed or made by another version */
+    OURO_ERR_SEQ = -38,       /* a seq too far above one that is still open: give that first */
 
     OURO_END_LIMIT = -64,  /* the session has used up its counters */
     OURO_END_CLOSED = -65, /* the session is closed */
