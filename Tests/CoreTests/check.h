@@ -38,6 +38,7 @@ void rule_tests(void);
 void flow_tests(void);
 void path_tests(void);
 void dead_tests(void);
+void stalled_tests(void);
 void once_tests(void);
 void short_tests(void);
 void silence_tests(void);

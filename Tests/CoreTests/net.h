@@ -10,7 +10,8 @@
 enum { DEVICE = 0, GATEWAY = 1 };
 enum { NET_PACKETS = 4096, NET_MESSAGES = 8192, NET_PLACES = 512, NET_LOG = 4096 };
 
-typedef enum net_outcome { PENDING = 0, DELIVERED, UNKNOWN, FAILED, SENT } net_outcome;
+/* STALLED: unknown, as it was stalled. */
+typedef enum net_outcome { PENDING = 0, DELIVERED, UNKNOWN, FAILED, SENT, STALLED } net_outcome;
 
 /* A packet under way. */
 typedef struct net_packet {
@@ -38,13 +39,15 @@ typedef struct net_message {
     uint64_t ended_ms;  /* its outcome */
     uint32_t handed_on; /* how often */
     net_outcome outcome;
-    bool reliable;
+    bool reliable, stalled; /* told as stalled, with this size */
+    size_t stalled_len;
 } net_message;
 
 typedef struct net_path {
     double loss, duplicate, corrupt;
     uint64_t delay_ms, jitter_ms; /* one way; jitter reorders */
     bool down;
+    size_t largest; /* packets above it are lost; 0: none */
 } net_path;
 
 typedef struct net_side {

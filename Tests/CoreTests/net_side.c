@@ -65,6 +65,14 @@ static void ended(net *n, int who, uint32_t id, net_outcome outcome) {
     m->ended_ms = n->now_ms;
 }
 
+static void stalled(net *n, int who, const ouro_event *e) {
+    net_message *m = &n->side[who].messages[n->side[who].ids[e->message]];
+    if (m->stalled || m->outcome != PENDING)
+        net_trouble(n, "a message that is told as stalled twice, or after its end");
+    m->stalled = true;
+    m->stalled_len = e->len;
+}
+
 static void tell(net *n, int who, const ouro_event *e) {
     net_side *s = &n->side[who];
     uint8_t nonce[16];
@@ -79,7 +87,10 @@ static void tell(net *n, int who, const ouro_event *e) {
         ended(n, who, e->message, SENT);
         break;
     case OURO_EVENT_UNKNOWN:
-        ended(n, who, e->message, UNKNOWN);
+        ended(n, who, e->message, e->stalled ? STALLED : UNKNOWN);
+        break;
+    case OURO_EVENT_STALLED:
+        stalled(n, who, e);
         break;
     case OURO_EVENT_FAILED:
         ended(n, who, e->message, FAILED);

@@ -14,6 +14,7 @@
 #include "pool_internal.h"
 #include "session_internal.h"
 #include "sessions_internal.h"
+#include "stalled_internal.h"
 #include "stream_internal.h"
 #include <string.h>
 
@@ -176,11 +177,12 @@ ouro_status ouro_link_send(ouro_link *link, uint64_t now, const ouro_message *me
         return OURO_ERR_ARGUMENT;
     if (message->box != 0 && !ouro_once_may_give(link, message->box, message->seq))
         return OURO_ERR_SEQ;
-    if (settings->place_limit != 0 && link->place_count >= settings->place_limit)
+    bool limited = settings->place_limit != 0 && link->place_count >= settings->place_limit;
+    ouro_place *place = limited ? NULL : ouro_pool_take(link->memory->pool);
+    if (place == NULL) {
+        ouro_stalled_give_place(link);
         return OURO_ERR_NO_PLACE;
-    ouro_place *place = ouro_pool_take(link->memory->pool);
-    if (place == NULL)
-        return OURO_ERR_NO_PLACE;
+    }
     link->place_count++;
     if (message->box != 0)
         ouro_once_given(link, message->box, message->seq);
@@ -275,17 +277,9 @@ static ouro_event_type outcome_of(const ouro_place *place) {
     return place->flags & PLACE_FAILED ? OURO_EVENT_FAILED : OURO_EVENT_SENT;
 }
 
-static bool next_outcome(ouro_link *link, ouro_event *event) {
-    ouro_place *place = link->ended;
-    if (place != NULL) {
-        event->type = outcome_of(place);
-        event->message = place->id;
-        link->ended = place->next;
-        link->place_count--;
-        ouro_pool_give(link->memory->pool, place);
-        return true;
-    }
-    for (place = link->reports > 0 ? link->flight : NULL; place != NULL; place = place->next) {
+/* An unreliable message that went out, and whose place is still in use. */
+static bool next_sent(ouro_link *link, ouro_place *list, ouro_event *event) {
+    for (ouro_place *place = list; place != NULL; place = place->next) {
         if (!(place->flags & PLACE_SENT))
             continue;
         place->flags = (uint16_t)((place->flags & ~PLACE_SENT) | PLACE_QUIET);
@@ -295,6 +289,29 @@ static bool next_outcome(ouro_link *link, ouro_event *event) {
         return true;
     }
     return false;
+}
+
+static bool next_outcome(ouro_link *link, ouro_event *event) {
+    ouro_place *place = link->ended;
+    if (place != NULL) {
+        event->type = outcome_of(place);
+        event->message = place->id;
+        event->stalled = (place->flags & PLACE_STALLED) != 0;
+        link->ended = place->next;
+        link->place_count--;
+        ouro_pool_give(link->memory->pool, place);
+        return true;
+    }
+    if (link->reports > 0)
+        return next_sent(link, link->flight, event) || next_sent(link, link->stalled, event);
+    place = ouro_stalled_untold(link);
+    if (place == NULL)
+        return false;
+    place->flags |= PLACE_TOLD;
+    event->type = OURO_EVENT_STALLED;
+    event->message = place->id;
+    event->len = ouro_stalled_size(place);
+    return true;
 }
 
 static bool next_tell(ouro_link *link, ouro_event *event) {
@@ -378,6 +395,7 @@ void ouro_link_erase(ouro_link *link) {
     ouro_sessions_erase(link);
     give_all(link, &link->queue);
     give_all(link, &link->flight);
+    give_all(link, &link->stalled);
     give_all(link, &link->ended);
     if (link->memory->client != NULL)
         ouro_erase(link->memory->client, sizeof *link->memory->client);

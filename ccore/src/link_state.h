@@ -64,7 +64,10 @@ enum {
     PLACE_REPEATED = 32, /* it was sent more than once: no sample (Karn) */
     PLACE_DELIVERED = 64,
     PLACE_UNKNOWN = 128,
-    PLACE_FAILED = 256
+    PLACE_FAILED = 256,
+    PLACE_STUCK = 512,    /* the path does not seem to carry it */
+    PLACE_STALLED = 1024, /* an outcome: unknown, as it was stalled */
+    PLACE_TOLD = 2048     /* the application knows that it is stalled */
 };
 
 /* ouro_client.cause */

@@ -11,6 +11,7 @@ enum {
     DEAD_TIMEOUT_MAX_MS = 300000, /* once the path counts as dead */
     GIVE_UP_MS = 45000,           /* RFC 7252 4.8.2 MAX_TRANSMIT_SPAN */
     GIVE_UP_ATTEMPTS = 4,         /* RFC 7252 4.8 MAX_RETRANSMIT */
+    STUCK_ATTEMPTS = 10,          /* transmissions, each followed by something authenticated */
     UNRELIABLE_TTL_MS = 2000,
     OLD_TIMEOUT_MAX_MS = 2000, /* of packets in an older session */
     OLD_SESSION_MS = 10000,    /* how long it is kept for them, over a dead path */

@@ -79,6 +79,8 @@ void ouro_path_heard(ouro_link *link, uint64_t now) {
     link->heard_ms = now;
     link->ask_ms = now + ouro_path_silence(link);
     link->flags &= (uint16_t)~LINK_SUSPECT;
+    /* It is 1 after a silent time-out. */
+    link->window = OURO_MAX(link->window, WINDOW_MIN);
 }
 
 void ouro_path_dead(ouro_link *link, uint64_t now) {

@@ -109,7 +109,7 @@ static void heard(ouro_link *link, ouro_tail *tail, uint8_t type, uint64_t now) 
     if (link->flags & LINK_DEAD) {
         link->flags &= (uint16_t)~LINK_DEAD;
         link->events = (uint16_t)((link->events & ~TELL_DEAD) | TELL_ALIVE);
-        link->ping_timeouts = link->ping_attempts = 0;
+        link->ping_timeouts = 0;
         link->ping_first_ms = now;
         bool server = link->settings->role == OURO_SERVER;
         for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
@@ -180,7 +180,7 @@ static void take_pong(ouro_link *link, const ouro_tail *tail, const ouro_body *b
     /* In a stream the next one is due a while after this. */
     if (link->settings->stream)
         link->ping_sent_ms = now;
-    link->ping_timeouts = link->ping_attempts = 0;
+    link->ping_timeouts = 0;
     link->events |= TELL_PONG;
 }
 

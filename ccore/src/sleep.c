@@ -7,6 +7,7 @@
 #include "packet_internal.h"
 #include "path_internal.h"
 #include "sessions_internal.h"
+#include "stalled_internal.h"
 #include <string.h>
 
 /*
@@ -211,6 +212,7 @@ ouro_status ouro_link_save(ouro_link *link, uint64_t now, uint8_t *out, size_t c
         return status;
     }
     *len = (size_t)(c.at - out) + DIGEST;
+    ouro_stalled_end(link, &session->tail);
     ouro_session_erase(session);
     memset(link->live, 0, sizeof link->live);
     link->flags |= LINK_ASLEEP;

@@ -8,6 +8,7 @@
 #include "place_internal.h"
 #include "policy_internal.h"
 #include "sessions_internal.h"
+#include "stalled_internal.h"
 #include "stream_internal.h"
 
 static bool timers_stopped(const ouro_link *link) {
@@ -66,8 +67,7 @@ static void time_out_ping(ouro_link *link, uint64_t now) {
     link->stats.timeouts++;
     if (link->ping_timeouts < 100)
         link->ping_timeouts++;
-    if (link->ping_attempts < 100)
-        link->ping_attempts++;
+
     bool needed = ouro_flight_reliable(link, tail) || link->settings->keep_alive_ms != 0 ||
                   (tail->state & TAIL_UNCONFIRMED);
     if (link->ping_timeouts >= PING_TIMEOUTS && !needed) {
@@ -76,9 +76,8 @@ static void time_out_ping(ouro_link *link, uint64_t now) {
     }
     if (link->ping_timeouts >= 2)
         ouro_path_suspect(link, link->ping_previous_ms, now);
-    bool silent = link->heard_ms <= link->ping_sent_ms;
-    if (silent && link->ping_attempts > GIVE_UP_ATTEMPTS &&
-        now - link->ping_first_ms >= GIVE_UP_MS) {
+    if (link->ping_timeouts > GIVE_UP_ATTEMPTS && now - link->ping_first_ms >= GIVE_UP_MS &&
+        now - link->heard_ms >= GIVE_UP_MS) {
         ouro_path_dead(link, now);
         if (timers_stopped(link))
             return;
@@ -182,7 +181,7 @@ static void earlier(uint64_t *deadline, uint64_t time) {
 }
 
 static uint64_t flight_deadline(const ouro_link *link, uint64_t now) {
-    uint64_t deadline = OURO_NEVER;
+    uint64_t deadline = ouro_stalled_deadline(link, now);
     for (const ouro_place *p = link->flight; p != NULL; p = p->next)
         if (has_timer(link, p))
             earlier(&deadline,

@@ -10,6 +10,7 @@
 #include "pool_internal.h"
 #include "session_internal.h"
 #include "sessions_internal.h"
+#include "stalled_internal.h"
 #include <string.h>
 
 static ouro_path *path_of(ouro_tail *tail) {
@@ -128,7 +129,7 @@ static ouro_status main_ping(ouro_link *link, ouro_tail *tail, uint64_t now, uin
     link->ping_sent_ms = now;
     if (!again) {
         link->ping_first_ms = now;
-        link->ping_timeouts = link->ping_attempts = 0;
+        link->ping_timeouts = 0;
     }
     bool acks = owes(link, tail, now) && goes_along(tail);
     ouro_status status = ping(link, tail, now, known(tail), acks, scratch, out);
@@ -223,6 +224,7 @@ static ouro_status close(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t
 
 static void repeat(ouro_link *link, ouro_tail *tail, ouro_place *place, uint64_t now,
                    ouro_datagram *out) {
+    ouro_stalled_count(link, place, now);
     place->flags = (uint16_t)((place->flags & ~(PLACE_RESEND | PLACE_LOST)) | PLACE_REPEATED);
     place->sent_ms = (uint32_t)now;
     place->mark = tail->tx_next;
@@ -238,12 +240,16 @@ static bool again(ouro_link *link, uint64_t now, ouro_datagram *out) {
         if (!(p->flags & (PLACE_RESEND | PLACE_LOST)))
             continue;
         ouro_tail *tail = ouro_sessions_find(link, p->session_id);
-        if (!(p->flags & PLACE_RESEND) && ouro_flight_count(link, tail) >= link->window)
+        if (!(p->flags & PLACE_RESEND) && !ouro_flight_room(link, tail))
             continue;
         repeat(link, tail, p, now, out);
+        ouro_stalled_find(link, tail);
         return true;
     }
-    return false;
+    ouro_place *stalled = ouro_stalled_due(link, now);
+    if (stalled != NULL)
+        repeat(link, ouro_sessions_find(link, stalled->session_id), stalled, now, out);
+    return stalled != NULL;
 }
 
 /* Whether the newest session has a counter for one more message (section 5). */
@@ -256,7 +262,14 @@ static bool counter_fits(const ouro_link *link, const ouro_tail *tail) {
     if ((tail->state & TAIL_UNCONFIRMED) && n >= UNCONFIRMED_REACH)
         return false;
     return n < (uint64_t)tail->acked_next + reach && (base == NULL || n < base->counter + reach) &&
-           ouro_flight_count(link, tail) < link->window;
+           ouro_flight_room(link, tail);
+}
+
+/* The last counter that may be used until something is acknowledged. */
+static bool is_last(const ouro_link *link, const ouro_tail *tail) {
+    const ouro_place *base = ouro_flight_lowest(link, tail);
+    uint64_t next = tail->tx_next + UINT64_C(1), reach = tail->peer_reach;
+    return next >= tail->acked_next + reach || (base != NULL && next >= base->counter + reach);
 }
 
 static ouro_place *next_message(ouro_link *link, uint64_t now) {
@@ -276,7 +289,8 @@ static uint8_t flags_of(const ouro_link *link, const ouro_tail *tail, ouro_place
     uint64_t n = (uint64_t)tail->tx_next + 1; /* compared with acked_next: acked + 1 */
     uint64_t acked = tail->acked_next;
     if (!(place->flags & PLACE_RELIABLE) && !link->settings->stream) {
-        if (n >= acked + tail->peer_reach / 2 && !ouro_flight_reliable(link, tail))
+        bool nothing_moves = n >= acked + tail->peer_reach / 2 && !ouro_flight_moves(link, tail);
+        if (nothing_moves || is_last(link, tail))
             place->flags |= PLACE_RELIABLE;
         else if (silence || n >= acked + (unsigned)OURO_MAX(1, link->window / 2))
             flags |= OURO_FLAG_ACK_REQ;
@@ -298,6 +312,7 @@ static ouro_status first(ouro_link *link, ouro_place *place, uint64_t now, ouro_
         ouro_place_finish(link, &link->flight, place, PLACE_FAILED);
         return OURO_OK;
     }
+    ouro_stalled_make_way(link, place);
     bool reliable = (place->flags & PLACE_RELIABLE) != 0;
     uint8_t flags = flags_of(link, tail, place, now);
     bool room = len + OURO_ACK_BLOCK_SIZE <= tail->peer_max_body &&

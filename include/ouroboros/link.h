@@ -104,6 +104,7 @@ typedef struct ouro_stats {
     uint32_t retransmitted;
     uint32_t timeouts;
     uint32_t handshakes;
+    uint32_t stalled; /* messages that the path did not carry, for a while or at all */
     uint32_t drops[OURO_DROP_KINDS]; /* by -status */
 } ouro_stats;
 
@@ -117,14 +118,17 @@ typedef enum ouro_event_type {
     OURO_EVENT_FAILED,    /* message: never sent */
     OURO_EVENT_ESTABLISHED, /* session_id: a session is confirmed and is used from now on */
     OURO_EVENT_CLOSED,      /* reason, missing: the newest session ended */
-    OURO_EVENT_EPOCH, /* shorts: make the whole credential durable in one write, key, epoch and
-                         shorts (it comes for a new epoch, and where shorts alone becomes 0),
-                         then call ouro_link_epoch_saved; until then nothing is sent or handed
-                         on, and no packet may be given */
-    OURO_EVENT_NONCE, /* client: call ouro_link_nonce with 16 fresh random bytes */
-    OURO_EVENT_DEAD,  /* the path counts as dead; the link goes on trying */
-    OURO_EVENT_ALIVE, /* the peer was heard from again */
-    OURO_EVENT_PONG   /* rtt_ms: a PING was answered */
+    OURO_EVENT_EPOCH,  /* shorts: make the whole credential durable in one write, key, epoch and
+                          shorts (it comes for a new epoch, and where shorts alone becomes 0),
+                          then call ouro_link_epoch_saved; until then nothing is sent or handed
+                          on, and no packet may be given */
+    OURO_EVENT_NONCE,  /* client: call ouro_link_nonce with 16 fresh random bytes */
+    OURO_EVENT_DEAD,   /* the path counts as dead; the link goes on trying */
+    OURO_EVENT_ALIVE,  /* the peer was heard from again */
+    OURO_EVENT_PONG,   /* rtt_ms: a PING was answered */
+    OURO_EVENT_STALLED /* message, len: this message does not get through, though others do: it
+                          is probably larger than the path carries. Told once; an outcome
+                          follows. Send smaller ones (a batch: fewer items) */
 } ouro_event_type;
 
 typedef struct ouro_event {
@@ -138,6 +142,7 @@ typedef struct ouro_event {
     bool batch;
     bool once; /* keep a record of box and seq, or ignore them */
     uint32_t box, seq;
+    bool stalled;     /* UNKNOWN: it was stalled. With ONCE it is not given again under its seq */
     uint8_t shorts;   /* EPOCH: what stands in the credential */
     uint8_t reason;   /* CLOSED: ouro_reason */
     bool by_peer;     /* CLOSED: the peer closed it */
@@ -171,7 +176,7 @@ typedef struct ouro_link {
     const ouro_settings *settings;
     const ouro_memory *memory;
     ouro_tail *live[OURO_MAX_SESSIONS]; /* newest first */
-    ouro_place *queue, *flight, *ended;
+    ouro_place *queue, *flight, *stalled, *ended;
     ouro_unknown unknown;
     ouro_stats stats;
 
@@ -205,7 +210,7 @@ typedef struct ouro_link {
     uint64_t ping_sent_ms, ping_first_ms, ping_previous_ms;
     uint32_t ping_times[8];
     uint32_t ping_seq;
-    uint8_t ping_timeouts, ping_attempts;
+    uint8_t ping_timeouts;
     uint8_t ping_waiting; /* bit seq % 8: sent and not answered */
 
     uint64_t unread_ms; /* stream: since when this side does not read */
@@ -272,7 +277,7 @@ void ouro_link_set_room(ouro_link *link, size_t free, size_t capacity);
 
 /*
  * Takes a message, copies it, and gives it an id for its outcome. ERR_NO_PLACE: drain events, wait
- * for an outcome, and try again.
+ * for an outcome, and try again (one that is stalled gives up its place).
  *
  * With ONCE: give what was told UNKNOWN again, same box, seq and content, before anything higher.
  * ERR_SEQ refuses a seq that is 64 or more above the lowest of its box that waits, is in flight, or
@@ -340,7 +345,7 @@ bool ouro_link_is_open(const ouro_link *link);
 /* True once the link is closed for good: after ouro_link_close and its end. */
 bool ouro_link_is_closed(const ouro_link *link);
 
-/* Messages that are queued or in flight. */
+/* Messages that are queued or in flight. Nothing waits for one that is stalled: it is left out. */
 size_t ouro_link_pending(const ouro_link *link);
 
 /* Smoothed round-trip time in ms; 0 without a sample. */

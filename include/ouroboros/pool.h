@@ -15,6 +15,7 @@ typedef struct ouro_place {
     uint32_t sent_ms;     /* last sent; while queued: since when. All times modulo 2^32 */
     uint32_t first_ms;    /* first sent, or since when giving up is counted */
     uint32_t previous_ms; /* sent before the last time-out */
+    uint32_t tried_ms;    /* first sent of the `followed` */
     uint32_t id;
     uint32_t session_id;
     uint32_t counter; /* while queued: time to live, ms */
@@ -23,9 +24,9 @@ typedef struct ouro_place {
     uint16_t len; /* of the packet; while queued: of the message */
     uint16_t flags;
     uint8_t wire_flags;
-    uint8_t timeouts; /* in a row */
+    uint8_t timeouts; /* in a row; they count towards giving up */
     uint8_t silents;  /* of these, in a row, with nothing heard */
-    uint8_t attempts; /* retransmissions that count towards giving up */
+    uint8_t followed; /* transmissions with something authenticated before the next one */
 } ouro_place;
 
 #define OURO_PLACE_SIZE sizeof(ouro_place)

@@ -20,8 +20,8 @@ bool ouro_link_is_quiet(const ouro_link *link);
 
 /*
  * Writes the session to `out` and erases it from the link, which sends and takes nothing until it
- * is restored or connected anew. ERR_STATE when it is not quiet, ERR_TOO_LARGE when `cap` is short;
- * the link then is as it was.
+ * is restored or connected anew. A message that is stalled ends as UNKNOWN. ERR_STATE when it is
+ * not quiet, ERR_TOO_LARGE when `cap` is short; the link then is as it was.
  */
 OURO_CHECKED ouro_status ouro_link_save(ouro_link *link, uint64_t now_ms, uint8_t *out, size_t cap,
                                         size_t *len);
