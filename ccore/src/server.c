@@ -38,6 +38,14 @@ void ouro_server_set_wall_clock(ouro_server *server, uint64_t now, uint64_t wall
     server->wall_offset = wall - now;
 }
 
+void ouro_server_set_second_challenge_key(ouro_server *server, const uint8_t challenge_key[32]) {
+    server->has_second = challenge_key != NULL;
+    if (challenge_key != NULL)
+        memcpy(server->second_challenge_key, challenge_key, sizeof server->second_challenge_key);
+    else
+        ouro_erase(server->second_challenge_key, sizeof server->second_challenge_key);
+}
+
 uint32_t ouro_server_session_id(const ouro_server_settings *settings, uint32_t random) {
     unsigned free_bits = 32u - settings->id_prefix_bits;
     uint64_t prefix = (uint64_t)settings->id_prefix << free_bits;

@@ -47,9 +47,10 @@ typedef struct ouro_forward_window {
     uint64_t highest, below; /* bit i of `below` stands for highest - 1 - i */
     uint64_t newest_ms;
     uint8_t from, to;
-    uint8_t secret[OURO_KEY_SIZE];
+    uint8_t secret[OURO_KEY_SIZE], second[OURO_KEY_SIZE];
     uint8_t run[OURO_RUN_SIZE];
-    bool known; /* a run was heard */
+    bool known;      /* a run was heard */
+    bool has_second; /* the fleet's secret is being replaced */
 } ouro_forward_window;
 
 /* `run` is 16 fresh random bytes: keys and nonces never come again after a restart. */
@@ -63,6 +64,12 @@ OURO_CHECKED ouro_status ouro_forward_seal(ouro_forwarder *forwarder, uint64_t w
 
 void ouro_forward_window_init(ouro_forward_window *window, const uint8_t fleet_secret[32],
                               uint8_t from, uint8_t to);
+
+/*
+ * The fleet's second secret (NULL: none any more), while one is replaced: a forward of a run that
+ * is not known yet may be under it, too. Seal under the first (ouro_forwarder_init).
+ */
+void ouro_forward_window_set_second(ouro_forward_window *window, const uint8_t fleet_secret[32]);
 
 /* Who says to have sent it, 0 for what is no forward: nothing is verified. */
 uint8_t ouro_forward_sender(const uint8_t *data, size_t len);

@@ -85,7 +85,8 @@ typedef struct ouro_server {
     uint64_t budget_ms;
     uint64_t budget; /* derivations left */
     uint64_t wall_offset;
-    uint8_t challenge_key[32];
+    uint8_t challenge_key[32], second_challenge_key[32];
+    bool has_second; /* challenges under the second one hold, too */
 } ouro_server;
 
 /* An authenticated first packet, between ouro_server_open and ouro_server_adopt. */
@@ -109,6 +110,13 @@ OURO_CHECKED ouro_status ouro_server_init(ouro_server *server, const ouro_server
  * challenge key hold at each. To be called again when the wall clock may have been set.
  */
 void ouro_server_set_wall_clock(ouro_server *server, uint64_t now_ms, uint64_t wall_ms);
+
+/*
+ * The challenge key of a fleet's second secret (NULL: none any more), while one is replaced: add
+ * the new one as second everywhere, make it the first everywhere, then remove the old one.
+ * Challenges are made under the first and hold under either.
+ */
+void ouro_server_set_second_challenge_key(ouro_server *server, const uint8_t challenge_key[32]);
 
 /*
  * A session id of this server from 32 random bits; 0, which is no session, when the server has no
