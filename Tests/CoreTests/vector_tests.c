@@ -116,7 +116,7 @@ static const cJSON *session_entry(int index) {
 }
 
 static bool is_stream(const cJSON *entry) {
-    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "stream"));
+    return cJSON_HasObjectItem(entry, "stream");
 }
 
 /* Remakes HELLO and WELCOME from their parts, compares them, and makes both ends of the session. */

@@ -18,7 +18,7 @@ static ouro_tail tails[2];
 static ouro_prepared prepared;
 static ouro_pool pool;
 static uint64_t
-    pool_memory[SENSOR_PLACES * (sizeof(ouro_place) + SENSOR_PACKET) / sizeof(uint64_t)];
+    pool_memory[(SENSOR_PLACES * (sizeof(ouro_place) + SENSOR_PACKET) + 7) / sizeof(uint64_t)];
 static uint8_t packet[SENSOR_PACKET];
 
 /* 0 stands for the default in every field that is not named. */
