@@ -110,9 +110,27 @@ static void not_where_it_sent_close_2(void) {
     net_free(n);
 }
 
-/* A client that opened nothing in the old session has no reason to close it: it is erased. */
-static void nothing_was_opened_there(void) {
-    net *n = connected(4, false);
+/* The first messages that a server ever sent there are no other: the client opened none before. */
+static void the_first_messages_of_a_server(void) {
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        net *n = connected(seed, false);
+        lost_session = n->side[DEVICE].link.live[0]->id;
+        n->filter = lose_session;
+        (void)net_send(n, DEVICE, true, 20);
+        for (int i = 0; i < 3; i++)
+            (void)net_send(n, GATEWAY, true, 20);
+        replace_over_a_dead_path(n);
+        net_run_for(n, MINUTE);
+        CHECK_EQUAL(net_count(n, DEVICE, DELIVERED), 1);
+        CHECK_EQUAL(net_count(n, GATEWAY, DELIVERED), 3);
+        CHECK(n->side[DEVICE].link.live[1] == NULL && n->side[GATEWAY].link.live[1] == NULL);
+        net_free(n);
+    }
+}
+
+/* One window: the old session is a tail, which opens nothing, and ends with the client's flight. */
+static void one_window_waits_for_its_own_flight(void) {
+    net *n = connected(4, true);
     n->path.down = true;
     (void)net_send(n, DEVICE, true, 20);
     n->path.down = false;
@@ -205,7 +223,8 @@ void replaced_tests(void) {
     RUN(nothing_is_unknown_after_an_outage);
     RUN(sent_again_to_where_the_device_is);
     RUN(not_where_it_sent_close_2);
-    RUN(nothing_was_opened_there);
+    RUN(the_first_messages_of_a_server);
+    RUN(one_window_waits_for_its_own_flight);
     RUN(close_2_without_an_answer);
     RUN(a_late_answer_to_close_2);
     RUN(close_2_of_a_busy_server);

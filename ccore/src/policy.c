@@ -123,14 +123,13 @@ void ouro_policy_renew(ouro_link *link, uint64_t now) {
 
 /*
  * A client's older session in which it has nothing in flight any more, once a newer one is
- * confirmed: closed where the server may have something, else over. A tail opens no DATA, so there
- * is nothing to wait for.
+ * confirmed: it is closed, as the server may have something, be it the first that it ever sent. A
+ * tail opens no DATA: there is nothing to wait for.
  */
 static void settle_drained(ouro_link *link, ouro_tail *tail, uint64_t now) {
-    const ouro_session *session = ouro_tail_full(tail);
     if (tail->close_phase == CLOSE_ANSWERING)
         return;
-    if ((tail->state & TAIL_REKEYED) || (session != NULL && session->window.next > 0))
+    if ((tail->state & TAIL_REKEYED) || ouro_tail_full(tail) != NULL)
         ouro_sessions_begin_close(tail, now, OURO_REASON_REKEY);
     else
         ouro_policy_end(link, tail, now);
