@@ -21,8 +21,8 @@ static bool is_of(const ouro_place *place, const ouro_tail *tail) {
     return place->session_id == tail->id;
 }
 
-/* In flight: reliable and not counted lost, or an unreliable one that is not yet forgotten. */
-bool ouro_flight_room(const ouro_link *link, const ouro_tail *tail) {
+/* What is counted lost is not in flight. */
+bool ouro_flight_room(const ouro_link *link, const ouro_tail *tail, const ouro_place *place) {
     size_t count = 0, stuck = 0;
     for (const ouro_place *p = link->flight; p != NULL; p = p->next) {
         if (!is_of(p, tail) || (p->flags & PLACE_LOST))
@@ -30,7 +30,7 @@ bool ouro_flight_room(const ouro_link *link, const ouro_tail *tail) {
         count++;
         stuck += (p->flags & PLACE_STUCK) != 0;
     }
-    return count < link->window || count == stuck;
+    return count < link->window || (count == stuck && !(place->flags & PLACE_STUCK));
 }
 
 ouro_place *ouro_flight_lowest(const ouro_link *link, const ouro_tail *tail) {

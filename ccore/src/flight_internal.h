@@ -11,8 +11,8 @@ bool ouro_flight_any(const ouro_link *link, const ouro_tail *tail);
 bool ouro_flight_reliable(const ouro_link *link, const ouro_tail *tail);
 /* The same, and not stuck. */
 bool ouro_flight_moves(const ouro_link *link, const ouro_tail *tail);
-/* Room in the congestion window; one message always has room beside those that are stuck. */
-bool ouro_flight_room(const ouro_link *link, const ouro_tail *tail);
+/* Room for the place in the congestion window; one always has room beside those that are stuck. */
+bool ouro_flight_room(const ouro_link *link, const ouro_tail *tail, const ouro_place *place);
 ouro_place *ouro_flight_lowest(const ouro_link *link, const ouro_tail *tail);
 void ouro_flight_acked(ouro_link *link, ouro_tail *tail, const ouro_ack_block *block, uint64_t now);
 void ouro_flight_busy(ouro_link *link, ouro_tail *tail, uint64_t counter, uint64_t now);

@@ -180,7 +180,9 @@ ouro_status ouro_link_send(ouro_link *link, uint64_t now, const ouro_message *me
     bool limited = settings->place_limit != 0 && link->place_count >= settings->place_limit;
     ouro_place *place = limited ? NULL : ouro_pool_take(link->memory->pool);
     if (place == NULL) {
-        ouro_stalled_give_place(link);
+        /* Where events that are not drained yet hold none. */
+        if (link->ended == NULL)
+            ouro_stalled_give_place(link);
         return OURO_ERR_NO_PLACE;
     }
     link->place_count++;

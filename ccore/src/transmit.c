@@ -240,7 +240,7 @@ static bool again(ouro_link *link, uint64_t now, ouro_datagram *out) {
         if (!(p->flags & (PLACE_RESEND | PLACE_LOST)))
             continue;
         ouro_tail *tail = ouro_sessions_find(link, p->session_id);
-        if (!(p->flags & PLACE_RESEND) && !ouro_flight_room(link, tail))
+        if (!(p->flags & PLACE_RESEND) && !ouro_flight_room(link, tail, p))
             continue;
         repeat(link, tail, p, now, out);
         ouro_stalled_find(link, tail);
@@ -253,7 +253,7 @@ static bool again(ouro_link *link, uint64_t now, ouro_datagram *out) {
 }
 
 /* Whether the newest session has a counter for one more message (section 5). */
-static bool counter_fits(const ouro_link *link, const ouro_tail *tail) {
+static bool counter_fits(const ouro_link *link, const ouro_tail *tail, const ouro_place *place) {
     uint64_t n = tail->tx_next;
     const ouro_place *base = ouro_flight_lowest(link, tail);
     if (n == UINT32_MAX || link->settings->stream)
@@ -262,7 +262,7 @@ static bool counter_fits(const ouro_link *link, const ouro_tail *tail) {
     if ((tail->state & TAIL_UNCONFIRMED) && n >= UNCONFIRMED_REACH)
         return false;
     return n < (uint64_t)tail->acked_next + reach && (base == NULL || n < base->counter + reach) &&
-           ouro_flight_room(link, tail);
+           ouro_flight_room(link, tail, place);
 }
 
 /* The last counter that may be used until something is acknowledged. */
@@ -278,7 +278,7 @@ static ouro_place *next_message(ouro_link *link, uint64_t now) {
     if (place == NULL || session == NULL || (session->tail.state & TAIL_NO_NEW) ||
         session->tail.close_phase == CLOSE_SENT || ouro_link_waits(link, now))
         return NULL;
-    return counter_fits(link, &session->tail) ? place : NULL;
+    return counter_fits(link, &session->tail, place) ? place : NULL;
 }
 
 /* Which flags a message carries now; an unreliable one may have to ask for an answer. */

@@ -121,7 +121,8 @@ typedef enum ouro_event_type {
     OURO_EVENT_EPOCH,  /* shorts: make the whole credential durable in one write, key, epoch and
                           shorts (it comes for a new epoch, and where shorts alone becomes 0),
                           then call ouro_link_epoch_saved; until then nothing is sent or handed
-                          on, and no packet may be given */
+                          on, and no packet may be given; the one
+                          given last is kept, as a message in it may wait to be handed on */
     OURO_EVENT_NONCE,  /* client: call ouro_link_nonce with 16 fresh random bytes */
     OURO_EVENT_DEAD,   /* the path counts as dead; the link goes on trying */
     OURO_EVENT_ALIVE,  /* the peer was heard from again */
