@@ -34,6 +34,9 @@ static void choose_options(net_options *o, uint64_t seed) {
     o->rekey_packets = seed % 6 == 5 ? 40 + seed % 50 : 0;
 }
 
+/* Messages that a wide path lost eleven times in a row, and carried others of: 0.4^11 of them. */
+static uint64_t unlucky_ones;
+
 /* What may happen only where a path dies or sessions are replaced, and only on a narrow path. */
 static bool check_outcomes(const net *n, bool undisturbed, bool narrow) {
     bool good = n->trouble == 0 && keys_repeated == 0;
@@ -47,7 +50,9 @@ static bool check_outcomes(const net *n, bool undisturbed, bool narrow) {
                 fits = m->handed_on == 0;
             if (m->outcome == PENDING || (m->reliable && m->outcome == SENT))
                 fits = false;
-            if (undisturbed && m->reliable && m->outcome != DELIVERED &&
+            bool unlucky = n->path.loss > 0.3 && m->outcome == STALLED;
+            unlucky_ones += undisturbed && unlucky && !narrow;
+            if (undisturbed && m->reliable && m->outcome != DELIVERED && !unlucky &&
                 !(narrow && m->outcome == STALLED))
                 fits = false;
             if (m->outcome == STALLED && !m->stalled)
@@ -87,9 +92,12 @@ static bool settle_narrow(net *n) {
     for (int who = 0; who < 2; who++)
         (void)net_send(n, who, true, 20);
     net_run_for(n, HOUR / 12);
-    if (ouro_link_close(&n->side[DEVICE].link, n->now_ms, OURO_REASON_NORMAL, false) != OURO_OK)
-        return false;
-    net_pump(n, DEVICE);
+    /* Both, as a CLOSE may be lost three times. */
+    for (int who = 0; who < 2; who++) {
+        if (ouro_link_close(&n->side[who].link, n->now_ms, OURO_REASON_NORMAL, false) != OURO_OK)
+            return false;
+        net_pump(n, who);
+    }
     return net_settle(n, HOUR);
 }
 
@@ -158,7 +166,8 @@ static void seeded_runs(void) {
     for (uint64_t seed = 1; seed <= runs; seed++)
         good += run_seed(seed);
     CHECK_EQUAL(good, runs);
-    CHECK(blocked * 100 <= runs);
+    CHECK(blocked * 1000 <= runs);
+    CHECK(unlucky_ones <= runs / 4000);
     printf("network: %" PRIu64 " seeded runs of %d messages each way, %" PRIu64
            " held up by a narrow path\n",
            runs, MESSAGES, blocked);
