@@ -69,11 +69,13 @@ static void to_hex(const uint8_t *bytes, size_t len, char *text) {
 
 void hook_load_credential(ouro_credential *credential) {
     char text[TEXT] = "", id[ID_DIGITS + 1], kind[9], key[KEY_DIGITS + 1];
+    unsigned shorts = 0;
     memset(credential, 0, sizeof *credential);
     if (read_file("credential", text, sizeof text - 1) < 0)
         fail("credential", "is not there");
-    int found = sscanf(text, "%16s %" SCNu64 " %8s %64s %" SCNu8, id, &credential->epoch, kind, key,
-                       &credential->shorts);
+    int found =
+        sscanf(text, "%16s %" SCNu64 " %8s %64s %u", id, &credential->epoch, kind, key, &shorts);
+    credential->shorts = (uint8_t)shorts;
     if (found < 4 || strlen(id) != ID_DIGITS || strlen(key) != KEY_DIGITS ||
         (strcmp(kind, "fixed") != 0 && strcmp(kind, "evolving") != 0))
         fail("credential", "is not \"DEVICE_ID EPOCH fixed|evolving KEY SHORTS\"");
@@ -89,8 +91,9 @@ void hook_store_credential(const ouro_credential *credential) {
     char text[TEXT], id[ID_DIGITS + 1], key[KEY_DIGITS + 1];
     to_hex(credential->device_id, OURO_DEVICE_ID_SIZE, id);
     to_hex(credential->key, OURO_KEY_SIZE, key);
-    int len = snprintf(text, sizeof text, "%s %" PRIu64 " %s %s %u\n", id, credential->epoch,
-                       credential->evolving ? "evolving" : "fixed", key, credential->shorts);
+    int len =
+        snprintf(text, sizeof text, "%s %" PRIu64 " %s %s %u\n", id, credential->epoch,
+                 credential->evolving ? "evolving" : "fixed", key, (unsigned)credential->shorts);
     write_file("credential.new", text, (size_t)len);
     if (rename("credential.new", "credential") != 0)
         fail("credential", "cannot be replaced");
