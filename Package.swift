@@ -1,9 +1,13 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 import PackageDescription
 
 // The Makefile tells it: what SwiftPM knows of git is as old as its copy of this manifest.
 let commit = Context.environment["OUROBOROS_COMMIT"] ?? "unknown"
-let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
 
 // What a package's users do not ask for is not fetched: with `traits: []` the engine and its Swift face stay.
 func nio(_ name: String) -> Target.Dependency {
@@ -16,10 +20,7 @@ let collections = Target.Dependency.product(
     name: "DequeModule", package: "swift-collections", condition: .when(traits: ["NIO"]))
 let metrics = Target.Dependency.product(
     name: "CoreMetrics", package: "swift-metrics", condition: .when(traits: ["NIO"]))
-func crypto(_ name: String) -> Target.Dependency {
-    .product(name: name, package: "swift-crypto", condition: .when(traits: ["Store"]))
-}
-
+let crypto = Target.Dependency.target(name: "CCrypto", condition: .when(traits: ["Store"]))
 let grdb = Target.Dependency.product(
     name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["Store"]))
 let arguments = Target.Dependency.product(
@@ -32,14 +33,20 @@ let subprocess = Target.Dependency.product(
     name: "Subprocess", package: "swift-subprocess", condition: .when(traits: ["Tool"]))
 let hummingbird = Target.Dependency.product(
     name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Gateway"]))
-let httpClient = Target.Dependency.product(
-    name: "AsyncHTTPClient", package: "async-http-client", condition: .when(traits: ["Gateway"]))
-let tls = Target.Dependency.product(
-    name: "NIOSSL", package: "swift-nio-ssl", condition: .when(traits: ["Gateway"]))
+let httpTypes = Target.Dependency.product(
+    name: "HTTPTypes", package: "swift-http-types", condition: .when(traits: ["Gateway"]))
+let system = Target.Dependency.product(
+    name: "SystemPackage", package: "swift-system", condition: .when(traits: ["Gateway"]))
+let curl = Target.Dependency.target(name: "CCurl", condition: .when(traits: ["Gateway"]))
 let mustache = Target.Dependency.product(
     name: "Mustache", package: "swift-mustache", condition: .when(traits: ["Gateway"]))
 let settings = Target.Dependency.product(
     name: "Configuration", package: "swift-configuration", condition: .when(traits: ["Gateway"]))
+
+/// Compiled before what needs the trait: where it is missing, this alone is what the user reads.
+func traitCheck(_ trait: String) -> Target {
+    .target(name: "Trait\(trait)", path: "Sources/Traits/\(trait)", swiftSettings: strict)
+}
 
 /// A program that shows how the library is used; ExampleTests.swift runs it.
 func example(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -80,17 +87,16 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(
             url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["JSON", "YAML"]),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.7.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.34.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", .upToNextMinor(from: "0.2.0")),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(
             url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
-        .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
@@ -102,6 +108,9 @@ let package = Package(
             linkerSettings: [.linkedLibrary("mbedcrypto")]),
         .target(name: "Ouroboros", dependencies: ["COuroboros"], swiftSettings: strict),
         .target(name: "LibC", swiftSettings: strict),
+        traitCheck("NIO"), traitCheck("Store"), traitCheck("Postgres"), traitCheck("Gateway"),
+        traitCheck("Tool"),
+        .target(name: "OuroborosText", dependencies: ["LibC", "Ouroboros"], swiftSettings: strict),
         .target(
             name: "CBuild",
             cSettings: [.define("OURO_COMMIT", to: "\"\(commit)\""), .treatAllWarnings(as: .error)]),
@@ -110,7 +119,7 @@ let package = Package(
             name: "OuroborosNIO",
             dependencies: [
                 "LibC", "Ouroboros", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), logging,
-                collections, metrics, lifecycle,
+                collections, metrics, lifecycle, "TraitNIO",
             ],
             swiftSettings: strict),
         .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
@@ -118,11 +127,13 @@ let package = Package(
             name: "CSeal", dependencies: ["COuroboros"],
             cSettings: [.headerSearchPath("../../ccore/src"), .treatAllWarnings(as: .error)]),
         .target(
-            name: "OuroborosAnalysis", dependencies: ["Ouroboros", "COuroboros", "CPcap", "CSeal", "LibC"],
+            name: "OuroborosAnalysis",
+            dependencies: ["Ouroboros", "OuroborosText", "COuroboros", "CPcap", "CSeal", "LibC"],
             swiftSettings: strict),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(
             name: "OuroborosStore",
-            dependencies: ["LibC", "Ouroboros", grdb, crypto("Crypto"), crypto("CryptoExtras")],
+            dependencies: ["LibC", "Ouroboros", "OuroborosText", grdb, crypto, "TraitStore"],
             swiftSettings: strict),
         .systemLibrary(name: "CPq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
@@ -130,6 +141,7 @@ let package = Package(
             dependencies: [
                 "LibC", "Ouroboros", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
                 .target(name: "CPq", condition: .when(traits: ["Postgres"])),
+                "TraitPostgres",
             ],
             swiftSettings: strict),
         .target(name: "OuroborosPOSIX", dependencies: ["LibC", "Ouroboros"], swiftSettings: strict),
@@ -139,48 +151,59 @@ let package = Package(
                 "LibC", "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
-        .target(name: "OuroborosMetrics", dependencies: [metrics], swiftSettings: strict),
-        .target(
-            name: "OuroborosHTTP", dependencies: [hummingbird, logging, nio("NIOCore")],
-            swiftSettings: strict),
-        .target(
-            name: "OuroborosMetricsHTTP",
-            dependencies: ["OuroborosHTTP", "OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
-            swiftSettings: strict),
+        .target(name: "OuroborosMetrics", dependencies: [metrics, "TraitNIO"], swiftSettings: strict),
         .systemLibrary(
             name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
+        .systemLibrary(
+            name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(
             name: "OuroborosSinks",
             dependencies: [
-                "CommandKit", "LibC", "Ouroboros", "OuroborosStore", "CMosquitto", httpClient, tls, metrics,
-                logging, nio("NIOCore"), nio("NIOPosix"),
+                "LibC", "Ouroboros", "OuroborosStore", "OuroborosText", "CMosquitto", curl, metrics, logging,
+                nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"), "TraitGateway",
             ],
             swiftSettings: strict),
         .target(
             name: "OuroborosDownlink",
             dependencies: [
-                "CommandKit", "Ouroboros", "OuroborosHTTP", "OuroborosNIO", "OuroborosStore", hummingbird,
-                logging, metrics, crypto("Crypto"), nio("NIOCore"),
+                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosText", logging, metrics,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "OuroborosHTTP",
+            dependencies: [
+                httpTypes,
+                "Ouroboros", "OuroborosDownlink", "OuroborosMetrics", "OuroborosStore", hummingbird, logging,
+                nio("NIOCore"), "TraitGateway",
             ],
             swiftSettings: strict),
         // Its templates, style and script are files, which become part of the binary.
         .target(
-            name: "OuroborosPage", dependencies: [hummingbird, mustache, logging, nio("NIOCore")],
+            name: "OuroborosPage",
+            dependencies: [hummingbird, mustache, logging, nio("NIOCore"), "TraitGateway"],
             resources: [.embedInCode("Resources")], swiftSettings: strict),
         .target(
-            name: "CommandKit", dependencies: ["LibC", "Ouroboros", "OuroborosPOSIX"], swiftSettings: strict),
+            name: "OuroborosGateway",
+            dependencies: [
+                system,
+                "Ouroboros", "OuroborosBuild", "OuroborosDownlink", "OuroborosHTTP", "OuroborosMetrics",
+                "OuroborosNIO", "OuroborosPage", "OuroborosSinks", "OuroborosStore", "OuroborosText",
+                .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
+                collections, nio("NIOCore"), logging, metrics, lifecycle, settings,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "SensorKit", dependencies: ["LibC", "Ouroboros", "OuroborosPOSIX", "OuroborosText"],
+            swiftSettings: strict),
         .executableTarget(
-            name: "OuroborosLean", dependencies: ["CommandKit", "LibC"], swiftSettings: strict),
+            name: "OuroborosLean", dependencies: ["LibC", "OuroborosText", "SensorKit"],
+            swiftSettings: strict),
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "CommandKit", "LibC", "Ouroboros", "OuroborosBuild", "OuroborosAnalysis", "OuroborosNIO",
-                "OuroborosPOSIX",
-                "OuroborosStore", "OuroborosDownlink", "OuroborosMetrics", "OuroborosMetricsHTTP",
-                "OuroborosPage", "OuroborosSinks", "OuroborosTesting",
-                .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
-                hummingbird, collections,
-                nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings, histogram,
+                "LibC", "Ouroboros", "OuroborosAnalysis", "OuroborosBuild", "OuroborosGateway",
+                "OuroborosNIO", "OuroborosStore", "OuroborosTesting", "OuroborosText", "SensorKit",
+                nio("NIOCore"), nio("NIOPosix"), logging, arguments, lifecycle, histogram, "TraitTool",
             ],
             swiftSettings: strict),
         .target(
@@ -193,21 +216,23 @@ let package = Package(
         example("SleepySensor", ["ExampleKit", "Ouroboros"]),
         .executableTarget(
             name: "NIOBench",
-            dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), subprocess],
+            dependencies: [system, "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), subprocess],
             path: "Tests/Benchmarks/NIOBench", swiftSettings: strict),
         .executableTarget(
             name: "Flood", path: "Tests/Flood", cSettings: [.treatAllWarnings(as: .error)]),
         // What C's own compiler says of the sizes that Swift's importer computes.
         .target(name: "CSizes", dependencies: ["COuroboros"], path: "Tests/CSizes"),
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: ["LibC", "Ouroboros"], path: "Tests/TestSupport",
+            swiftSettings: strict),
         .testTarget(
             name: "OuroborosTests", dependencies: ["Ouroboros", "COuroboros", "CSizes"],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosNIOTests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix"), logging,
-                lifecycle,
+                "Ouroboros", "OuroborosNIO", "OuroborosTesting", "TestSupport", nio("NIOCore"),
+                nio("NIOPosix"), logging, lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -216,23 +241,25 @@ let package = Package(
         .testTarget(
             name: "OuroborosPageTests",
             dependencies: [
-                "OuroborosPage", hummingbird, logging, nio("NIOCore"), nio("NIOPosix"),
-                .product(
-                    name: "HummingbirdTesting", package: "hummingbird", condition: .when(traits: ["Gateway"])),
+                httpTypes,
+                "OuroborosPage", hummingbird, logging, nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosPOSIXTests",
-            dependencies: ["Ouroboros", "OuroborosPOSIX", "OuroborosNIO", nio("NIOCore")],
+            dependencies: ["Ouroboros", "OuroborosPOSIX", "OuroborosNIO", "TestSupport", nio("NIOCore")],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosTestingTests",
-            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix")],
+            dependencies: [
+                "Ouroboros", "OuroborosNIO", "OuroborosTesting", "TestSupport", nio("NIOCore"),
+                nio("NIOPosix"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests",
             dependencies: ["Ouroboros", "OuroborosStore", "OuroborosTesting", "TestSupport", grdb],
-            swiftSettings: strict),
+            exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "OuroborosPostgresTests", dependencies: ["Ouroboros", "OuroborosPostgres"],
             swiftSettings: strict),
@@ -240,21 +267,31 @@ let package = Package(
             name: "OuroborosSinksTests",
             dependencies: [
                 "Ouroboros", "OuroborosSinks", "OuroborosStore", "TestSupport", logging, metrics,
+                .product(
+                    name: "InMemoryLogging", package: "swift-log", condition: .when(traits: ["NIO"])),
             ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosAnalysisTests",
-            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis"],
+            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis", "OuroborosText"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosTextTests", dependencies: ["Ouroboros", "OuroborosText"], swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosGatewayTests",
+            dependencies: [
+                "Ouroboros", "OuroborosGateway", "OuroborosNIO", "OuroborosStore", "TestSupport", logging,
+                lifecycle,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosCLITests",
             dependencies: [
+                system,
                 "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosTesting",
-                "OuroborosCLI", nio("NIOCore"), hummingbird,
-                .product(
-                    name: "HummingbirdTLS", package: "hummingbird", condition: .when(traits: ["Gateway"])),
-                logging, tls, subprocess, grdb, "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient",
-                "SleepySensor", "OuroborosLean", "NIOBench", "Flood", "LibC", "TestSupport",
+                "OuroborosCLI", nio("NIOCore"), hummingbird, logging, subprocess, grdb, "SimpleServer",
+                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "OuroborosLean", "NIOBench",
+                "Flood", "LibC", "TestSupport",
             ],
             swiftSettings: strict),
     ]
