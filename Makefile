@@ -1,8 +1,15 @@
 # Ouroboros. `make help` lists what can be made.
 
+<<<<<<< HEAD
 SYSTEM_PACKAGES = gcc libc6-dev pkg-config libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev libmosquitto-dev
 CHECK_PACKAGES = $(SYSTEM_PACKAGES) libcjson-dev clang-format-14 cppcheck valgrind libc6-dbg tshark spin \
 	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl \
+=======
+SYSTEM_PACKAGES = libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev libmosquitto-dev libssl-dev \
+	libcurl4-openssl-dev
+CHECK_PACKAGES = $(SYSTEM_PACKAGES) gcc libcjson-dev clang-format-14 cppcheck valgrind tshark \
+	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl stunnel4 \
+>>>>>>> w-crypto
 	chromium chromium-driver python3-selenium curl prometheus jq
 BUILD = build
 export OUROBOROS_COMMIT := $(or $(shell git describe --always --dirty --exclude '*' --abbrev=12 2>/dev/null),unknown)
@@ -24,20 +31,22 @@ SOAK_SEEDS = 20
 
 CORE = $(wildcard ccore/src/*.c)
 CORE_TESTS = $(wildcard Tests/CoreTests/*.c)
+# The simulated network, which others take from the core tests.
+NET = net net_path net_side
 C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h ccore/examples/*.c \
 	Tests/CoreTests/*.h Tests/Benchmarks/*.c Tests/Benchmarks/*/*.[ch] Tests/Flood/*.c Tests/Fuzz/*.c \
 	Tests/SideChannel/*.c ccore/firmware/*.[ch] ccore/firmware/*/*.[ch] ccore/firmware/*/*/*.[ch] \
 	ccore/firmware/*/*/*/*.[ch] ccore/examples/*.h \
 	Sources/CSeal/*.c Sources/CSeal/include/*.h Sources/CBuild/*.c Sources/CBuild/include/*.h)
 SWIFT_PLACES = Package.swift Sources Tests ccore/firmware/swift
-# The tests listen to every key that seals a packet.
-WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once
+# The tests listen to every key that seals a packet, and to every question to a window.
+WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once,--wrap=ouro_window_check
 TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
 
 include ccore/firmware/firmware.mk
 
 .DEFAULT_GOAL = help
-.PHONY: FORCE help setup setup-check lib swift install uninstall docs formal demo check test-core test-swift \
+.PHONY: FORCE help setup setup-check lib layers swift install uninstall docs formal demo check test-core test-swift \
 	sanitize soak test-threads flood netns fuzz fuzz-test secrets page-test monitoring lint format clean \
 	check-hard check-built check-built-c check-built-swift check-built-analyzer setup-all
 
@@ -56,9 +65,13 @@ $(BUILD)/core/%.o: ccore/src/%.c | setup
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -O2 -g -fPIC -MMD -c $< -o $@
 
-$(BUILD)/libouroboros.a: $(CORE:ccore/src/%.c=$(BUILD)/core/%.o)
+CORE_OBJECTS = $(CORE:ccore/src/%.c=$(BUILD)/core/%.o)
+$(BUILD)/libouroboros.a: $(CORE_OBJECTS)
 	@rm -f $@
 	$(AR) rcs $@ $^
+
+layers: setup $(CORE_OBJECTS) ## the engine's calls go down only: ccore/layers.txt
+	@ccore/layers.sh ccore/layers.txt $(CC) $(CORE_OBJECTS)
 
 # $(1): directory, $(2): compiler and its options
 define test_rules
@@ -110,7 +123,7 @@ FUZZERS = packet handshake saved links analyzer
 # Bytes of an input: a packet is at most 1,232, a capture holds a few.
 FUZZ_MAX = 2048
 
-$(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c Tests/CoreTests/net.c $(CORE) | setup-check
+$(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c $(NET:%=Tests/CoreTests/%.c) $(CORE) | setup-check
 	@mkdir -p $(@D)
 	@echo $(@F)
 	@rm -f $@
@@ -238,5 +251,8 @@ include Tests/Benchmarks/bench.mk
 
 clean: ## remove what was built
 	rm -rf $(BUILD) .build
+
+# A header that is gone: what was made with it is made anew.
+ccore/src/%.h include/ouroboros/%.h Tests/CoreTests/%.h: ;
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d)

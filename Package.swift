@@ -16,10 +16,7 @@ let collections = Target.Dependency.product(
     name: "DequeModule", package: "swift-collections", condition: .when(traits: ["NIO"]))
 let metrics = Target.Dependency.product(
     name: "CoreMetrics", package: "swift-metrics", condition: .when(traits: ["NIO"]))
-func crypto(_ name: String) -> Target.Dependency {
-    .product(name: name, package: "swift-crypto", condition: .when(traits: ["Store"]))
-}
-
+let crypto = Target.Dependency.target(name: "CCrypto", condition: .when(traits: ["Store"]))
 let grdb = Target.Dependency.product(
     name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["Store"]))
 let arguments = Target.Dependency.product(
@@ -32,10 +29,7 @@ let subprocess = Target.Dependency.product(
     name: "Subprocess", package: "swift-subprocess", condition: .when(traits: ["Tool"]))
 let hummingbird = Target.Dependency.product(
     name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Gateway"]))
-let httpClient = Target.Dependency.product(
-    name: "AsyncHTTPClient", package: "async-http-client", condition: .when(traits: ["Gateway"]))
-let tls = Target.Dependency.product(
-    name: "NIOSSL", package: "swift-nio-ssl", condition: .when(traits: ["Gateway"]))
+let curl = Target.Dependency.target(name: "CCurl", condition: .when(traits: ["Gateway"]))
 let mustache = Target.Dependency.product(
     name: "Mustache", package: "swift-mustache", condition: .when(traits: ["Gateway"]))
 let settings = Target.Dependency.product(
@@ -80,17 +74,14 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(
             url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["JSON", "YAML"]),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.34.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", .upToNextMinor(from: "0.2.0")),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(
             url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
-        .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
@@ -120,9 +111,9 @@ let package = Package(
         .target(
             name: "OuroborosAnalysis", dependencies: ["Ouroboros", "COuroboros", "CPcap", "CSeal", "LibC"],
             swiftSettings: strict),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(
-            name: "OuroborosStore",
-            dependencies: ["LibC", "Ouroboros", grdb, crypto("Crypto"), crypto("CryptoExtras")],
+            name: "OuroborosStore", dependencies: ["LibC", "Ouroboros", grdb, crypto],
             swiftSettings: strict),
         .systemLibrary(name: "CPq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
@@ -149,18 +140,20 @@ let package = Package(
             swiftSettings: strict),
         .systemLibrary(
             name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
+        .systemLibrary(
+            name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(
             name: "OuroborosSinks",
             dependencies: [
-                "CommandKit", "LibC", "Ouroboros", "OuroborosStore", "CMosquitto", httpClient, tls, metrics,
-                logging, nio("NIOCore"), nio("NIOPosix"),
+                "CommandKit", "LibC", "Ouroboros", "OuroborosStore", "CMosquitto", curl, metrics, logging,
+                nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
         .target(
             name: "OuroborosDownlink",
             dependencies: [
                 "CommandKit", "Ouroboros", "OuroborosHTTP", "OuroborosNIO", "OuroborosStore", hummingbird,
-                logging, metrics, crypto("Crypto"), nio("NIOCore"),
+                logging, metrics, nio("NIOCore"),
             ],
             swiftSettings: strict),
         // Its templates, style and script are files, which become part of the binary.
@@ -216,9 +209,7 @@ let package = Package(
         .testTarget(
             name: "OuroborosPageTests",
             dependencies: [
-                "OuroborosPage", hummingbird, logging, nio("NIOCore"), nio("NIOPosix"),
-                .product(
-                    name: "HummingbirdTesting", package: "hummingbird", condition: .when(traits: ["Gateway"])),
+                "OuroborosPage", hummingbird, logging, nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
         .testTarget(
@@ -232,7 +223,7 @@ let package = Package(
         .testTarget(
             name: "OuroborosStoreTests",
             dependencies: ["Ouroboros", "OuroborosStore", "OuroborosTesting", "TestSupport", grdb],
-            swiftSettings: strict),
+            exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "OuroborosPostgresTests", dependencies: ["Ouroboros", "OuroborosPostgres"],
             swiftSettings: strict),
@@ -250,11 +241,9 @@ let package = Package(
             name: "OuroborosCLITests",
             dependencies: [
                 "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosTesting",
-                "OuroborosCLI", nio("NIOCore"), hummingbird,
-                .product(
-                    name: "HummingbirdTLS", package: "hummingbird", condition: .when(traits: ["Gateway"])),
-                logging, tls, subprocess, grdb, "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient",
-                "SleepySensor", "OuroborosLean", "NIOBench", "Flood", "LibC", "TestSupport",
+                "OuroborosCLI", nio("NIOCore"), hummingbird, logging, subprocess, grdb, "SimpleServer",
+                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "OuroborosLean", "NIOBench",
+                "Flood", "LibC", "TestSupport",
             ],
             swiftSettings: strict),
     ]

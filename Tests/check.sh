@@ -18,6 +18,7 @@ build_engine() {
     step dropins make dropin-test
     step formal make formal
     step lint make lint
+    step layers make layers
 }
 build_swift() {
     step swift make check-built-swift

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The version stands in include/ouroboros/version.h; what other tools read of it has to say the same.
 set -eu
-version="$(sed -n 's/^#define OURO_VERSION "\(.*\)"$/\1/p' include/ouroboros/version.h)"
+version="$(sed -n 's/^#define OURO_LIBRARY_VERSION "\(.*\)"$/\1/p' include/ouroboros/version.h)"
 [ -n "$version" ]
 same() {
     grep -qF "$2" "$1" || {

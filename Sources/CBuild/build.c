@@ -1,6 +1,5 @@
 #include "build.h"
 
-const char *ouro_build_commit(void)
-{
+const char *ouro_build_commit(void) {
     return OURO_COMMIT;
 }

@@ -1,4 +1,3 @@
-import Crypto
 import Ouroboros
 import OuroborosStore
 
@@ -10,7 +9,7 @@ package struct BearerToken: Sendable {
 
     /// The bytes stay the caller's to erase.
     package init(_ bytes: [UInt8]) throws {
-        hash = try SecretKey(Array(SHA256.hash(data: bytes)))
+        hash = try bytes.withUnsafeBytes(LibCrypto.sha256)
     }
 
     /// Whether this is the value of an Authorization header that holds it.

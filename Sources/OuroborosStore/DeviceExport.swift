@@ -1,5 +1,3 @@
-import Crypto
-import CryptoExtras
 import Foundation
 import GRDB
 import Ouroboros
@@ -114,16 +112,9 @@ public enum DeviceExport {
     private static func sealer(_ secret: Secret, workFactor: UInt8, salt: Data) throws -> Sealer {
         switch secret {
         case .keyEncryptionKey(let key):
-            return Sealer(keyEncryptionKey: key, salt: Data(salt), label: "ouroboros export")
+            return try Sealer(keyEncryptionKey: key, salt: salt, label: "ouroboros export")
         case .passphrase(let passphrase):
-            do {
-                return Sealer(
-                    derived: try KDF.Scrypt.deriveKey(
-                        from: passphrase, salt: Data(salt), outputByteCount: 32, rounds: 1 << Int(workFactor),
-                        blockSize: 8, parallelism: 1))
-            } catch {
-                throw OuroborosError(.engine, "stretching the passphrase failed in the crypto library")
-            }
+            return try Sealer(passphrase: passphrase, salt: salt, rounds: 1 << Int(workFactor))
         }
     }
 

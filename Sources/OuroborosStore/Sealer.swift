@@ -1,4 +1,3 @@
-import Crypto
 import Foundation
 import LibC
 import Ouroboros
@@ -10,40 +9,36 @@ import Ouroboros
 package struct Sealer: Sendable {
     static let saltCount = 16
 
-    private let key: SymmetricKey
+    private let key: SecretKey
 
-    init(keyEncryptionKey: SecretKey, salt: Data, label: String) {
-        let input = keyEncryptionKey.withUnsafeBytes { SymmetricKey(data: $0) }
-        key = HKDF<SHA256>.deriveKey(
-            inputKeyMaterial: input, salt: salt, info: Data(label.utf8), outputByteCount: 32)
+    init(keyEncryptionKey: SecretKey, salt: Data, label: String) throws {
+        key = try LibCrypto.hkdf(keyEncryptionKey, salt: salt, label: label)
     }
 
-    init(derived key: SymmetricKey) {
-        self.key = key
+    init(passphrase: [UInt8], salt: Data, rounds: Int) throws {
+        key = try LibCrypto.scrypt(passphrase, salt: salt, rounds: rounds)
     }
 
     static func randomSalt() -> Data {
+        Data(randomBytes(saltCount))
+    }
+
+    private static func randomBytes(_ count: Int) -> [UInt8] {
         var generator = SystemRandomNumberGenerator()
-        return Data((0..<saltCount).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
+        return (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
     }
 
     /// Nonce, ciphertext and tag.
     func seal(_ plain: UnsafeRawBufferPointer, context: Data) throws -> Data {
-        // What `Data` holds here is the caller's memory, not a copy.
-        let message = plain.bytesNoCopy
-        guard let sealed = try? AES.GCM.seal(message, using: key, authenticating: context).combined else {
-            throw OuroborosError(.engine, "sealing failed in the crypto library")
-        }
-        return sealed
+        try AESGCM.seal(
+            plain, nonce: Self.randomBytes(AESGCM.nonceCount), context: context, under: key)
     }
 
     /// Nil when it was sealed under another key, for another context, or was changed.
     func open<Result>(
         _ sealed: Data, context: Data, _ body: (UnsafeRawBufferPointer) throws -> Result
-    ) rethrows -> Result? {
-        guard let box = try? AES.GCM.SealedBox(combined: sealed),
-            var plain = try? AES.GCM.open(box, using: key, authenticating: context)
-        else { return nil }
+    ) throws -> Result? {
+        guard var plain = try AESGCM.open(sealed, context: context, under: key) else { return nil }
         defer { Erasing.erase(&plain) }
         return try plain.withUnsafeBytes(body)
     }
@@ -62,13 +57,5 @@ public enum Erasing {
     private static func erase(_ buffer: UnsafeMutableRawBufferPointer) {
         guard let base = buffer.baseAddress else { return }
         explicit_bzero(base, buffer.count)
-    }
-}
-
-extension UnsafeRawBufferPointer {
-    fileprivate var bytesNoCopy: Data {
-        guard let baseAddress else { return Data() }
-        return Data(
-            bytesNoCopy: UnsafeMutableRawPointer(mutating: baseAddress), count: count, deallocator: .none)
     }
 }

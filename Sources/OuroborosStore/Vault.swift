@@ -35,8 +35,8 @@ package enum Vault: Sendable {
     ) throws -> Vault {
         if let found {
             guard let keyEncryptionKey else { return .locked }
-            let sealer = Sealer(keyEncryptionKey: keyEncryptionKey, salt: found.salt, label: label)
-            guard sealer.open(found.proof, context: proofContext, { _ in true }) != nil else {
+            let sealer = try Sealer(keyEncryptionKey: keyEncryptionKey, salt: found.salt, label: label)
+            guard try sealer.open(found.proof, context: proofContext, { _ in true }) != nil else {
                 throw OuroborosError(
                     .storage, "“\(name)” is sealed under another key-encryption key than the one given")
             }
@@ -50,7 +50,7 @@ package enum Vault: Sendable {
                     + "or export and import them into a new file")
         }
         let salt = Sealer.randomSalt()
-        let sealer = Sealer(keyEncryptionKey: keyEncryptionKey, salt: salt, label: label)
+        let sealer = try Sealer(keyEncryptionKey: keyEncryptionKey, salt: salt, label: label)
         let proof = try sealer.seal(UnsafeRawBufferPointer(start: nil, count: 0), context: proofContext)
         try put(salt, proof)
         return .sealed(sealer)

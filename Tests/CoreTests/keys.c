@@ -1,6 +1,7 @@
 /*
  * No key is used twice with one nonce: the linker puts these in front of the engine's own calls
- * (--wrap), and a set keeps a fingerprint of each key and nonce that ever sealed a packet.
+ * (--wrap), and a set keeps a fingerprint of each key and nonce that ever sealed a packet. The last
+ * of them counts how often a window is asked where a counter stands.
  */
 #include "crypto.h"
 #include "net.h"
@@ -8,7 +9,7 @@
 
 enum { SET = 1 << 17, CONTEXTS = 8 };
 
-unsigned keys_repeated, keys_recorded;
+unsigned keys_repeated, keys_recorded, window_checks;
 
 static uint64_t set[SET];
 static struct {
@@ -81,4 +82,15 @@ ouro_status __wrap_ouro_aead_seal_once(const uint8_t key[32], const uint8_t nonc
                                        size_t len, uint8_t tag[16]) {
     note(fingerprint(0, key, 32), nonce);
     return __real_ouro_aead_seal_once(key, nonce, aad, aad_len, data, len, tag);
+}
+
+ouro_status __real_ouro_window_check(const ouro_window *window, uint64_t counter,
+                                     const uint8_t tag[16]);
+ouro_status __wrap_ouro_window_check(const ouro_window *window, uint64_t counter,
+                                     const uint8_t tag[16]);
+
+ouro_status __wrap_ouro_window_check(const ouro_window *window, uint64_t counter,
+                                     const uint8_t tag[16]) {
+    window_checks++;
+    return __real_ouro_window_check(window, counter, tag);
 }

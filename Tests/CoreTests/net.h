@@ -185,4 +185,7 @@ uint32_t net_count(const net *net, int from, net_outcome outcome);
 void keys_forget(void);
 extern unsigned keys_repeated, keys_recorded;
 
+/* How often a window was asked where a counter stands. */
+extern unsigned window_checks;
+
 #endif

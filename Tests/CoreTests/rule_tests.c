@@ -306,6 +306,23 @@ static void duplicates_are_answered_slowly(void) {
     }
 }
 
+/* Each DATA packet is looked up in the window once, a duplicate too. */
+static void the_window_is_asked_once(void) {
+    net *n = simple(10, 50);
+    uint8_t packet[OURO_MAX_PACKET];
+    net_run_for(n, 1000);
+    window_checks = 0;
+    (void)net_send(n, DEVICE, true, 20);
+    size_t len = n->last_len[DEVICE];
+    memcpy(packet, n->last[DEVICE], len);
+    net_run_for(n, 1000);
+    CHECK_EQUAL(net_count(n, DEVICE, DELIVERED), 1);
+    CHECK_EQUAL(window_checks, 1);
+    CHECK(net_inject(n, GATEWAY, &n->side[DEVICE].addr, packet, len) == OURO_DROP_DUPLICATE);
+    CHECK_EQUAL(window_checks, 2);
+    net_free(n);
+}
+
 /* One acknowledgement for all packets at hand, in a message that goes anyway where there is one. */
 static void acknowledgements_travel_along(void) {
     net *n = simple(11, 50);
@@ -394,6 +411,7 @@ void rule_tests(void) {
     RUN(unreliable_ones_stay_in_reach);
     RUN(a_sender_stays_in_reach);
     RUN(duplicates_are_answered_slowly);
+    RUN(the_window_is_asked_once);
     RUN(acknowledgements_travel_along);
     RUN(unreliable_ones_ask_in_time);
     RUN(two_links_in_one_process);

@@ -73,6 +73,7 @@ final class Broker: Sendable {
 
 /// An authority, a server's certificate for 127.0.0.1 and a client's, made with openssl.
 struct Certificates {
+    let scratch: Scratch
     let authority: String
     let server: String
     let serverKey: String
@@ -80,6 +81,7 @@ struct Certificates {
     let clientKey: String
 
     init(in scratch: Scratch) async throws {
+        self.scratch = scratch
         authority = scratch.file("ca.pem")
         server = scratch.file("server.pem")
         serverKey = scratch.file("server.key")

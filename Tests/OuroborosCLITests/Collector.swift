@@ -1,10 +1,7 @@
 import Foundation
 import Hummingbird
-import HummingbirdCore
-import HummingbirdTLS
 import Logging
 import NIOCore
-import NIOSSL
 import Synchronization
 
 /// An HTTP server that takes batches of lines, and says what it is told to say.
@@ -76,27 +73,21 @@ final class Collector: Sendable {
             return response
         }
         let (ports, port) = AsyncStream.makeStream(of: Int.self)
-        let server: HTTPServerBuilder
-        if let certificates {
-            server = try .tls(
-                .http1(),
-                tlsConfiguration: .makeServerConfiguration(
-                    certificateChain: try NIOSSLCertificate.fromPEMFile(certificates.server)
-                        .map { .certificate($0) },
-                    privateKey: .privateKey(
-                        try NIOSSLPrivateKey(file: certificates.serverKey, format: .pem))))
-        } else {
-            server = .http1()
-        }
         let application = Application(
-            router: router, server: server,
+            router: router,
             configuration: .init(address: .hostname("127.0.0.1", port: 0)),
             onServerRunning: { port.yield($0.localAddress?.port ?? 0) },
             logger: Logger(label: "collector") { _ in SwiftLogNoOpLogHandler() })
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await application.runService(gracefulShutdownSignals: []) }
             for await port in ports.prefix(1) {
-                try await body("\(certificates == nil ? "http" : "https")://127.0.0.1:\(port)/in")
+                guard let certificates else {
+                    try await body("http://127.0.0.1:\(port)/in")
+                    break
+                }
+                try await TLSFront.with(certificates, before: port) { port in
+                    try await body("https://127.0.0.1:\(port)/in")
+                }
             }
             group.cancelAll()
             try? await group.waitForAll()

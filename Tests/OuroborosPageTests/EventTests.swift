@@ -1,5 +1,4 @@
 import Hummingbird
-import HummingbirdTesting
 import NIOCore
 import NIOPosix
 import Testing
@@ -109,8 +108,7 @@ import Testing
             $0.period = .milliseconds(2)
             $0.patience = .milliseconds(300)
         }
-        try await page.application().test(.live) { client in
-            let port = try #require(client.port)
+        try await page.served { port in
             let stuck = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .channelOption(.autoRead, value: false)
                 .channelOption(.socketOption(.so_rcvbuf), value: 4096)

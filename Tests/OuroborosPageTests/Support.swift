@@ -1,6 +1,7 @@
 import Hummingbird
-import HummingbirdTesting
 import Logging
+import NIOCore
+import NIOEmbedded
 import Synchronization
 
 @testable import OuroborosPage
@@ -64,19 +65,53 @@ struct Page: Sendable {
         var settings = PageFeed.Settings()
         settings.period = .milliseconds(20)
         change(&settings)
-        var quiet = Logger(label: "page")
-        quiet.logLevel = .critical
-        feed = PageFeed(source: facts, settings: settings, logger: quiet)
+        feed = PageFeed(source: facts, settings: settings, logger: .quiet)
     }
 
-    func application() throws -> some ApplicationProtocol {
+    private func router() throws -> Router<BasicRequestContext> {
         let router = Router()
         try PageRoutes(feed: feed, host: "gateway.lan").add(to: router)
-        return Application(router: router)
+        return router
     }
 
-    func get(_ path: String) async throws -> TestResponse {
-        try await application().test(.router) { try await $0.execute(uri: path, method: .get) }
+    func get(_ path: String) async throws -> Answer {
+        let head = HTTPRequest(method: .get, scheme: "http", authority: "localhost", path: path)
+        let context = BasicRequestContext(source: .init(channel: NIOAsyncTestingChannel(), logger: .quiet))
+        let response = try await router().buildResponder().respond(
+            to: Request(head: head, body: RequestBody(buffer: ByteBuffer())), context: context)
+        let writer = Answer.Writer()
+        try await response.body.write(writer)
+        return Answer(status: response.status, headers: response.headers, body: writer.bytes.withLock(\.self))
+    }
+
+    struct Answer: Sendable {
+        let status: HTTPResponse.Status
+        let headers: HTTPFields
+        let body: ByteBuffer
+
+        fileprivate final class Writer: ResponseBodyWriter, Sendable {
+            let bytes = Mutex(ByteBuffer())
+
+            func write(_ buffer: ByteBuffer) async throws {
+                bytes.withLock { _ = $0.writeImmutableBuffer(buffer) }
+            }
+
+            func finish(_ trailers: HTTPFields?) async throws {}
+        }
+    }
+
+    /// Runs `body` with the port of loopback where the page is served.
+    func served(_ body: @Sendable @escaping (Int) async throws -> Void) async throws {
+        let (ports, port) = AsyncStream.makeStream(of: Int.self)
+        let application = Application(
+            router: try router(), configuration: .init(address: .hostname("127.0.0.1", port: 0)),
+            onServerRunning: { port.yield($0.localAddress?.port ?? 0) }, logger: .quiet)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await application.runService(gracefulShutdownSignals: []) }
+            for await port in ports.prefix(1) { try await body(port) }
+            group.cancelAll()
+            try? await group.waitForAll()
+        }
     }
 
     func text(_ path: String) async throws -> String {
@@ -107,6 +142,14 @@ struct Page: Sendable {
 
     struct NotServed: Error {
         let status: HTTPResponse.Status
+    }
+}
+
+extension Logger {
+    fileprivate static var quiet: Logger {
+        var quiet = Logger(label: "page")
+        quiet.logLevel = .critical
+        return quiet
     }
 }
 

@@ -15,7 +15,7 @@ ALT_FILES_2.28 =
 MBEDTLS_FILES_2.28 = aes gcm sha256 cipher cipher_wrap memory_buffer_alloc platform platform_util \
 	constant_time
 # What the images for tests take of the host's core tests.
-IMAGE_TESTS = check net keys vector_tests crypto_tests
+IMAGE_TESTS = check $(NET) keys vector_tests crypto_tests
 IMAGE_OWN = libc_glue pair fault_run stack_paint crypto_pool aligned_copy
 # A tenth faster than with -Os or -O2, and as small.
 OPTION_aes = -O1
@@ -155,7 +155,7 @@ $(foreach a,m0plus m3 m4 m4swift m33 rv32imc rv32imacswift,$(foreach o,-Os -O2,\
 IMAGES = $(BUILDS_3.6:%=$(FWB)/%-3.6/test.elf) $(BUILDS_2.28:%=$(FWB)/%-2.28/test.elf)
 
 $(FWB)/host_faults: $(FW)/fault_host.c $(FW)/fault_run.c Tests/CoreTests/check.c \
-		Tests/CoreTests/net.c Tests/CoreTests/keys.c $(BUILD)/libouroboros.a
+		$(NET:%=Tests/CoreTests/%.c) Tests/CoreTests/keys.c $(BUILD)/libouroboros.a
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -O2 -Iccore/src -ITests/CoreTests $^ \
 		$(WRAP_KEYS) -lmbedcrypto -o $@

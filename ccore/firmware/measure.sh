@@ -73,7 +73,7 @@ if [ -e "$directory/client.elf" ]; then
     say flash_crypto "$crypto"
     say flash_engine $(($(kept 'libcore.a') - crypto))
     # What a client that neither serves nor sleeps must not carry.
-    say flash_left_out "$(kept 'libcore.a.(server|sleep)')"
+    say flash_left_out "$(kept 'libcore.a.(server|ahead|challenge|sleep|fleet)')"
 fi
 "$prefix-nm" -S --radix=d "$directory/own/state_sizes.o" |
     awk -v name="$name" 'NF == 4 { sub(/^size_of_/, "", $4); print name, "size_" $4, $2 + 0 }'

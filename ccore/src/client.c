@@ -1,12 +1,14 @@
 /* A client's handshakes (section 3): one HELLO alive at a time. */
-#include "link_internal.h"
-#include "ouroboros/stream.h"
-#include <string.h>
+#include "client_internal.h"
 
-bool ouro_client_busy(const ouro_link *link) {
-    const ouro_client *client = link->memory->client;
-    return client != NULL && client->phase != OURO_HANDSHAKE_IDLE;
-}
+#include "handshake_internal.h"
+#include "link_state.h"
+#include "numbers.h"
+#include "ouroboros/stream.h"
+#include "parameters.h"
+#include "path_internal.h"
+#include "sessions_internal.h"
+#include <string.h>
 
 static void want_nonce(ouro_link *link) {
     ouro_client *client = link->memory->client;
@@ -25,7 +27,7 @@ void ouro_client_begin(ouro_link *link, uint8_t cause, uint64_t now) {
     client->given_up = false;
     client->begun_ms = now;
     client->timeout_ms =
-        link->settings->stream ? OURO_STREAM_HANDSHAKE_MS : ouro_link_first_timeout(link);
+        link->settings->stream ? OURO_STREAM_HANDSHAKE_MS : ouro_path_first_timeout(link);
     want_nonce(link);
 }
 
@@ -128,7 +130,7 @@ void ouro_client_tick(ouro_link *link, uint64_t now) {
     }
     if (client->attempts >= GIVE_UP_ATTEMPTS && now - client->begun_ms >= GIVE_UP_MS) {
         client->given_up = true;
-        ouro_link_dead(link, now);
+        ouro_path_dead(link, now);
         double_timeout(client, DEAD_TIMEOUT_MAX_MS);
         want_nonce(link);
         return;
@@ -145,7 +147,7 @@ static ouro_status establish(ouro_link *link, uint64_t now, const uint8_t *packe
     ouro_slot *slots;
     if (client->cause == CAUSE_REKEY && link->live[0] != NULL)
         link->live[0]->state |= TAIL_REKEYED;
-    ouro_session *session = ouro_link_new_session(link, now, &slots);
+    ouro_session *session = ouro_sessions_new(link, &slots);
     ouro_status status =
         ouro_handshake_session(session, OURO_CLIENT, &client->credential, client->hello,
                                client->hello_len, packet, slots, link->settings->reach);
@@ -167,7 +169,7 @@ static ouro_status establish(ouro_link *link, uint64_t now, const uint8_t *packe
     if (link->flags & LINK_DEAD)
         link->events |= TELL_ALIVE;
     link->flags &= (uint16_t)~LINK_DEAD;
-    ouro_link_enter(link, session, now);
+    ouro_sessions_enter(link, session, now);
     session->tail.state |= TAIL_UNCONFIRMED;
     return OURO_OK;
 }
@@ -190,10 +192,10 @@ ouro_status ouro_client_welcome(ouro_link *link, uint64_t now, const uint8_t *pa
         if (client->challenges >= 2)
             return OURO_DROP_LIMIT;
         client->challenges++;
-        memcpy(nonce, client->hello + OURO_HEADER_SIZE + OURO_DEVICE_ID_SIZE, sizeof nonce);
+        memcpy(nonce, ouro_hello_nonce(client->hello), sizeof nonce);
         return write_hello(client, link->settings, nonce, welcome.nonce);
     }
-    if (ouro_link_find(link, welcome.session_id) != NULL)
+    if (ouro_sessions_find(link, welcome.session_id) != NULL)
         return OURO_DROP_HANDSHAKE;
     return establish(link, now, packet);
 }

@@ -9,7 +9,8 @@
 #ifndef OURO_CRYPTO_H
 #define OURO_CRYPTO_H
 
-#include "ouroboros/session.h"
+#include "ouroboros/aead.h"
+#include "ouroboros/secret.h"
 #include "ouroboros/status.h"
 #include <stddef.h>
 #include <stdint.h>

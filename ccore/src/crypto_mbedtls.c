@@ -3,7 +3,7 @@
 
 #include "bytes.h"
 #include "declassify.h"
-#include "ouroboros/ratchet.h"
+#include "ouroboros/secret.h"
 #include <mbedtls/aes.h>
 #include <mbedtls/gcm.h>
 #include <mbedtls/sha256.h>

@@ -2,7 +2,7 @@
 
 #include "bytes.h"
 #include "crypto.h"
-#include "fleet_internal.h"
+#include "ratchet_internal.h"
 #include <string.h>
 
 enum { AT_RUN = 4, AT_TIME = 20, AT_NUMBER = 28, CONTEXT_SIZE = 2 + OURO_RUN_SIZE };

@@ -1,9 +1,15 @@
-#include "ouroboros/handshake.h"
+#include "handshake_internal.h"
 
 #include "bytes.h"
 #include "crypto.h"
 #include "declassify.h"
+#include "packet_internal.h"
 #include <string.h>
+
+/* In the body of a HELLO, past the nonce: what the client advertises, a challenge. */
+enum { HELLO_REACH = 24, HELLO_TOP = 25, HELLO_MAX_BODY = 26, HELLO_CHALLENGE = 28 };
+/* In that of a WELCOME, past the nonce: what the server advertises. */
+enum { WELCOME_REACH = 16, WELCOME_TOP = 17, WELCOME_MAX_BODY = 18 };
 
 static ouro_status truncated_hmac(const uint8_t key[32], const ouro_span *parts, size_t count,
                                   uint8_t tag[16]) {
@@ -24,26 +30,22 @@ static bool is_right(const uint8_t tag[16], const uint8_t *claimed) {
     return right;
 }
 
-static bool terms_fit(uint8_t reach, uint16_t max_body) {
-    return reach >= OURO_MIN_REACH && reach <= OURO_MAX_REACH && max_body >= OURO_MIN_MAX_BODY &&
-           max_body <= OURO_MAX_BODY;
-}
-
 ouro_status ouro_hello_write(const ouro_hello *hello, const uint8_t auth_key[32],
                              uint8_t packet[OURO_HELLO_MAX], size_t *len) {
-    if (!terms_fit(hello->reach, hello->max_body))
+    if (!ouro_terms_fit(hello->reach, hello->max_body))
         return OURO_ERR_ARGUMENT;
-    ouro_header header = {OURO_HELLO, 0, (uint16_t)(hello->has_challenge ? 44 : 28), 0,
+    ouro_header header = {OURO_HELLO, 0,
+                          (uint16_t)(hello->has_challenge ? HELLO_BODY_MAX : HELLO_BODY), 0,
                           hello->epoch};
     ouro_packet_encode(&header, packet);
     uint8_t *p = packet + OURO_HEADER_SIZE;
     memcpy(p, hello->device_id, OURO_DEVICE_ID_SIZE);
-    memcpy(p + 8, hello->nonce, OURO_NONCE_SIZE);
-    p[24] = hello->reach;
-    p[25] = hello->top;
-    store_u16(p + 26, hello->max_body);
+    memcpy(p + HELLO_NONCE, hello->nonce, OURO_NONCE_SIZE);
+    p[HELLO_REACH] = hello->reach;
+    p[HELLO_TOP] = hello->top;
+    store_u16(p + HELLO_MAX_BODY, hello->max_body);
     if (hello->has_challenge)
-        memcpy(p + 28, hello->challenge, OURO_CHALLENGE_SIZE);
+        memcpy(p + HELLO_CHALLENGE, hello->challenge, OURO_CHALLENGE_SIZE);
     ouro_span signed_part = {packet, (size_t)OURO_HEADER_SIZE + header.length};
     *len = (size_t)OURO_OVERHEAD + header.length;
     return truncated_hmac(auth_key, &signed_part, 1, p + header.length);
@@ -59,15 +61,15 @@ ouro_status ouro_hello_read(const uint8_t *packet, size_t len, ouro_hello *hello
         return OURO_DROP_MALFORMED;
     const uint8_t *p = packet + OURO_HEADER_SIZE;
     memcpy(hello->device_id, p, OURO_DEVICE_ID_SIZE);
-    memcpy(hello->nonce, p + 8, OURO_NONCE_SIZE);
+    memcpy(hello->nonce, p + HELLO_NONCE, OURO_NONCE_SIZE);
     hello->epoch = header.counter;
-    hello->reach = p[24];
-    hello->top = p[25];
-    hello->max_body = load_u16(p + 26);
-    hello->has_challenge = header.length == 44;
+    hello->reach = p[HELLO_REACH];
+    hello->top = p[HELLO_TOP];
+    hello->max_body = load_u16(p + HELLO_MAX_BODY);
+    hello->has_challenge = header.length == HELLO_BODY_MAX;
     if (hello->has_challenge)
-        memcpy(hello->challenge, p + 28, OURO_CHALLENGE_SIZE);
-    return terms_fit(hello->reach, hello->max_body) ? OURO_OK : OURO_DROP_MALFORMED;
+        memcpy(hello->challenge, p + HELLO_CHALLENGE, OURO_CHALLENGE_SIZE);
+    return ouro_terms_fit(hello->reach, hello->max_body) ? OURO_OK : OURO_DROP_MALFORMED;
 }
 
 ouro_status ouro_hello_verify(const uint8_t auth_key[32], const uint8_t *packet, size_t len) {
@@ -88,14 +90,14 @@ static ouro_status welcome_tag(const uint8_t auth_key[32], const uint8_t *hello,
 ouro_status ouro_welcome_write(const ouro_welcome *welcome, const uint8_t auth_key[32],
                                const uint8_t *hello, size_t hello_len,
                                uint8_t packet[OURO_WELCOME_SIZE]) {
-    ouro_header header = {OURO_WELCOME, 0, 20, welcome->session_id, welcome->epoch};
+    ouro_header header = {OURO_WELCOME, 0, WELCOME_BODY, welcome->session_id, welcome->epoch};
     ouro_packet_encode(&header, packet);
     uint8_t *p = packet + OURO_HEADER_SIZE;
     memcpy(p, welcome->nonce, OURO_NONCE_SIZE);
-    p[16] = welcome->reach;
-    p[17] = welcome->top;
-    store_u16(p + 18, welcome->max_body);
-    return welcome_tag(auth_key, hello, hello_len, packet, p + 20);
+    p[WELCOME_REACH] = welcome->reach;
+    p[WELCOME_TOP] = welcome->top;
+    store_u16(p + WELCOME_MAX_BODY, welcome->max_body);
+    return welcome_tag(auth_key, hello, hello_len, packet, p + WELCOME_BODY);
 }
 
 ouro_status ouro_welcome_parse(const uint8_t *packet, size_t len, ouro_welcome *welcome) {
@@ -110,12 +112,12 @@ ouro_status ouro_welcome_parse(const uint8_t *packet, size_t len, ouro_welcome *
     welcome->session_id = header.session_id;
     welcome->epoch = header.counter;
     memcpy(welcome->nonce, p, OURO_NONCE_SIZE);
-    welcome->reach = p[16];
-    welcome->top = p[17];
-    welcome->max_body = load_u16(p + 18);
+    welcome->reach = p[WELCOME_REACH];
+    welcome->top = p[WELCOME_TOP];
+    welcome->max_body = load_u16(p + WELCOME_MAX_BODY);
     bool challenge = welcome->session_id == 0;
     bool fits = challenge ? welcome->reach == 0 && welcome->max_body == 0
-                          : terms_fit(welcome->reach, welcome->max_body);
+                          : ouro_terms_fit(welcome->reach, welcome->max_body);
     return fits ? OURO_OK : OURO_DROP_MALFORMED;
 }
 
@@ -153,15 +155,16 @@ ouro_status ouro_handshake_session(ouro_session *session, ouro_role role,
     if (status == OURO_OK)
         status = ouro_session_ikm(credential->key, credential->epoch, ikm);
     if (status == OURO_OK)
-        status = ouro_session_secrets(ikm, hello_body + 8, welcome_body, transcript, k_c2s, k_s2c);
+        status = ouro_session_secrets(ikm, ouro_hello_nonce(hello), welcome_body, transcript, k_c2s,
+                                      k_s2c);
     if (status == OURO_OK)
         status =
             ouro_session_init(session, role, load_u32(welcome + 4), k_c2s, k_s2c, slots, reach);
     if (status == OURO_OK) {
         bool client = role == OURO_CLIENT;
-        session->tail.peer_reach = client ? welcome_body[16] : hello_body[24];
+        session->tail.peer_reach = client ? welcome_body[WELCOME_REACH] : hello_body[HELLO_REACH];
         session->tail.peer_max_body =
-            client ? load_u16(welcome_body + 18) : load_u16(hello_body + 26);
+            load_u16(client ? welcome_body + WELCOME_MAX_BODY : hello_body + HELLO_MAX_BODY);
     }
     ouro_erase(ikm, sizeof ikm);
     ouro_erase(k_c2s, sizeof k_c2s);

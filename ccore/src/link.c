@@ -2,13 +2,22 @@
 #include "ouroboros/link.h"
 
 #include "bytes.h"
-#include "link_internal.h"
+#include "client_internal.h"
+#include "flight_internal.h"
+#include "link_state.h"
+#include "numbers.h"
+#include "packet_internal.h"
+#include "parameters.h"
+#include "place_internal.h"
+#include "policy_internal.h"
+#include "pool_internal.h"
+#include "session_internal.h"
+#include "sessions_internal.h"
 #include <string.h>
 
 static bool settings_fit(const ouro_settings *s, const ouro_memory *m) {
     bool client = s->role == OURO_CLIENT;
-    if (s->role > OURO_SERVER || s->reach < OURO_MIN_REACH || s->reach > OURO_MAX_REACH ||
-        s->max_body < OURO_MIN_MAX_BODY || s->max_body > OURO_MAX_BODY)
+    if (s->role > OURO_SERVER || !ouro_terms_fit(s->reach, s->max_body))
         return false;
     if (m->sessions == NULL || m->session_count == 0 || m->session_count > OURO_MAX_SESSIONS ||
         m->pool == NULL || (m->tail_count > 0 && m->tails == NULL))
@@ -39,7 +48,7 @@ ouro_status ouro_link_init(ouro_link *link, const ouro_settings *settings,
         memset(memory->client, 0, sizeof *memory->client);
         memory->client->credential = *credential;
     }
-    ouro_link_fresh_path(link);
+    ouro_flight_fresh(link);
     return OURO_OK;
 }
 
@@ -82,8 +91,8 @@ static void find_gaps(ouro_session *session) {
 }
 
 void ouro_link_done(ouro_link *link, uint32_t session_id, uint64_t counter) {
-    ouro_tail *tail = ouro_link_find(link, session_id);
-    ouro_session *session = ouro_full(tail);
+    ouro_tail *tail = ouro_sessions_find(link, session_id);
+    ouro_session *session = ouro_tail_full(tail);
     if (tail == NULL || (session != NULL && counter >= session->window.next))
         return;
     const ouro_slot *slot = session != NULL ? ouro_window_slot(&session->window, counter) : NULL;
@@ -112,18 +121,10 @@ void ouro_link_set_room(ouro_link *link, size_t free, size_t capacity) {
 
 size_t ouro_link_max_message(const ouro_link *link, bool once) {
     size_t most = link->memory->pool->packet_cap - OURO_OVERHEAD;
-    const ouro_session *session = ouro_newest(link);
+    const ouro_session *session = ouro_sessions_newest(link);
     if (session != NULL && session->tail.peer_max_body < most)
         most = session->tail.peer_max_body;
     return once ? most - OURO_ONCE_SIZE : most;
-}
-
-static bool is_batch(const ouro_message *message) {
-    size_t offset = 0, item_len;
-    const uint8_t *item;
-    while (ouro_batch_next(message->data, message->len, &offset, &item, &item_len))
-        ;
-    return message->len > 0 && offset == message->len;
 }
 
 static void fill(ouro_place *place, const ouro_message *message) {
@@ -161,7 +162,7 @@ ouro_status ouro_link_send(ouro_link *link, uint64_t now, const ouro_message *me
         return OURO_ERR_STATE;
     if (message->len > ouro_link_max_message(link, message->box != 0))
         return OURO_ERR_TOO_LARGE;
-    if (message->batch && !is_batch(message))
+    if (message->batch && !ouro_batch_fits(message->data, message->len))
         return OURO_ERR_ARGUMENT;
     if (settings->place_limit != 0 && link->place_count >= settings->place_limit)
         return OURO_ERR_NO_PLACE;
@@ -173,10 +174,7 @@ ouro_status ouro_link_send(ouro_link *link, uint64_t now, const ouro_message *me
     place->id = *id = link->next_id++;
     place->sent_ms = (uint32_t)now;
     place->counter = time_to_live(settings, message);
-    ouro_place **last = &link->queue;
-    while (*last != NULL)
-        last = &(*last)->next;
-    *last = place;
+    ouro_place_append(&link->queue, place);
     /* A handshake follows by itself where the session is being closed for it. */
     bool follows = link->live[0] != NULL && (link->flags & LINK_RECONNECT) != 0;
     if (settings->role == OURO_CLIENT && !follows &&
@@ -205,7 +203,7 @@ ouro_status ouro_link_ping(ouro_link *link) {
 ouro_status ouro_link_rekey(ouro_link *link, uint64_t now) {
     if (!ouro_link_is_open(link) || (link->flags & LINK_CLOSING))
         return OURO_ERR_STATE;
-    ouro_link_renew(link, now);
+    ouro_policy_renew(link, now);
     return OURO_OK;
 }
 
@@ -219,16 +217,16 @@ ouro_status ouro_link_close(ouro_link *link, uint64_t now, ouro_reason reason, b
         link->closed_reason = (uint8_t)reason;
     }
     if (link->live[0] != NULL)
-        ouro_link_begin_close(link->live[0], now, (uint8_t)reason);
+        ouro_sessions_begin_close(link->live[0], now, (uint8_t)reason);
     /* Without a session there is nobody to tell; a handshake that carries messages goes on. */
     bool hopeless = link->live[0] == NULL && (link->queue == NULL || !ouro_client_busy(link));
     if (at_once || hopeless)
-        ouro_link_cut_short(link);
+        ouro_policy_cut_short(link);
     return OURO_OK;
 }
 
 ouro_status ouro_link_prepare(ouro_link *link, size_t body_len) {
-    ouro_session *session = ouro_newest(link);
+    ouro_session *session = ouro_sessions_newest(link);
     if (session == NULL || (session->tail.state & TAIL_NO_NEW))
         return OURO_OK;
     return ouro_session_prepare(session, body_len);
@@ -326,7 +324,7 @@ bool ouro_link_next_event(ouro_link *link, ouro_event *event) {
 }
 
 bool ouro_link_is_open(const ouro_link *link) {
-    return ouro_newest(link) != NULL && !(link->live[0]->state & TAIL_NO_NEW) &&
+    return ouro_sessions_newest(link) != NULL && !(link->live[0]->state & TAIL_NO_NEW) &&
            !(link->flags & (LINK_CLOSED | LINK_BROKEN));
 }
 
@@ -362,13 +360,7 @@ static void give_all(ouro_link *link, ouro_place **list) {
 void ouro_link_erase(ouro_link *link) {
     if (link->settings == NULL)
         return;
-    for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++) {
-        ouro_session *session = ouro_full(link->live[i]);
-        if (session != NULL)
-            ouro_session_erase(session);
-        else
-            ouro_tail_erase(link->live[i]);
-    }
+    ouro_sessions_erase(link);
     give_all(link, &link->queue);
     give_all(link, &link->flight);
     give_all(link, &link->ended);

@@ -1,4 +1,4 @@
-#include "ouroboros/packet.h"
+#include "packet_internal.h"
 
 #include "bytes.h"
 #include <string.h>
@@ -17,10 +17,18 @@ static const shape shapes[] = {
     [OURO_NACK] = {OURO_FLAG_ACKS, OURO_FLAG_ACKS, 1, 1},
     [OURO_PING] = {OURO_FLAG_ACKS, 0, 0, OURO_PING_MAX},
     [OURO_PONG] = {OURO_FLAG_ACKS, 0, 0, OURO_PING_MAX},
-    [OURO_HELLO] = {0, 0, 28, 44},
-    [OURO_WELCOME] = {0, 0, 20, 20},
+    [OURO_HELLO] = {0, 0, HELLO_BODY, HELLO_BODY_MAX},
+    [OURO_WELCOME] = {0, 0, WELCOME_BODY, WELCOME_BODY},
     [OURO_CLOSE] = {OURO_FLAG_ACKS, 0, 9, 9},
 };
+
+bool ouro_reach_fits(uint32_t reach) {
+    return reach >= OURO_MIN_REACH && reach <= OURO_MAX_REACH;
+}
+
+bool ouro_terms_fit(uint32_t reach, uint32_t max_body) {
+    return ouro_reach_fits(reach) && max_body >= OURO_MIN_MAX_BODY && max_body <= OURO_MAX_BODY;
+}
 
 static bool is_handshake(uint8_t type) {
     return type == OURO_HELLO || type == OURO_WELCOME;
@@ -41,7 +49,8 @@ static ouro_flaw shape_flaw(const ouro_header *h, size_t max_body) {
     if (h->length < min || h->length > fixed + s->max)
         return OURO_FLAW_LENGTH;
     if (h->type == OURO_HELLO)
-        return h->length == 28 || h->length == 44 ? OURO_FLAW_NONE : OURO_FLAW_LENGTH;
+        return h->length == HELLO_BODY || h->length == HELLO_BODY_MAX ? OURO_FLAW_NONE
+                                                                      : OURO_FLAW_LENGTH;
     return h->type == OURO_WELCOME || h->length <= max_body ? OURO_FLAW_NONE : OURO_FLAW_MAX_BODY;
 }
 
@@ -99,14 +108,6 @@ uint32_t ouro_packet_session_id(const uint8_t *packet, size_t len) {
     return len < 8 ? 0 : load_u32(packet + 4);
 }
 
-static bool batch_parses(const uint8_t *batch, size_t len) {
-    size_t offset = 0, item_len;
-    const uint8_t *item;
-    while (ouro_batch_next(batch, len, &offset, &item, &item_len))
-        ;
-    return len > 0 && offset == len;
-}
-
 /* Bits of an ack block that would name a counter below 0 are 0. */
 static bool block_parses(const ouro_ack_block *block) {
     return block->highest >= 64 || block->bitmap >> block->highest == 0;
@@ -140,7 +141,7 @@ ouro_status ouro_body_parse(const ouro_header *header, const uint8_t *body, ouro
         out->sent = load_u64(p + 1);
     out->data = p;
     out->len = left;
-    if ((header->flags & OURO_FLAG_BATCH) && !batch_parses(p, left))
+    if ((header->flags & OURO_FLAG_BATCH) && !ouro_batch_fits(p, left))
         return OURO_DROP_NONSENSE;
     return OURO_OK;
 }
@@ -174,4 +175,12 @@ bool ouro_batch_next(const uint8_t *batch, size_t len, size_t *offset, const uin
     *item_len = size;
     *offset += 2 + size;
     return true;
+}
+
+bool ouro_batch_fits(const uint8_t *batch, size_t len) {
+    size_t offset = 0, item_len;
+    const uint8_t *item;
+    while (ouro_batch_next(batch, len, &offset, &item, &item_len))
+        ;
+    return len > 0 && offset == len;
 }

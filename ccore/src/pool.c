@@ -1,7 +1,7 @@
 #include "ouroboros/pool.h"
 
 #include "ouroboros/packet.h"
-#include "ouroboros/ratchet.h"
+#include "ouroboros/secret.h"
 #include "pool_internal.h"
 
 static size_t stride(size_t packet_cap) {

@@ -1,30 +1,10 @@
-#include "ouroboros/ratchet.h"
+#include "ratchet_internal.h"
 
 #include "bytes.h"
 #include "crypto.h"
-#include "fleet_internal.h"
 #include <string.h>
 
 #define LABEL_SIZE 16
-
-void ouro_erase(void *secret, size_t len) {
-#if defined(__GNUC__) || defined(__clang__)
-    /* The barrier makes the compiler believe that somebody reads the zeros. */
-    memset(secret, 0, len);
-    __asm__ __volatile__("" : : "r"(secret) : "memory");
-#else
-    volatile uint8_t *p = secret;
-    while (len-- > 0)
-        *p++ = 0;
-#endif
-}
-
-bool ouro_equal(const uint8_t *a, const uint8_t *b, size_t len) {
-    volatile uint8_t difference = 0;
-    for (size_t i = 0; i < len; i++)
-        difference = (uint8_t)(difference | (a[i] ^ b[i]));
-    return difference == 0;
-}
 
 /* Expand(prk, label || suffix, 32) with the PRK's pads already absorbed (RFC 5869 2.3, T(1)). */
 static ouro_status expand(const ouro_hmac *prk, const char *label, const uint8_t *suffix,

@@ -4,8 +4,8 @@
 #include "crypto.h"
 #include "declassify.h"
 #include "ouroboros/packet.h"
-#include "ouroboros/ratchet.h"
-#include "prepared.h"
+#include "ouroboros/secret.h"
+#include "scramble_internal.h"
 #include <string.h>
 
 /*

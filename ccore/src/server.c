@@ -1,61 +1,41 @@
 #include "ouroboros/server.h"
 
-#include "bytes.h"
-#include "crypto.h"
-#include "link_internal.h"
+#include "ahead_internal.h"
+#include "challenge_internal.h"
+#include "link_state.h"
+#include "numbers.h"
+#include "packet_internal.h"
+#include "policy_internal.h"
+#include "receive_internal.h"
+#include "session_internal.h"
+#include "sessions_internal.h"
 #include <string.h>
 
-enum {
-    CHALLENGE_SLICE_MS = 10000,
-    CONFIRM_BURST = 60,
-    CONFIRM_PERIOD_MS = 1000,
-    DERIVATIONS_SECOND = 10000,
-    AHEAD_MS = 60000,
-    MAX_PREFIX_BITS = 16,
-    AHEAD_DERIVATIONS = 2 * (OURO_EPOCHS_AHEAD - 1)
-};
-
-/* Derivations a second; at least what one table takes. */
-static uint64_t budget_of(const ouro_server_settings *settings) {
-    uint64_t second = settings->derivations_second;
-    return second == 0 ? DERIVATIONS_SECOND : OURO_MAX(second, AHEAD_DERIVATIONS);
-}
+enum { CONFIRM_BURST = 60, CONFIRM_PERIOD_MS = 1000, MAX_PREFIX_BITS = 16 };
 
 ouro_status ouro_server_init(ouro_server *server, const ouro_server_settings *settings,
                              ouro_pending *pending, size_t pending_count, ouro_ahead *ahead,
                              size_t ahead_count, const uint8_t challenge_key[32], uint64_t now) {
     memset(server, 0, sizeof *server);
-    if (settings->reach < OURO_MIN_REACH || settings->reach > OURO_MAX_REACH ||
-        settings->max_body < OURO_MIN_MAX_BODY || settings->max_body > OURO_MAX_BODY ||
-        pending_count == 0 || ahead_count > OURO_AHEAD_DEVICES ||
-        settings->id_prefix_bits > MAX_PREFIX_BITS ||
+    if (!ouro_terms_fit(settings->reach, settings->max_body) || pending_count == 0 ||
+        ahead_count > OURO_AHEAD_DEVICES || settings->id_prefix_bits > MAX_PREFIX_BITS ||
         settings->id_prefix >> settings->id_prefix_bits != 0)
         return OURO_ERR_ARGUMENT;
     server->settings = settings;
     server->pending = pending;
     server->pending_count = pending_count;
-    server->ahead = ahead;
-    server->ahead_count = ahead == NULL ? 0 : ahead_count;
     memcpy(server->challenge_key, challenge_key, sizeof server->challenge_key);
     memset(pending, 0, pending_count * sizeof *pending);
-    if (server->ahead_count > 0)
-        memset(ahead, 0, server->ahead_count * sizeof *ahead);
     for (size_t i = pending_count; i-- > 0;) {
         pending[i].next = server->free;
         server->free = &pending[i];
     }
-    server->budget_ms = now;
-    server->budget = budget_of(settings);
+    ouro_ahead_init(server, ahead, ahead_count, now);
     return OURO_OK;
 }
 
 void ouro_server_set_wall_clock(ouro_server *server, uint64_t now, uint64_t wall) {
     server->wall_offset = wall - now;
-}
-
-/* Of this server's time, or of all gateways' that share its challenge key. */
-static uint64_t slice_at(const ouro_server *server, uint64_t now) {
-    return (now + server->wall_offset) / CHALLENGE_SLICE_MS;
 }
 
 uint32_t ouro_server_session_id(const ouro_server_settings *settings, uint32_t random) {
@@ -80,12 +60,6 @@ static void release(ouro_server *server, ouro_pending *pending) {
     server->pending_used--;
 }
 
-static void drop_ahead(ouro_server *server, const ouro_device *device) {
-    for (size_t i = 0; i < server->ahead_count; i++)
-        if (server->ahead[i].device == device)
-            ouro_erase(&server->ahead[i], sizeof server->ahead[i]);
-}
-
 void ouro_server_drop_pending(ouro_server *server, ouro_device *device) {
     while (device->pending != NULL)
         release(server, device->pending);
@@ -93,77 +67,8 @@ void ouro_server_drop_pending(ouro_server *server, ouro_device *device) {
 
 void ouro_server_forget(ouro_server *server, ouro_device *device) {
     ouro_server_drop_pending(server, device);
-    drop_ahead(server, device);
+    ouro_ahead_drop(server, device);
     ouro_erase(device, sizeof *device);
-}
-
-static ouro_status make_challenge(const ouro_server *server, uint64_t slice,
-                                  const ouro_hello *hello, uint8_t challenge[16]) {
-    uint8_t number[8], mac[32] = {0};
-    ouro_hmac hmac;
-    ouro_span parts[3] = {{number, sizeof number},
-                          {hello->device_id, sizeof hello->device_id},
-                          {hello->nonce, sizeof hello->nonce}};
-    store_u64(number, slice);
-    ouro_status status = ouro_hmac_init(&hmac, server->challenge_key);
-    if (status == OURO_OK)
-        status = ouro_hmac_mac(&hmac, parts, 3, mac);
-    ouro_hmac_clear(&hmac);
-    memcpy(challenge, mac, OURO_CHALLENGE_SIZE);
-    ouro_erase(mac, sizeof mac);
-    return status;
-}
-
-/* A challenge of this slice of time or of the last one holds. */
-static bool challenge_holds(const ouro_server *server, uint64_t now, const ouro_hello *hello) {
-    uint64_t slice = slice_at(server, now);
-    uint8_t challenge[OURO_CHALLENGE_SIZE];
-    for (unsigned back = 0; hello->has_challenge && back < 2 && back <= slice; back++)
-        if (make_challenge(server, slice - back, hello, challenge) == OURO_OK &&
-            ouro_equal(challenge, hello->challenge, sizeof challenge))
-            return true;
-    return false;
-}
-
-static void refill_budget(ouro_server *server, uint64_t now) {
-    uint64_t most = budget_of(server->settings);
-    uint64_t second = server->settings->derivations_second;
-    uint64_t more = (now - server->budget_ms) * (second != 0 ? second : most) / 1000;
-    if (more == 0)
-        return;
-    server->budget = OURO_MIN(server->budget + more, most);
-    server->budget_ms = now;
-}
-
-/* K_auth of e + 2 to e + 1024, derived once and kept for a minute (section 3). */
-static ouro_ahead *ahead_of(ouro_server *server, const ouro_device *device, uint64_t now) {
-    ouro_ahead *free = NULL;
-    uint64_t epoch = device->credential.epoch;
-    for (size_t i = 0; i < server->ahead_count; i++) {
-        ouro_ahead *a = &server->ahead[i];
-        bool live = a->device != NULL && now - a->made_ms < AHEAD_MS;
-        if (live && a->device == device && a->epoch == epoch)
-            return a;
-        if (!live)
-            free = a;
-    }
-    refill_budget(server, now);
-    if (free == NULL || server->budget < AHEAD_DERIVATIONS)
-        return NULL;
-    server->budget -= AHEAD_DERIVATIONS;
-    uint8_t key[OURO_KEY_SIZE];
-    memcpy(key, device->credential.key, sizeof key);
-    ouro_status status = ouro_epoch_advance(key, epoch, 1);
-    for (size_t i = 0; i < OURO_EPOCHS_AHEAD - 1 && status == OURO_OK; i++) {
-        status = ouro_epoch_advance(key, epoch + 1 + i, 1);
-        if (status == OURO_OK)
-            status = ouro_auth_key(key, epoch + 2 + i, free->auth[i]);
-    }
-    ouro_erase(key, sizeof key);
-    free->device = status == OURO_OK ? device : NULL;
-    free->epoch = epoch;
-    free->made_ms = now;
-    return status == OURO_OK ? free : NULL;
 }
 
 /* The key that this HELLO's tag is to be checked with. */
@@ -174,13 +79,8 @@ static ouro_status auth_of(ouro_server *server, const ouro_device *device, uint6
         epoch - c->epoch > OURO_EPOCHS_AHEAD)
         return OURO_DROP_EPOCH;
     uint64_t steps = epoch - c->epoch;
-    if (steps > 1) {
-        const ouro_ahead *ahead = ahead_of(server, device, now);
-        if (ahead == NULL)
-            return OURO_DROP_LIMIT;
-        memcpy(auth, ahead->auth[steps - 2], OURO_KEY_SIZE);
-        return OURO_OK;
-    }
+    if (steps > 1)
+        return ouro_ahead_key(server, device, steps, now, auth);
     uint8_t key[OURO_KEY_SIZE];
     memcpy(key, c->key, sizeof key);
     ouro_status status = ouro_epoch_advance(key, c->epoch, steps);
@@ -193,7 +93,7 @@ static ouro_status auth_of(ouro_server *server, const ouro_device *device, uint6
 /* A session that was confirmed by this HELLO is still held. */
 static bool made_a_session(const ouro_link *link, const uint8_t tag[16]) {
     for (size_t i = 0; link != NULL && i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++) {
-        const ouro_session *session = ouro_full(link->live[i]);
+        const ouro_session *session = ouro_tail_full(link->live[i]);
         if (session != NULL && session->path != NULL &&
             ouro_equal(session->path->hello_tag, tag, OURO_TAG_SIZE))
             return true;
@@ -250,7 +150,7 @@ static ouro_status move_to(ouro_server *server, ouro_device *device, uint64_t ep
     if (status != OURO_OK)
         return status;
     c->epoch = epoch;
-    drop_ahead(server, device);
+    ouro_ahead_drop(server, device);
     ouro_server_drop_pending(server, device);
     return OURO_OK;
 }
@@ -290,10 +190,10 @@ static ouro_status answer(ouro_server *server, uint64_t now, ouro_device *device
     ouro_pending *oldest = NULL;
     memset(&w, 0, sizeof w);
     w.epoch = hello->epoch;
-    bool fresh = challenge_holds(server, now, hello);
+    bool fresh = ouro_challenge_holds(server, now, hello);
     bool many = count_pending(device, false, &oldest) >= OURO_PENDING_PER_DEVICE;
     if (!fresh && (many || server->free == NULL)) {
-        ouro_status status = make_challenge(server, slice_at(server, now), hello, w.nonce);
+        ouro_status status = ouro_challenge_make(server, now, hello, w.nonce);
         return status == OURO_OK ? ouro_welcome_write(&w, auth, packet, len, welcome) : status;
     }
     if (session_id == 0 || ouro_server_session_id(server->settings, session_id) != session_id ||
@@ -424,11 +324,11 @@ ouro_status ouro_server_adopt(ouro_server *server, uint64_t now, ouro_pending *p
         return OURO_ERR_STATE;
     }
     ouro_slot *slots;
-    ouro_session *session = ouro_link_new_session(link, now, &slots);
+    ouro_session *session = ouro_sessions_new(link, &slots);
     *session = pending->session;
     if (slots != NULL)
         ouro_window_move(&session->window, slots, link->settings->reach);
-    ouro_link_enter(link, session, now);
+    ouro_sessions_enter(link, session, now);
     if (session->path != NULL) {
         session->path->known = *from;
         memcpy(session->path->hello_tag, pending->hello + pending->hello_len - OURO_TAG_SIZE,
@@ -446,15 +346,16 @@ ouro_status ouro_server_adopt(ouro_server *server, uint64_t now, ouro_pending *p
         *moved = true;
         link->flags |= LINK_HOLD;
     }
-    ouro_link_confirmed(link, now);
-    ouro_link_take(link, now, &session->tail, from, &opened->header, &opened->body, opened->status);
+    ouro_policy_confirmed(link, now);
+    ouro_receive_take(link, now, &session->tail, from, &opened->header, &opened->body,
+                      opened->status);
     if (link->settings->stream && opened->status != OURO_OK)
         link->flags |= LINK_BROKEN;
     return status;
 }
 
 uint64_t ouro_server_tick(ouro_server *server, uint64_t now) {
-    uint64_t next = OURO_NEVER;
+    uint64_t next = ouro_ahead_tick(server, now);
     for (size_t i = 0; i < server->pending_count && server->pending_used > 0; i++) {
         ouro_pending *p = &server->pending[i];
         if (p->device == NULL)
@@ -464,21 +365,11 @@ uint64_t ouro_server_tick(ouro_server *server, uint64_t now) {
         else
             next = OURO_MIN(next, p->created_ms + OURO_PENDING_MS);
     }
-    for (size_t i = 0; i < server->ahead_count; i++) {
-        ouro_ahead *a = &server->ahead[i];
-        if (a->device == NULL)
-            continue;
-        if (now - a->made_ms >= AHEAD_MS)
-            ouro_erase(a, sizeof *a);
-        else
-            next = OURO_MIN(next, a->made_ms + AHEAD_MS);
-    }
     return next;
 }
 
 void ouro_server_erase(ouro_server *server) {
     ouro_erase(server->pending, server->pending_count * sizeof *server->pending);
-    if (server->ahead_count > 0)
-        ouro_erase(server->ahead, server->ahead_count * sizeof *server->ahead);
+    ouro_ahead_erase(server);
     ouro_erase(server, sizeof *server);
 }

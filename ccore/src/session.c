@@ -1,13 +1,19 @@
-#include "ouroboros/session.h"
+#include "session_internal.h"
 
 #include "bytes.h"
 #include "crypto.h"
 #include "ouroboros/scramble.h"
-#include "prepared.h"
+#include "packet_internal.h"
+#include "scramble_internal.h"
 #include <stddef.h>
 #include <string.h>
 
 enum { CONTROL_WINDOW = 64 };
+
+ouro_session *ouro_tail_full(ouro_tail *tail) {
+    /* The tail is the session's first member. */
+    return tail != NULL && (tail->state & OURO_TAIL_FULL) ? (ouro_session *)(void *)tail : NULL;
+}
 
 ouro_status ouro_session_init(ouro_session *session, ouro_role role, uint32_t id,
                               const uint8_t k_c2s[32], const uint8_t k_s2c[32], ouro_slot *slots,
@@ -15,7 +21,7 @@ ouro_status ouro_session_init(ouro_session *session, ouro_role role, uint32_t id
     const uint8_t *tx = role == OURO_CLIENT ? k_c2s : k_s2c;
     const uint8_t *rx = role == OURO_CLIENT ? k_s2c : k_c2s;
     memset(session, 0, sizeof *session);
-    if (slots != NULL && (reach < OURO_MIN_REACH || reach > OURO_MAX_REACH))
+    if (slots != NULL && !ouro_reach_fits(reach))
         return OURO_ERR_ARGUMENT;
     session->tail.id = id;
     session->tail.state = OURO_TAIL_FULL;
@@ -190,14 +196,13 @@ ouro_status ouro_tail_open(ouro_tail *tail, const ouro_header *header, uint8_t *
     return parse(tail, header, packet, body);
 }
 
-/* A stream brings counters in order without a gap, so one message's keys at a time are enough. */
-static ouro_status stream_keys(ouro_window *window, uint64_t counter, uint8_t secret[64]) {
-    if (counter != window->next)
-        return OURO_DROP_REPLAY;
-    ouro_status status = ouro_chain_step(window->chain_enc, window->chain_scr, counter, secret,
-                                         secret + OURO_KEY_SIZE);
-    window->keyed = counter + 1;
-    return status;
+ouro_status ouro_session_check(const ouro_session *session, const ouro_header *header,
+                               const uint8_t *packet) {
+    const ouro_window *window = &session->window;
+    /* A stream brings counters in order without a gap. */
+    if (window->slots == NULL)
+        return header->counter == window->next ? OURO_OK : OURO_DROP_REPLAY;
+    return ouro_window_check(window, header->counter, packet + OURO_HEADER_SIZE + header->length);
 }
 
 static ouro_status open_with(const uint8_t secret[64], const ouro_header *header, uint8_t *packet) {
@@ -206,30 +211,32 @@ static ouro_status open_with(const uint8_t secret[64], const ouro_header *header
     return status == OURO_OK ? unseal(secret, packet, header) : status;
 }
 
-ouro_status ouro_session_open(ouro_session *session, const ouro_header *header, uint8_t *packet,
-                              ouro_body *body) {
+/* In a stream one message's keys at a time are enough. */
+static ouro_status open_in_stream(ouro_session *session, const ouro_header *header, uint8_t *packet,
+                                  ouro_body *body) {
     ouro_window *window = &session->window;
-    const uint8_t *tag = packet + OURO_HEADER_SIZE + header->length;
-    if (header->session_id != session->tail.id)
-        return OURO_DROP_SESSION;
-    ouro_status status;
-    if (window->slots == NULL) {
-        uint8_t secret[64];
-        status = stream_keys(window, header->counter, secret);
-        if (status == OURO_OK)
-            status = open_with(secret, header, packet);
-        ouro_erase(secret, sizeof secret);
-        if (status != OURO_OK)
-            return status;
-        window->next++;
-        window->received++;
-        return parse(&session->tail, header, packet, body);
-    }
-    status = ouro_window_check(window, header->counter, tag);
+    uint8_t secret[64];
+    ouro_status status = ouro_chain_step(window->chain_enc, window->chain_scr, header->counter,
+                                         secret, secret + OURO_KEY_SIZE);
+    window->keyed = header->counter + 1;
+    if (status == OURO_OK)
+        status = open_with(secret, header, packet);
+    ouro_erase(secret, sizeof secret);
     if (status != OURO_OK)
         return status;
+    window->next++;
+    window->received++;
+    return parse(&session->tail, header, packet, body);
+}
+
+ouro_status ouro_session_open_checked(ouro_session *session, const ouro_header *header,
+                                      uint8_t *packet, ouro_body *body) {
+    ouro_window *window = &session->window;
+    const uint8_t *tag = packet + OURO_HEADER_SIZE + header->length;
     ouro_slot *slot;
-    status = ouro_window_keys(window, header->counter, &slot);
+    if (window->slots == NULL)
+        return open_in_stream(session, header, packet, body);
+    ouro_status status = ouro_window_keys(window, header->counter, &slot);
     if (status == OURO_OK)
         status = open_with(slot->secret, header, packet);
     if (status != OURO_OK)
@@ -239,6 +246,14 @@ ouro_status ouro_session_open(ouro_session *session, const ouro_header *header, 
     ouro_window_commit(window, header->counter, tag, status == OURO_OK ? header->flags : 0,
                        header->length);
     return status;
+}
+
+ouro_status ouro_session_open(ouro_session *session, const ouro_header *header, uint8_t *packet,
+                              ouro_body *body) {
+    if (header->session_id != session->tail.id)
+        return OURO_DROP_SESSION;
+    ouro_status status = ouro_session_check(session, header, packet);
+    return status == OURO_OK ? ouro_session_open_checked(session, header, packet, body) : status;
 }
 
 void ouro_tail_done(ouro_tail *tail, uint64_t counter) {

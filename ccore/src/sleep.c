@@ -2,7 +2,10 @@
 
 #include "bytes.h"
 #include "crypto.h"
-#include "link_internal.h"
+#include "link_state.h"
+#include "numbers.h"
+#include "packet_internal.h"
+#include "sessions_internal.h"
 #include <string.h>
 
 /*
@@ -56,8 +59,7 @@ static void exchange_tail(cursor *c, ouro_tail *tail) {
     small(c, &body);
     tail->peer_reach = (uint8_t)reach;
     tail->peer_max_body = (uint16_t)body;
-    if (reach < OURO_MIN_REACH || reach > OURO_MAX_REACH || body < OURO_MIN_MAX_BODY ||
-        body > OURO_MAX_BODY || tail->id == 0)
+    if (!ouro_terms_fit(reach, body) || tail->id == 0)
         c->short_of = true;
     bytes(c, tail->tx_control, sizeof tail->tx_control);
     bytes(c, tail->rx_control, sizeof tail->rx_control);
@@ -155,7 +157,7 @@ static bool all_done(const ouro_session *session) {
 }
 
 bool ouro_link_is_quiet(const ouro_link *link) {
-    const ouro_session *session = ouro_newest(link);
+    const ouro_session *session = ouro_sessions_newest(link);
     const uint16_t owed = TAIL_UNCONFIRMED | TAIL_OWES | TAIL_OWES_AGAIN | TAIL_GAP |
                           TAIL_BUSY_DUE | TAIL_BUSY_SENT | TAIL_OPEN_DUE | TAIL_CLOSE_DUE |
                           TAIL_RETIRING | TAIL_NO_NEW;
@@ -174,11 +176,11 @@ ouro_status ouro_link_save(ouro_link *link, uint64_t now, uint8_t *out, size_t c
         return OURO_ERR_STATE;
     if (cap < DIGEST)
         return OURO_ERR_TOO_LARGE;
-    ouro_session *session = ouro_newest(link);
+    ouro_session *session = ouro_sessions_newest(link);
     cursor c = {out, out + cap - DIGEST, true, false};
     /* Older than the age at which it is replaced is as old as that. */
     uint64_t left = session->renew_ms > now ? session->renew_ms - now : 0;
-    uint64_t age = ouro_link_rekey_age(link) - OURO_MIN(left, ouro_link_rekey_age(link));
+    uint64_t age = ouro_sessions_rekey_age(link) - OURO_MIN(left, ouro_sessions_rekey_age(link));
     exchange(&c, link, session, &age);
     ouro_status status = c.short_of ? OURO_ERR_TOO_LARGE : OURO_OK;
     if (status == OURO_OK)
@@ -201,7 +203,7 @@ static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_
         !ouro_equal(sum, saved + len - DIGEST, DIGEST))
         return OURO_ERR_DAMAGED;
     ouro_slot *slots;
-    ouro_session *session = ouro_link_new_session(link, now, &slots);
+    ouro_session *session = ouro_sessions_new(link, &slots);
     memset(session, 0, sizeof *session);
     ouro_window_init(&session->window, slots, link->settings->reach);
     session->tail.state = OURO_TAIL_FULL;
@@ -218,11 +220,11 @@ static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_
     }
     srtt8 = link->srtt8;
     rttvar4 = link->rttvar4;
-    ouro_link_enter(link, session, now);
+    ouro_sessions_enter(link, session, now);
     link->srtt8 = srtt8;
     link->rttvar4 = rttvar4;
     session->renew_ms =
-        now + ouro_link_rekey_age(link) - OURO_MIN(age + slept, ouro_link_rekey_age(link));
+        now + ouro_sessions_rekey_age(link) - OURO_MIN(age + slept, ouro_sessions_rekey_age(link));
     link->heard_ms = link->sent_ms = now;
     link->flags &= (uint16_t)~LINK_ASLEEP;
     return OURO_OK;

@@ -1,7 +1,14 @@
 #include "ouroboros/stream.h"
 
 #include "bytes.h"
-#include "link_internal.h"
+#include "client_internal.h"
+#include "flight_internal.h"
+#include "link_state.h"
+#include "numbers.h"
+#include "parameters.h"
+#include "path_internal.h"
+#include "policy_internal.h"
+#include "stream_internal.h"
 
 int ouro_stream_packet_size(const uint8_t *bytes, size_t len) {
     if (len > 0 && bytes[0] >> 4 != OURO_VERSION)
@@ -36,7 +43,7 @@ void ouro_stream_tick(ouro_link *link, uint64_t now) {
     if (now < ouro_stream_deadline(link, now))
         return;
     if (link->flags & LINK_PING_OUT) {
-        ouro_link_dead(link, now);
+        ouro_path_dead(link, now);
         link->flags |= LINK_BROKEN;
     } else {
         link->flags |= LINK_PING_DUE;
@@ -52,7 +59,7 @@ bool ouro_stream_ended(ouro_link *link) {
     bool closed = (link->flags & LINK_SAID_GOODBYE) && !(link->flags & LINK_BROKEN) &&
                   tail == NULL && link->closed_missing == 0;
     if (tail != NULL)
-        ouro_link_end(link, tail, link->heard_ms);
+        ouro_policy_end(link, tail, link->heard_ms);
     if (link->memory->client != NULL)
         ouro_client_cancel(link);
     link->flags &= (uint16_t)~LINK_BROKEN;

@@ -13,6 +13,7 @@
 #ifndef OUROBOROS_H
 #define OUROBOROS_H
 
+#include "ouroboros/aead.h"
 #include "ouroboros/fleet.h"
 #include "ouroboros/handshake.h"
 #include "ouroboros/link.h"
@@ -20,6 +21,7 @@
 #include "ouroboros/pool.h"
 #include "ouroboros/ratchet.h"
 #include "ouroboros/scramble.h"
+#include "ouroboros/secret.h"
 #include "ouroboros/server.h"
 #include "ouroboros/session.h"
 #include "ouroboros/sleep.h"

@@ -5,11 +5,11 @@
 #ifndef OUROBOROS_RATCHET_H
 #define OUROBOROS_RATCHET_H
 
+#include "ouroboros/secret.h"
 #include "ouroboros/status.h"
 #include <stddef.h>
 #include <stdint.h>
 
-#define OURO_KEY_SIZE 32
 #define OURO_DEVICE_ID_SIZE 8
 #define OURO_NONCE_SIZE 16
 
@@ -65,11 +65,5 @@ OURO_CHECKED ouro_status ouro_chain_step(uint8_t chain_enc[32], uint8_t chain_sc
  */
 OURO_CHECKED ouro_status ouro_counted_nonce(const uint8_t epoch_key[32], uint64_t count,
                                             const uint8_t randomness[16], uint8_t nonce[16]);
-
-/* Overwrites a secret in a way that the compiler does not leave out. */
-void ouro_erase(void *secret, size_t len);
-
-/* True if both are the same; the time taken depends on `len` alone. */
-bool ouro_equal(const uint8_t *a, const uint8_t *b, size_t len);
 
 #endif

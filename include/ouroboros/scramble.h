@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define OURO_SCRAMBLE_ROUNDS 16
+#define OURO_STREAM_SPARE 3 /* bytes past a keystream, which are read and not used */
 
 /* `len` is 0 to 1200 bytes; on error the body is zeroed. */
 OURO_CHECKED ouro_status ouro_scramble(const uint8_t key[32], uint8_t *body, size_t len);

@@ -8,19 +8,15 @@
 #ifndef OUROBOROS_SESSION_H
 #define OUROBOROS_SESSION_H
 
+#include "ouroboros/aead.h"
 #include "ouroboros/packet.h"
 #include "ouroboros/ratchet.h"
+#include "ouroboros/scramble.h"
 #include "ouroboros/window.h"
 
 typedef enum ouro_role { OURO_CLIENT = 0, OURO_SERVER = 1 } ouro_role;
 
-/* An expanded AES-256-GCM key; the crypto backend's own storage. */
-typedef struct ouro_aead {
-    uint64_t opaque[80];
-} ouro_aead;
-
 #define OURO_PREPARED_STREAM 160
-#define OURO_STREAM_SPARE 3 /* bytes past a keystream, which are read and not used */
 
 /*
  * The keys, the schedule and the scramble's keystream of the next message, made while idle. Sending

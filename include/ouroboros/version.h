@@ -2,6 +2,6 @@
 #ifndef OUROBOROS_VERSION_H
 #define OUROBOROS_VERSION_H
 
-#define OURO_VERSION "0.1.0"
+#define OURO_LIBRARY_VERSION "0.1.0"
 
 #endif

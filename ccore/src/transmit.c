@@ -1,10 +1,19 @@
 /* Packets out: PONG, a GAP, HELLO, what is sent again, new messages, PING, ACK, CLOSE. */
 #include "bytes.h"
-#include "link_internal.h"
+#include "client_internal.h"
+#include "flight_internal.h"
+#include "link_state.h"
+#include "numbers.h"
+#include "parameters.h"
+#include "place_internal.h"
+#include "policy_internal.h"
+#include "pool_internal.h"
+#include "session_internal.h"
+#include "sessions_internal.h"
 #include <string.h>
 
 static ouro_path *path_of(ouro_tail *tail) {
-    ouro_session *session = ouro_full(tail);
+    ouro_session *session = ouro_tail_full(tail);
     return session != NULL ? session->path : NULL;
 }
 
@@ -33,7 +42,7 @@ static void write_block(uint8_t *body, const ouro_ack_block *block) {
  * missing.
  */
 static bool next_block(const ouro_link *link, ouro_tail *tail, ouro_ack_block *block) {
-    ouro_session *session = ouro_full(tail);
+    ouro_session *session = ouro_tail_full(tail);
     if (!ouro_tail_ack_block(tail, block))
         return false;
     if (!link->settings->stream || session == NULL)
@@ -54,7 +63,7 @@ static void paid(ouro_link *link, ouro_tail *tail, uint64_t now) {
     ouro_path *path = path_of(tail);
     if (path != NULL)
         path->reply_set = false;
-    ouro_session *session = ouro_full(tail);
+    ouro_session *session = ouro_tail_full(tail);
     if (link->settings->stream && session != NULL && session->gap_next < tail->done_next)
         tail->state |= TAIL_OWES;
 }
@@ -63,7 +72,7 @@ static bool owes(const ouro_link *link, const ouro_tail *tail, uint64_t now) {
     if (tail->state & TAIL_OWES)
         return true;
     return (tail->state & TAIL_OWES_AGAIN) &&
-           (link->duplicate_ms == 0 || now - link->duplicate_ms >= DUPLICATE_PERIOD_MS);
+           now >= ouro_again(link->duplicate_ms, DUPLICATE_PERIOD_MS);
 }
 
 /* Where an acknowledgement goes: to where the newest DATA came from that it answers. */
@@ -105,7 +114,7 @@ static ouro_status control(ouro_link *link, ouro_tail *tail, uint64_t now, uint8
 }
 
 static ouro_status pong(ouro_link *link, uint64_t now, uint8_t *scratch, ouro_datagram *out) {
-    ouro_tail *tail = ouro_link_find(link, link->pong_session);
+    ouro_tail *tail = ouro_sessions_find(link, link->pong_session);
     link->flags &= (uint16_t)~LINK_PONG_DUE;
     if (tail == NULL)
         return OURO_OK;
@@ -204,7 +213,7 @@ static ouro_status close(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t
         control(link, tail, now, OURO_CLOSE, true, body, sizeof body, to, scratch, out);
     paid(link, tail, now);
     if (answer && (tail->state & TAIL_ENDING)) {
-        ouro_link_end(link, tail, now);
+        ouro_policy_end(link, tail, now);
     } else if (tail->close_reason == OURO_REASON_REKEY && !(tail->state & TAIL_RETIRING)) {
         tail->state |= TAIL_RETIRING | TAIL_REKEYED;
         tail->retire_ms = now + DRAIN_MS;
@@ -228,7 +237,7 @@ static bool again(ouro_link *link, uint64_t now, ouro_datagram *out) {
     for (ouro_place *p = link->flight; p != NULL; p = p->next) {
         if (!(p->flags & (PLACE_RESEND | PLACE_LOST)))
             continue;
-        ouro_tail *tail = ouro_link_find(link, p->session_id);
+        ouro_tail *tail = ouro_sessions_find(link, p->session_id);
         if (!(p->flags & PLACE_RESEND) && ouro_flight_count(link, tail) >= link->window)
             continue;
         repeat(link, tail, p, now, out);
@@ -263,7 +272,7 @@ static bool counter_fits(const ouro_link *link, const ouro_tail *tail) {
 }
 
 static ouro_place *next_message(ouro_link *link, uint64_t now) {
-    ouro_session *session = ouro_newest(link);
+    ouro_session *session = ouro_sessions_newest(link);
     ouro_place *place = link->queue;
     if (place == NULL || session == NULL || (session->tail.state & TAIL_NO_NEW) ||
         session->tail.close_phase == CLOSE_SENT || ouro_link_waits(link, now))
@@ -288,16 +297,12 @@ static uint8_t flags_of(const ouro_link *link, const ouro_tail *tail, ouro_place
 }
 
 static ouro_status first(ouro_link *link, ouro_place *place, uint64_t now, ouro_datagram *out) {
-    ouro_session *session = ouro_newest(link);
+    ouro_session *session = ouro_sessions_newest(link);
     ouro_tail *tail = &session->tail;
     uint8_t *packet = ouro_place_packet(place), *body = packet + OURO_HEADER_SIZE;
     size_t len = place->len;
     ouro_place_unlink(&link->queue, place);
-    place->next = NULL;
-    ouro_place **last = &link->flight;
-    while (*last != NULL)
-        last = &(*last)->next;
-    *last = place;
+    ouro_place_append(&link->flight, place);
     place->session_id = tail->id;
     if (len > tail->peer_max_body) {
         ouro_place_finish(link, &link->flight, place, PLACE_FAILED);
@@ -370,7 +375,7 @@ ouro_status ouro_link_transmit(ouro_link *link, uint64_t now, uint8_t scratch[OU
     memset(out, 0, sizeof *out);
     if (link->flags & LINK_HOLD)
         return OURO_OK;
-    ouro_link_settle(link, now);
+    ouro_policy_settle(link, now);
     ouro_status status = OURO_OK;
     while ((link->flags & LINK_PONG_DUE) && status == OURO_OK && out->len == 0)
         status = pong(link, now, scratch, out);

@@ -1,5 +1,14 @@
 /* What happens when nothing happens: the timers of section 6, and when the next is due. */
-#include "link_internal.h"
+#include "client_internal.h"
+#include "flight_internal.h"
+#include "link_state.h"
+#include "numbers.h"
+#include "parameters.h"
+#include "path_internal.h"
+#include "place_internal.h"
+#include "policy_internal.h"
+#include "sessions_internal.h"
+#include "stream_internal.h"
 
 static bool timers_stopped(const ouro_link *link) {
     bool silent_device = link->settings->role == OURO_SERVER && (link->flags & LINK_DEAD);
@@ -24,8 +33,8 @@ static bool has_timer(const ouro_link *link, const ouro_place *place) {
 static void time_out_flight(ouro_link *link, uint64_t now) {
     for (ouro_place *p = link->flight, *next; p != NULL; p = next) {
         next = p->next;
-        ouro_tail *tail = ouro_link_find(link, p->session_id);
-        if (!has_timer(link, p) || now < ouro_place_due(link, tail, p, now))
+        ouro_tail *tail = ouro_sessions_find(link, p->session_id);
+        if (!has_timer(link, p) || now < ouro_flight_due(link, tail, p, now))
             continue;
         if (p->flags & PLACE_RELIABLE)
             ouro_flight_timeout(link, tail, p, now);
@@ -35,7 +44,7 @@ static void time_out_flight(ouro_link *link, uint64_t now) {
 }
 
 static uint64_t ping_due(const ouro_link *link) {
-    return ouro_due(link, link->live[0], link->ping_sent_ms, link->ping_timeouts);
+    return ouro_path_due(link, link->live[0], link->ping_sent_ms, link->ping_timeouts);
 }
 
 /* An unanswered PING is followed by a new one, which counts as the same packet. */
@@ -55,11 +64,11 @@ static void time_out_ping(ouro_link *link, uint64_t now) {
         return;
     }
     if (link->ping_timeouts >= 2)
-        ouro_link_suspect(link, link->ping_previous_ms, now);
+        ouro_path_suspect(link, link->ping_previous_ms, now);
     bool silent = link->heard_ms <= link->ping_sent_ms;
     if (silent && link->ping_attempts > GIVE_UP_ATTEMPTS &&
         now - link->ping_first_ms >= GIVE_UP_MS) {
-        ouro_link_dead(link, now);
+        ouro_path_dead(link, now);
         if (timers_stopped(link))
             return;
     }
@@ -83,7 +92,7 @@ static uint64_t close_due(const ouro_link *link, const ouro_tail *tail, uint64_t
     /* A stream loses nothing: CLOSE goes once, and the closer waits for the answer or the end. */
     if (tail->close_phase == CLOSE_DRAINING || link->settings->stream)
         return since + GIVE_UP_MS;
-    return since + ouro_backed_off(link, tail, rekey ? tail->close_count - 1u : 0);
+    return since + ouro_path_backed_off(link, tail, rekey ? tail->close_count - 1u : 0);
 }
 
 /* Closing a session to replace it waits as long for its flight as closing a link does. */
@@ -101,23 +110,7 @@ static void time_out_close(ouro_link *link, ouro_tail *tail, uint64_t now) {
         tail->close_phase = CLOSE_SENT;
         tail->state |= TAIL_CLOSE_DUE;
     } else {
-        ouro_link_end(link, tail, now);
-    }
-}
-
-void ouro_link_cut_short(ouro_link *link) {
-    while (link->queue != NULL)
-        ouro_place_finish(link, &link->queue, link->queue, PLACE_FAILED);
-    ouro_tail *tail = link->live[0];
-    if (tail != NULL && tail->close_phase == CLOSE_DRAINING) {
-        tail->close_phase = CLOSE_SENT;
-        tail->state |= TAIL_CLOSE_DUE;
-    } else if (tail != NULL && tail->close_phase == CLOSE_ANSWERING) {
-        tail->state |= TAIL_CLOSE_DUE | TAIL_ENDING;
-    } else if (tail == NULL) {
-        ouro_client_cancel(link);
-        link->flags |= LINK_CLOSED;
-        link->events |= TELL_CLOSED;
+        ouro_policy_end(link, tail, now);
     }
 }
 
@@ -156,10 +149,10 @@ void ouro_link_tick(ouro_link *link, uint64_t now) {
             time_out_close(link, link->live[i], now);
     if ((link->flags & LINK_CLOSING) && !(link->flags & LINK_CLOSED) &&
         now >= link->closing_ms + GIVE_UP_MS)
-        ouro_link_cut_short(link);
+        ouro_policy_cut_short(link);
     if (is_idle_server(link) && now >= idle_due(link))
-        ouro_link_goodbye(link, link->live[0], OURO_REASON_IDLE);
-    ouro_link_settle(link, now);
+        ouro_policy_goodbye(link, link->live[0], OURO_REASON_IDLE);
+    ouro_policy_settle(link, now);
 }
 
 static void earlier(uint64_t *deadline, uint64_t time) {
@@ -171,7 +164,8 @@ static uint64_t flight_deadline(const ouro_link *link, uint64_t now) {
     uint64_t deadline = OURO_NEVER;
     for (const ouro_place *p = link->flight; p != NULL; p = p->next)
         if (has_timer(link, p))
-            earlier(&deadline, ouro_place_due(link, ouro_link_find(link, p->session_id), p, now));
+            earlier(&deadline,
+                    ouro_flight_due(link, ouro_sessions_find(link, p->session_id), p, now));
     return deadline;
 }
 
@@ -182,7 +176,7 @@ static uint64_t session_deadline(const ouro_link *link, const ouro_tail *tail, u
     if (closes_by_time(tail))
         earlier(&deadline, close_due(link, tail, now));
     if ((tail->state & TAIL_OWES_AGAIN) && !(link->flags & LINK_HOLD))
-        earlier(&deadline, link->duplicate_ms + DUPLICATE_PERIOD_MS);
+        earlier(&deadline, ouro_again(link->duplicate_ms, DUPLICATE_PERIOD_MS));
     return deadline;
 }
 
@@ -221,7 +215,7 @@ uint64_t ouro_link_deadline(const ouro_link *link, uint64_t now) {
         earlier(&deadline, link->closing_ms + GIVE_UP_MS);
     if (is_idle_server(link))
         earlier(&deadline, idle_due(link));
-    if (link->settings->role == OURO_CLIENT && ouro_link_may_renew(link))
-        earlier(&deadline, ouro_newest(link)->renew_ms);
+    if (link->settings->role == OURO_CLIENT && ouro_policy_may_renew(link))
+        earlier(&deadline, ouro_sessions_newest(link)->renew_ms);
     return deadline;
 }

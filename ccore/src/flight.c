@@ -1,74 +1,18 @@
-/* Messages in flight: round trip, congestion window, acknowledged, lost, sent again (section 6). */
-#include "link_internal.h"
-#include <string.h>
+/* Congestion window, acknowledged, lost, sent again (section 6). */
+#include "flight_internal.h"
 
-static uint32_t random_bits(ouro_link *link) {
-    /* xorshift32: spreads time-outs, no secret depends on it */
-    uint32_t x = link->random;
-    x ^= x << 13;
-    x ^= x >> 17;
-    x ^= x << 5;
-    link->random = x;
-    return x;
-}
+#include "link_state.h"
+#include "numbers.h"
+#include "parameters.h"
+#include "path_internal.h"
+#include "place_internal.h"
 
-/* Times 1 to 1.5: RFC 7252 4.8 ACK_RANDOM_FACTOR. */
-uint32_t ouro_link_first_timeout(ouro_link *link) {
-    uint64_t first = link->settings->first_timeout_ms;
-    if (first == 0)
-        first = FIRST_TIMEOUT_MS;
-    return (uint32_t)(first + ((first * (random_bits(link) >> 16)) >> 17));
-}
-
-void ouro_link_fresh_path(ouro_link *link) {
-    link->first_timeout_ms = ouro_link_first_timeout(link);
-    link->srtt8 = 0;
-    link->rttvar4 = 0;
+void ouro_flight_fresh(ouro_link *link) {
+    ouro_path_fresh(link);
     link->window = WINDOW_START;
     link->threshold = WINDOW_MAX;
     link->window_part = 0;
     link->reduced_ms = 0;
-}
-
-/* RFC 6298 2, with srtt in eighths and rttvar in quarters; the clock's grain is 1 ms. */
-void ouro_link_sample(ouro_link *link, uint64_t rtt64) {
-    uint32_t rtt = (uint32_t)OURO_MIN(rtt64, 600000);
-    if (link->srtt8 == 0) {
-        link->srtt8 = OURO_MAX(rtt * 8, 1);
-        link->rttvar4 = rtt * 2;
-        return;
-    }
-    uint32_t srtt = link->srtt8 / 8;
-    uint32_t off = srtt > rtt ? srtt - rtt : rtt - srtt;
-    link->rttvar4 = link->rttvar4 - link->rttvar4 / 4 + off;
-    link->srtt8 = OURO_MAX(link->srtt8 - srtt + rtt, 1);
-}
-
-uint32_t ouro_link_timeout(const ouro_link *link) {
-    if (link->srtt8 == 0)
-        return link->first_timeout_ms;
-    uint32_t timeout = link->srtt8 / 8 + OURO_MAX(link->rttvar4, 1);
-    return OURO_MIN(OURO_MAX(timeout, TIMEOUT_MIN_MS), TIMEOUT_MAX_MS);
-}
-
-uint32_t ouro_backed_off(const ouro_link *link, const ouro_tail *tail, unsigned timeouts) {
-    uint32_t timeout = ouro_link_timeout(link);
-    /* In an older session whose successor works, section 6. */
-    bool replaced = (tail->state & TAIL_RETIRING) && !(tail->state & TAIL_REKEYED) &&
-                    link->settings->role == OURO_CLIENT;
-    if (replaced && timeout > OLD_TIMEOUT_MAX_MS)
-        timeout = OLD_TIMEOUT_MAX_MS;
-    while (timeouts-- > 0 && timeout < TIMEOUT_MAX_MS)
-        timeout *= 2;
-    return OURO_MIN(timeout, TIMEOUT_MAX_MS);
-}
-
-uint64_t ouro_due(const ouro_link *link, const ouro_tail *tail, uint64_t sent, unsigned timeouts) {
-    if (!(link->flags & LINK_DEAD))
-        return sent + ouro_backed_off(link, tail, timeouts);
-    /* From 8 s on doubled up to 5 min: as long again as the path has been dead. */
-    uint64_t dead = sent > link->dead_ms ? sent - link->dead_ms : 0;
-    return sent + OURO_MIN(OURO_MAX(dead, TIMEOUT_MAX_MS), DEAD_TIMEOUT_MAX_MS);
 }
 
 static bool is_of(const ouro_place *place, const ouro_tail *tail) {
@@ -101,34 +45,9 @@ bool ouro_flight_reliable(const ouro_link *link, const ouro_tail *tail) {
     return ouro_flight_lowest(link, tail) != NULL;
 }
 
-uint64_t ouro_place_due(const ouro_link *link, const ouro_tail *tail, const ouro_place *place,
-                        uint64_t now) {
-    return ouro_due(link, tail, ouro_then(now, place->sent_ms), place->timeouts);
-}
-
-void ouro_place_unlink(ouro_place **list, ouro_place *place) {
-    while (*list != place)
-        list = &(*list)->next;
-    *list = place->next;
-    place->next = NULL;
-}
-
-void ouro_place_finish(ouro_link *link, ouro_place **list, ouro_place *place, uint16_t outcome) {
-    ouro_place_unlink(list, place);
-    if (place->flags & PLACE_SENT) {
-        /* It went out, and that was all that was promised. */
-        outcome = PLACE_SENT;
-        link->reports--;
-    } else if (place->flags & PLACE_QUIET) {
-        link->place_count--;
-        ouro_pool_give(link->memory->pool, place);
-        return;
-    }
-    place->flags = outcome;
-    ouro_place **last = &link->ended;
-    while (*last != NULL)
-        last = &(*last)->next;
-    *last = place;
+uint64_t ouro_flight_due(const ouro_link *link, const ouro_tail *tail, const ouro_place *place,
+                         uint64_t now) {
+    return ouro_path_due(link, tail, ouro_then(now, place->sent_ms), place->timeouts);
 }
 
 void ouro_flight_end(ouro_link *link, const ouro_tail *tail) {
@@ -182,6 +101,12 @@ static void find_lost(ouro_link *link, const ouro_tail *tail, const ouro_ack_blo
     }
 }
 
+/* Its time-outs are forgotten, and giving up is counted from now on. */
+static void count_anew(ouro_place *place, uint64_t now) {
+    place->timeouts = place->silents = place->attempts = 0;
+    place->first_ms = (uint32_t)now;
+}
+
 void ouro_flight_acked(ouro_link *link, ouro_tail *tail, const ouro_ack_block *block,
                        uint64_t now) {
     bool newly = block->highest >= tail->acked_next;
@@ -194,7 +119,7 @@ void ouro_flight_acked(ouro_link *link, ouro_tail *tail, const ouro_ack_block *b
         bool sampled = p->counter == block->highest && (p->wire_flags & OURO_FLAG_ACK_REQ) &&
                        !(p->flags & PLACE_REPEATED);
         if (newest && sampled)
-            ouro_link_sample(link, now - ouro_then(now, p->sent_ms));
+            ouro_path_sample(link, now - ouro_then(now, p->sent_ms));
         if (newest)
             grow_window(link);
         ouro_place_finish(link, &link->flight, p, PLACE_DELIVERED);
@@ -203,10 +128,8 @@ void ouro_flight_acked(ouro_link *link, ouro_tail *tail, const ouro_ack_block *b
         tail->acked_next = (uint32_t)block->highest + 1;
     if (newly) {
         for (ouro_place *p = link->flight; p != NULL; p = p->next)
-            if (is_of(p, tail)) {
-                p->timeouts = p->silents = p->attempts = 0;
-                p->first_ms = (uint32_t)now;
-            }
+            if (is_of(p, tail))
+                count_anew(p, now);
         if (newest)
             link->busy_count = 0;
     }
@@ -219,8 +142,7 @@ void ouro_flight_resend(ouro_link *link, const ouro_tail *tail, uint64_t now) {
         if (!is_of(p, tail) || !(p->flags & PLACE_RELIABLE))
             continue;
         p->flags = (uint16_t)((p->flags & ~PLACE_LOST) | PLACE_RESEND);
-        p->timeouts = p->silents = p->attempts = 0;
-        p->first_ms = (uint32_t)now;
+        count_anew(p, now);
     }
 }
 
@@ -230,7 +152,7 @@ void ouro_flight_busy(ouro_link *link, ouro_tail *tail, uint64_t counter, uint64
     link->threshold = OURO_MAX(link->window / 2, WINDOW_MIN);
     link->window = link->threshold;
     link->window_part = 0;
-    uint64_t wait = OURO_MAX(ouro_link_timeout(link), BUSY_WAIT_MS);
+    uint64_t wait = OURO_MAX(ouro_path_timeout(link), BUSY_WAIT_MS);
     for (unsigned i = 0; i < link->busy_count && wait < TIMEOUT_MAX_MS; i++)
         wait *= 2;
     link->wait_until_ms = now + OURO_MIN(wait, TIMEOUT_MAX_MS);
@@ -241,29 +163,8 @@ void ouro_flight_busy(ouro_link *link, ouro_tail *tail, uint64_t counter, uint64
         if (!is_of(p, tail) || !(p->flags & PLACE_RELIABLE))
             continue;
         p->flags = (uint16_t)((p->flags & ~PLACE_RESEND) | PLACE_LOST);
-        p->timeouts = p->silents = p->attempts = 0;
-        p->first_ms = (uint32_t)now;
+        count_anew(p, now);
     }
-}
-
-void ouro_link_dead(ouro_link *link, uint64_t now) {
-    if (link->flags & LINK_DEAD)
-        return;
-    link->flags |= LINK_DEAD;
-    link->dead_ms = now;
-    link->events |= TELL_DEAD;
-    link->events &= (uint16_t)~TELL_ALIVE;
-}
-
-void ouro_link_suspect(ouro_link *link, uint64_t since, uint64_t now) {
-    if (link->heard_ms > since || link->settings->role != OURO_CLIENT ||
-        (link->flags & (LINK_SUSPECT | LINK_CLOSING)) || ouro_client_busy(link))
-        return;
-    /* The PING of the second time-out goes out now, unless one is on its way already. */
-    uint64_t ping = link->flags & LINK_PING_OUT ? link->ping_sent_ms : now;
-    uint64_t wait = OURO_MAX(ouro_link_timeout(link), 1000);
-    link->suspect_ms = OURO_MAX(since + 2000, ping + wait);
-    link->flags |= LINK_SUSPECT;
 }
 
 void ouro_flight_timeout(ouro_link *link, ouro_tail *tail, ouro_place *place, uint64_t now) {
@@ -281,11 +182,11 @@ void ouro_flight_timeout(ouro_link *link, ouro_tail *tail, ouro_place *place, ui
     if (newest && place->timeouts >= 2) {
         if (!(link->flags & LINK_PING_OUT))
             link->flags |= LINK_PING_DUE;
-        ouro_link_suspect(link, ouro_then(now, place->previous_ms), now);
+        ouro_path_suspect(link, ouro_then(now, place->previous_ms), now);
     }
     if (silent && place->attempts > GIVE_UP_ATTEMPTS &&
         (uint32_t)now - place->first_ms >= GIVE_UP_MS) {
-        ouro_link_dead(link, now);
+        ouro_path_dead(link, now);
         if (link->settings->role == OURO_SERVER)
             return;
     }

@@ -1,6 +1,6 @@
 /* The scramble over keystream that was made ahead, while the device was idle. */
-#ifndef OURO_PREPARED_H
-#define OURO_PREPARED_H
+#ifndef OURO_SCRAMBLE_INTERNAL_H
+#define OURO_SCRAMBLE_INTERNAL_H
 
 #include <stddef.h>
 #include <stdint.h>

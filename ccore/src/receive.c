@@ -1,11 +1,17 @@
 /* Packets in: to whom, opened or not, and what follows. */
-#include "bytes.h"
-#include "link_internal.h"
-#include <string.h>
+#include "receive_internal.h"
 
-static bool past(uint64_t now, uint64_t last, uint64_t period) {
-    return last == 0 || now - last >= period;
-}
+#include "bytes.h"
+#include "client_internal.h"
+#include "flight_internal.h"
+#include "link_state.h"
+#include "numbers.h"
+#include "parameters.h"
+#include "path_internal.h"
+#include "policy_internal.h"
+#include "session_internal.h"
+#include "sessions_internal.h"
+#include <string.h>
 
 /* A duplicate is answered at the known address, and never more than the rate allows. */
 static void note_duplicate(ouro_tail *tail, const ouro_window *window, uint64_t counter) {
@@ -22,16 +28,14 @@ static ouro_status screen(ouro_link *link, uint64_t now, ouro_session *session,
     ouro_tail *tail = &session->tail;
     if (tail->close_phase == CLOSE_SENT && tail->close_reason != OURO_REASON_REKEY)
         return OURO_DROP_CLOSED;
-    if (session->window.slots == NULL)
-        return OURO_OK;
-    ouro_status status = ouro_window_check(&session->window, header->counter,
-                                           packet + OURO_HEADER_SIZE + header->length);
+    ouro_status status = ouro_session_check(session, header, packet);
     if (status == OURO_DROP_DUPLICATE)
         note_duplicate(tail, &session->window, header->counter);
     if (status != OURO_OK)
         return status;
-    if ((link->flags & LINK_FULL) && session->window.received > 0) {
-        if (tail->done_next > 0 && past(now, link->busy_ms, BUSY_PERIOD_MS))
+    if ((link->flags & LINK_FULL) && session->window.slots != NULL &&
+        session->window.received > 0) {
+        if (tail->done_next > 0 && now >= ouro_again(link->busy_ms, BUSY_PERIOD_MS))
             tail->state |= TAIL_BUSY_DUE;
         return OURO_DROP_BUSY;
     }
@@ -49,16 +53,16 @@ static ouro_status receive(ouro_link *link, uint64_t now, const ouro_addr *from,
         return OURO_DROP_HANDSHAKE;
     if (header.type == OURO_WELCOME)
         return ouro_client_welcome(link, now, packet, len);
-    ouro_tail *tail = ouro_link_find(link, header.session_id);
+    ouro_tail *tail = ouro_sessions_find(link, header.session_id);
     if (tail == NULL)
         return OURO_DROP_SESSION;
     if (header.type == OURO_DATA) {
-        ouro_session *session = ouro_full(tail);
+        ouro_session *session = ouro_tail_full(tail);
         if (session == NULL)
             return OURO_DROP_CLOSED;
         status = screen(link, now, session, &header, packet);
         if (status == OURO_OK)
-            status = ouro_session_open(session, &header, packet, &body);
+            status = ouro_session_open_checked(session, &header, packet, &body);
     } else {
         /* A stream has no NACK, and brings counters in order without a gap. */
         if (link->settings->stream &&
@@ -67,7 +71,7 @@ static ouro_status receive(ouro_link *link, uint64_t now, const ouro_addr *from,
         status = ouro_tail_open(tail, &header, packet, &body);
     }
     if (status == OURO_OK || status == OURO_DROP_NONSENSE)
-        ouro_link_take(link, now, tail, from, &header, &body, status);
+        ouro_receive_take(link, now, tail, from, &header, &body, status);
     return status;
 }
 
@@ -97,7 +101,7 @@ static void heard(ouro_link *link, ouro_tail *tail, uint64_t now) {
         link->memory->client->cause == CAUSE_DEAD_PATH)
         ouro_client_cancel(link);
     if (tail == link->live[0] && !(tail->state & TAIL_OLDER) && (tail->state & TAIL_UNCONFIRMED))
-        ouro_link_confirmed(link, now);
+        ouro_policy_confirmed(link, now);
     if (link->flags & LINK_DEAD) {
         link->flags &= (uint16_t)~LINK_DEAD;
         link->events = (uint16_t)((link->events & ~TELL_DEAD) | TELL_ALIVE);
@@ -106,39 +110,6 @@ static void heard(ouro_link *link, ouro_tail *tail, uint64_t now) {
         for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
             ouro_flight_resend(link, link->live[i], now);
     }
-}
-
-/* Section 5, path: where the newest DATA came from; a newest control packet starts a probe. */
-static void follow_path(ouro_session *session, const ouro_addr *from, const ouro_header *header,
-                        const ouro_body *body, uint64_t now) {
-    ouro_path *path = session->path;
-    if (header->type == OURO_DATA) {
-        if (header->counter + 1 == session->window.next)
-            path->known = *from;
-        if ((header->flags & OURO_FLAG_ACK_REQ) &&
-            (!path->reply_set || header->counter >= path->reply_counter)) {
-            path->reply = *from;
-            path->reply_counter = header->counter;
-            path->reply_set = true;
-        }
-        return;
-    }
-    if (header->type == OURO_PONG) {
-        if (path->probing && now - path->probe_ms <= PROBE_MS && body->len == 4 &&
-            load_u32(body->data) == path->probe_seq && ouro_same_addr(from, &path->probe)) {
-            path->known = *from;
-            path->probing = false;
-        }
-        return;
-    }
-    bool newest = header->counter + 1 == session->tail.rx_control_next;
-    if (header->type == OURO_CLOSE || !newest || ouro_same_addr(from, &path->known))
-        return;
-    if (path->probe_due || (path->probe_ms != 0 && now - path->probe_ms < PROBE_PERIOD_MS))
-        return;
-    path->probe = *from;
-    path->probe_due = true;
-    path->probing = false;
 }
 
 static void take_data(ouro_link *link, const ouro_header *header, const ouro_body *body) {
@@ -179,7 +150,7 @@ static void take_ping(ouro_link *link, ouro_tail *tail, const ouro_addr *from,
     link->pong_len = (uint8_t)body->len;
     link->pong_session = tail->id;
     link->flags |= LINK_PONG_DUE;
-    ouro_session *session = ouro_full(tail);
+    ouro_session *session = ouro_tail_full(tail);
     if (session != NULL && session->path != NULL && from != NULL)
         session->path->pong = *from;
 }
@@ -196,7 +167,7 @@ static void take_pong(ouro_link *link, const ouro_tail *tail, const ouro_body *b
     link->pong_rtt_ms = (uint32_t)((uint32_t)now - link->ping_times[seq % 8]);
     if (tail != link->live[0])
         return;
-    ouro_link_sample(link, link->pong_rtt_ms);
+    ouro_path_sample(link, link->pong_rtt_ms);
     link->flags &= (uint16_t) ~(LINK_PING_OUT | LINK_PING_DUE);
     link->ping_timeouts = link->ping_attempts = 0;
     link->events |= TELL_PONG;
@@ -204,7 +175,7 @@ static void take_pong(ouro_link *link, const ouro_tail *tail, const ouro_body *b
 
 static void take_close(ouro_link *link, ouro_tail *tail, const ouro_addr *from,
                        const ouro_body *body, uint64_t now) {
-    ouro_session *session = ouro_full(tail);
+    ouro_session *session = ouro_tail_full(tail);
     uint8_t reason = body->reason > OURO_REASON_PROTOCOL ? OURO_REASON_NORMAL : body->reason;
     if (tail == link->live[0]) {
         uint64_t came = session != NULL ? session->window.received : body->sent;
@@ -222,7 +193,7 @@ static void take_close(ouro_link *link, ouro_tail *tail, const ouro_addr *from,
         } else if (client && tail->close_reason == OURO_REASON_REKEY && tail == link->live[0]) {
             link->flags |= LINK_RECONNECT;
         }
-        ouro_link_end(link, tail, now);
+        ouro_policy_end(link, tail, now);
         return;
     }
     if (session != NULL && session->path != NULL && from != NULL)
@@ -246,9 +217,9 @@ static void take_close(ouro_link *link, ouro_tail *tail, const ouro_addr *from,
     tail->state |= TAIL_CLOSE_DUE | TAIL_ENDING | TAIL_NO_NEW;
 }
 
-void ouro_link_take(ouro_link *link, uint64_t now, ouro_tail *tail, const ouro_addr *from,
-                    const ouro_header *header, const ouro_body *body, ouro_status status) {
-    ouro_session *session = ouro_full(tail);
+void ouro_receive_take(ouro_link *link, uint64_t now, ouro_tail *tail, const ouro_addr *from,
+                       const ouro_header *header, const ouro_body *body, ouro_status status) {
+    ouro_session *session = ouro_tail_full(tail);
     heard(link, tail, now);
     if (status != OURO_OK) {
         /* Its counter shows in later ack blocks, so that it is not sent for ever. */
@@ -257,7 +228,7 @@ void ouro_link_take(ouro_link *link, uint64_t now, ouro_tail *tail, const ouro_a
         return;
     }
     if (session != NULL && session->path != NULL && from != NULL)
-        follow_path(session, from, header, body, now);
+        ouro_path_follow(session, from, header, body, now);
     if (body->has_acks)
         ouro_flight_acked(link, tail, &body->acks, now);
     switch (header->type) {
@@ -280,5 +251,5 @@ void ouro_link_take(ouro_link *link, uint64_t now, ouro_tail *tail, const ouro_a
         take_close(link, tail, from, body, now);
         break;
     }
-    ouro_link_settle(link, now);
+    ouro_policy_settle(link, now);
 }

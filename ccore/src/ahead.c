@@ -1,0 +1,100 @@
+#include "ahead_internal.h"
+
+#include "numbers.h"
+#include <string.h>
+
+enum {
+    DERIVATIONS_SECOND = 10000,
+    AHEAD_MS = 60000,
+    AHEAD_DERIVATIONS = 2 * (OURO_EPOCHS_AHEAD - 1)
+};
+
+/* Derivations a second; at least what one table takes. */
+static uint64_t budget_of(const ouro_server_settings *settings) {
+    uint64_t second = settings->derivations_second;
+    return second == 0 ? DERIVATIONS_SECOND : OURO_MAX(second, AHEAD_DERIVATIONS);
+}
+
+void ouro_ahead_init(ouro_server *server, ouro_ahead *ahead, size_t count, uint64_t now) {
+    server->ahead = ahead;
+    server->ahead_count = ahead == NULL ? 0 : count;
+    if (server->ahead_count > 0)
+        memset(ahead, 0, server->ahead_count * sizeof *ahead);
+    server->budget_ms = now;
+    server->budget = budget_of(server->settings);
+}
+
+void ouro_ahead_drop(ouro_server *server, const ouro_device *device) {
+    for (size_t i = 0; i < server->ahead_count; i++)
+        if (server->ahead[i].device == device)
+            ouro_erase(&server->ahead[i], sizeof server->ahead[i]);
+}
+
+static void refill_budget(ouro_server *server, uint64_t now) {
+    uint64_t most = budget_of(server->settings);
+    uint64_t second = server->settings->derivations_second;
+    uint64_t more = (now - server->budget_ms) * (second != 0 ? second : most) / 1000;
+    if (more == 0)
+        return;
+    server->budget = OURO_MIN(server->budget + more, most);
+    server->budget_ms = now;
+}
+
+/* K_auth of e + 2 to e + 1024, derived once and kept for a minute (section 3). */
+static ouro_ahead *ahead_of(ouro_server *server, const ouro_device *device, uint64_t now) {
+    ouro_ahead *free = NULL;
+    uint64_t epoch = device->credential.epoch;
+    for (size_t i = 0; i < server->ahead_count; i++) {
+        ouro_ahead *a = &server->ahead[i];
+        bool live = a->device != NULL && now - a->made_ms < AHEAD_MS;
+        if (live && a->device == device && a->epoch == epoch)
+            return a;
+        if (!live)
+            free = a;
+    }
+    refill_budget(server, now);
+    if (free == NULL || server->budget < AHEAD_DERIVATIONS)
+        return NULL;
+    server->budget -= AHEAD_DERIVATIONS;
+    uint8_t key[OURO_KEY_SIZE];
+    memcpy(key, device->credential.key, sizeof key);
+    ouro_status status = ouro_epoch_advance(key, epoch, 1);
+    for (size_t i = 0; i < OURO_EPOCHS_AHEAD - 1 && status == OURO_OK; i++) {
+        status = ouro_epoch_advance(key, epoch + 1 + i, 1);
+        if (status == OURO_OK)
+            status = ouro_auth_key(key, epoch + 2 + i, free->auth[i]);
+    }
+    ouro_erase(key, sizeof key);
+    free->device = status == OURO_OK ? device : NULL;
+    free->epoch = epoch;
+    free->made_ms = now;
+    return status == OURO_OK ? free : NULL;
+}
+
+ouro_status ouro_ahead_key(ouro_server *server, const ouro_device *device, uint64_t steps,
+                           uint64_t now, uint8_t auth[OURO_KEY_SIZE]) {
+    const ouro_ahead *ahead = ahead_of(server, device, now);
+    if (ahead == NULL)
+        return OURO_DROP_LIMIT;
+    memcpy(auth, ahead->auth[steps - 2], OURO_KEY_SIZE);
+    return OURO_OK;
+}
+
+uint64_t ouro_ahead_tick(ouro_server *server, uint64_t now) {
+    uint64_t next = OURO_NEVER;
+    for (size_t i = 0; i < server->ahead_count; i++) {
+        ouro_ahead *a = &server->ahead[i];
+        if (a->device == NULL)
+            continue;
+        if (now - a->made_ms >= AHEAD_MS)
+            ouro_erase(a, sizeof *a);
+        else
+            next = OURO_MIN(next, a->made_ms + AHEAD_MS);
+    }
+    return next;
+}
+
+void ouro_ahead_erase(ouro_server *server) {
+    if (server->ahead_count > 0)
+        ouro_erase(server->ahead, server->ahead_count * sizeof *server->ahead);
+}
