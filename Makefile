@@ -1,15 +1,9 @@
 # Ouroboros. `make help` lists what can be made.
 
-<<<<<<< HEAD
-SYSTEM_PACKAGES = gcc libc6-dev pkg-config libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev libmosquitto-dev
+SYSTEM_PACKAGES = gcc libc6-dev pkg-config libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev libmosquitto-dev \
+	libssl-dev libcurl4-openssl-dev
 CHECK_PACKAGES = $(SYSTEM_PACKAGES) libcjson-dev clang-format-14 cppcheck valgrind libc6-dbg tshark spin \
-	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl \
-=======
-SYSTEM_PACKAGES = libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev libmosquitto-dev libssl-dev \
-	libcurl4-openssl-dev
-CHECK_PACKAGES = $(SYSTEM_PACKAGES) gcc libcjson-dev clang-format-14 cppcheck valgrind tshark \
 	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl stunnel4 \
->>>>>>> w-crypto
 	chromium chromium-driver python3-selenium curl prometheus jq
 BUILD = build
 export OUROBOROS_COMMIT := $(or $(shell git describe --always --dirty --exclude '*' --abbrev=12 2>/dev/null),unknown)
