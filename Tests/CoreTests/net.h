@@ -95,6 +95,7 @@ typedef struct net {
     size_t packet_count;
     uint64_t hellos, welcomes;
     unsigned trouble;                 /* things that may never happen: printed as they do */
+    bool eager;                       /* both sides are woken each millisecond */
     bool stop_nonces;                 /* the client gets no random bytes */
     uint8_t last[2][OURO_MAX_PACKET]; /* the newest packet each side sent */
     size_t last_len[2];

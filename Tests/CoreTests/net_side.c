@@ -125,6 +125,28 @@ static void tell_all(net *n, int who) {
         tell(n, who, &e);
 }
 
+/* Before its deadline a link does nothing: not now, and not a moment before it. */
+static void check_deadline(net *n, int who) {
+    enum { HORIZON = 864000000 }; /* 10 days: the engine keeps some times modulo 49 */
+    ouro_link *link = &n->side[who].link;
+    uint64_t deadline = ouro_link_deadline(link, n->now_ms);
+    uint64_t last = deadline < n->now_ms + HORIZON ? deadline - 1 : n->now_ms + HORIZON;
+    for (uint64_t at = n->now_ms; deadline > n->now_ms; at = last) {
+        uint8_t scratch[OURO_SCRATCH_SIZE];
+        ouro_datagram out;
+        ouro_event event;
+        ouro_link_tick(link, at);
+        if (ouro_link_transmit(link, at, scratch, &out) != OURO_OK || out.len > 0)
+            net_trouble(n, "a packet that has no deadline");
+        if (ouro_link_next_event(link, &event))
+            net_trouble(n, "an event that has no deadline");
+        if (ouro_link_deadline(link, at) != deadline)
+            net_trouble(n, "a deadline that moves by itself");
+        if (at == last)
+            break;
+    }
+}
+
 void net_pump(net *n, int who) {
     net_side *s = &n->side[who];
     uint8_t scratch[OURO_SCRATCH_SIZE];
@@ -141,6 +163,7 @@ void net_pump(net *n, int who) {
         tell_all(n, who);
     }
     tell_all(n, who);
+    check_deadline(n, who);
 }
 
 static ouro_status gateway_hello(net *n, const ouro_addr *from, const uint8_t *packet, size_t len) {

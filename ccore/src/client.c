@@ -90,9 +90,14 @@ ouro_status ouro_link_nonce(ouro_link *link, const uint8_t nonce[16]) {
     return write_hello(client, link->settings, nonce, NULL);
 }
 
+bool ouro_client_says_hello(const ouro_link *link) {
+    const ouro_client *client = link->memory->client;
+    return client != NULL && client->phase == OURO_HANDSHAKE_SEND;
+}
+
 bool ouro_client_transmit(ouro_link *link, uint64_t now, ouro_datagram *out) {
     ouro_client *client = link->memory->client;
-    if (client == NULL || client->phase != OURO_HANDSHAKE_SEND)
+    if (!ouro_client_says_hello(link))
         return false;
     client->phase = OURO_HANDSHAKE_WAIT;
     client->sent_ms = now;

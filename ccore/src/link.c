@@ -13,6 +13,8 @@
 #include "pool_internal.h"
 #include "session_internal.h"
 #include "sessions_internal.h"
+#include "timer_internal.h"
+#include "transmit_internal.h"
 #include <string.h>
 
 static bool settings_fit(const ouro_settings *s, const ouro_memory *m) {
@@ -321,6 +323,21 @@ bool ouro_link_next_event(ouro_link *link, ouro_event *event) {
     if (link->inbox_full)
         return next_item(link, event);
     return next_outcome(link, event) || next_tell(link, event);
+}
+
+/* True if ouro_link_next_event has one to tell. */
+static bool has_event(const ouro_link *link) {
+    if (link->flags & LINK_HOLD)
+        return (link->events & TELL_EPOCH) != 0;
+    return link->inbox_full || link->ended != NULL || link->reports > 0 ||
+           (link->events & ~TELL_CLOSED_BY_PEER) != 0;
+}
+
+/* Whatever can go out, or be told, is due: a caller who waits as told misses nothing. */
+uint64_t ouro_link_deadline(const ouro_link *link, uint64_t now) {
+    if (has_event(link) || ouro_transmit_is_due(link, now) || !ouro_policy_is_settled(link, now))
+        return now;
+    return ouro_timer_next(link, now);
 }
 
 bool ouro_link_is_open(const ouro_link *link) {

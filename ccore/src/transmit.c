@@ -1,4 +1,6 @@
 /* Packets out: PONG, a GAP, HELLO, what is sent again, new messages, PING, ACK, CLOSE. */
+#include "transmit_internal.h"
+
 #include "bytes.h"
 #include "client_internal.h"
 #include "flight_internal.h"
@@ -231,19 +233,25 @@ static void repeat(ouro_link *link, ouro_tail *tail, ouro_place *place, uint64_t
 }
 
 /* Sent again: lowest first; what counts as lost waits for the window. */
-static bool again(ouro_link *link, uint64_t now, ouro_datagram *out) {
+static ouro_place *next_again(const ouro_link *link, uint64_t now) {
     if (ouro_link_waits(link, now))
-        return false;
+        return NULL;
     for (ouro_place *p = link->flight; p != NULL; p = p->next) {
         if (!(p->flags & (PLACE_RESEND | PLACE_LOST)))
             continue;
-        ouro_tail *tail = ouro_sessions_find(link, p->session_id);
-        if (!(p->flags & PLACE_RESEND) && ouro_flight_count(link, tail) >= link->window)
-            continue;
-        repeat(link, tail, p, now, out);
-        return true;
+        const ouro_tail *tail = ouro_sessions_find(link, p->session_id);
+        if ((p->flags & PLACE_RESEND) || ouro_flight_count(link, tail) < link->window)
+            return p;
     }
-    return false;
+    return NULL;
+}
+
+static bool again(ouro_link *link, uint64_t now, ouro_datagram *out) {
+    ouro_place *place = next_again(link, now);
+    if (place == NULL)
+        return false;
+    repeat(link, ouro_sessions_find(link, place->session_id), place, now, out);
+    return true;
 }
 
 /* A seq 64 or more above the lowest in flight of its box waits (section 6, once). */
@@ -271,7 +279,7 @@ static bool counter_fits(const ouro_link *link, const ouro_tail *tail) {
            ouro_flight_count(link, tail) < link->window;
 }
 
-static ouro_place *next_message(ouro_link *link, uint64_t now) {
+static ouro_place *next_message(const ouro_link *link, uint64_t now) {
     ouro_session *session = ouro_sessions_newest(link);
     ouro_place *place = link->queue;
     if (place == NULL || session == NULL || (session->tail.state & TAIL_NO_NEW) ||
@@ -363,11 +371,28 @@ static ouro_status for_session(ouro_link *link, ouro_tail *tail, uint64_t now, u
 }
 
 /* A client confirms at once, and keeps something outstanding that will be answered (section 3). */
-static void confirm_with_ping(ouro_link *link) {
-    ouro_tail *tail = link->live[0];
-    if (tail != NULL && (tail->state & TAIL_UNCONFIRMED) && !(link->flags & LINK_PING_OUT) &&
-        !ouro_flight_reliable(link, tail))
-        link->flags |= LINK_PING_DUE;
+static bool confirms_with_ping(const ouro_link *link) {
+    const ouro_tail *tail = link->live[0];
+    return tail != NULL && (tail->state & TAIL_UNCONFIRMED) && !(link->flags & LINK_PING_OUT) &&
+           !ouro_flight_reliable(link, tail);
+}
+
+static bool has_control(const ouro_link *link, ouro_tail *tail, uint64_t now) {
+    const ouro_path *path = path_of(tail);
+    return owes(link, tail, now) ||
+           (tail->state & (TAIL_GAP | TAIL_BUSY_DUE | TAIL_OPEN_DUE | TAIL_CLOSE_DUE)) != 0 ||
+           (path != NULL && path->probe_due);
+}
+
+bool ouro_transmit_is_due(const ouro_link *link, uint64_t now) {
+    if (link->flags & LINK_HOLD)
+        return false;
+    for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
+        if (has_control(link, link->live[i], now))
+            return true;
+    return (link->flags & LINK_PONG_DUE) != 0 || ouro_client_says_hello(link) ||
+           (link->live[0] != NULL && (link->flags & LINK_PING_DUE)) || confirms_with_ping(link) ||
+           next_again(link, now) != NULL || next_message(link, now) != NULL;
 }
 
 ouro_status ouro_link_transmit(ouro_link *link, uint64_t now, uint8_t scratch[OURO_SCRATCH_SIZE],
@@ -394,7 +419,8 @@ ouro_status ouro_link_transmit(ouro_link *link, uint64_t now, uint8_t scratch[OU
     }
     if (status != OURO_OK || out->len > 0)
         return status;
-    confirm_with_ping(link);
+    if (confirms_with_ping(link))
+        link->flags |= LINK_PING_DUE;
     for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++) {
         status = for_session(link, link->live[i], now, scratch, out);
         if (status != OURO_OK || out->len > 0)
