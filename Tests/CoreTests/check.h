@@ -39,6 +39,7 @@ void path_tests(void);
 void dead_tests(void);
 void close_tests(void);
 void limit_tests(void);
+void wait_tests(void);
 void server_tests(void);
 void fleet_tests(void);
 void stream_tests(void);

@@ -132,8 +132,7 @@ static uint64_t next_time(net *n) {
 static void tick(net *n) {
     for (int who = 0; who < 2; who++) {
         ouro_link *link = &n->side[who].link;
-        if (!n->side[who].alive ||
-            (!n->eager && ouro_link_deadline(link, n->now_ms) > n->now_ms))
+        if (!n->side[who].alive || (!n->eager && ouro_link_deadline(link, n->now_ms) > n->now_ms))
             continue;
         ouro_link_tick(link, n->now_ms);
         net_pump(n, who);
@@ -141,7 +140,7 @@ static void tick(net *n) {
 }
 
 void net_run_until(net *n, uint64_t until) {
-    enum { STILL = 1000 };
+    enum { STILL = 8 };
     unsigned still = 0;
     for (;;) {
         net_deliver_due(n);

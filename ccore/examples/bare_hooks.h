@@ -22,7 +22,7 @@ void hook_store_credential(const ouro_credential *credential);
 size_t hook_reading(uint8_t *out, size_t cap);
 void hook_command(const uint8_t *data, size_t len);
 
-/* Sleeps until a datagram comes, a reading is due, or that time. */
+/* Sleeps until a datagram comes, a reading is due, or that time; not at all when it is past. */
 void hook_wait_until(uint64_t ms);
 
 #endif

@@ -121,8 +121,7 @@ static step step_of(const ouro_link *link, const ouro_tail *tail, uint64_t now) 
     if (tail->state & TAIL_RETIRING) {
         bool drained = link->settings->role == OURO_CLIENT && !flight;
         bool rekeyed = (tail->state & TAIL_REKEYED) != 0;
-        if (now >= tail->retire_ms ||
-            (drained && !rekeyed && tail->close_phase != CLOSE_ANSWERING))
+        if (now >= tail->retire_ms || (drained && !rekeyed && tail->close_phase != CLOSE_ANSWERING))
             return STEP_END;
         if (drained && rekeyed && tail->close_phase == CLOSE_NONE)
             return STEP_BEGIN_CLOSE;

@@ -10,7 +10,10 @@
  *     ouro_link_tick(...)           if the deadline has passed
  *     ouro_link_transmit(...)       until it gives no packet
  *     ouro_link_next_event(...)     until there is none
- *     wait for a packet or for ouro_link_deadline(...)
+ *     wait for a packet or for ouro_link_deadline(...); not at all when that is not in the future
+ *
+ * Whatever can go out, or be told, has a deadline: a nonce or a message that was given after
+ * ouro_link_transmit makes it that moment.
  *
  * A message that was handed on is acknowledged only after ouro_link_done: make it safe first.
  */
@@ -280,7 +283,9 @@ OURO_CHECKED ouro_status ouro_link_transmit_pong(ouro_link *link, uint64_t now_m
 /* The next event; false when there is none. */
 bool ouro_link_next_event(ouro_link *link, ouro_event *event);
 
-/* When ouro_link_tick is to be called next, OURO_NEVER when only a packet or a message can matter.
+/*
+ * When the caller's loop is to turn next: at most `now_ms` when there is something to send, to tell
+ * or to do already, OURO_NEVER when only a packet or a call can matter. Ask after each turn.
  */
 uint64_t ouro_link_deadline(const ouro_link *link, uint64_t now_ms);
 
