@@ -33,9 +33,11 @@ C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h c
 	ccore/firmware/*/*/*/*.[ch] ccore/examples/*.h \
 	Sources/CSeal/*.c Sources/CSeal/include/*.h Sources/CBuild/*.c Sources/CBuild/include/*.h)
 SWIFT_PLACES = Package.swift Sources Tests ccore/firmware/swift
-# The tests listen to every key that seals a packet, and to every question to a window.
+# The tests listen to every key that seals a packet and to every question to a window, and let a call of the crypto library fail.
 WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once,--wrap=ouro_window_check
-TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
+WRAP_FAULTS = -Wl,--wrap=ouro_hmac_init,--wrap=ouro_hmac_mac,--wrap=ouro_sha256,--wrap=ouro_aead_open \
+	-Wl,--wrap=ouro_aead_open_once,--wrap=ouro_keystream_init,--wrap=ouro_keystream_read
+TEST_LINK = $(WRAP_KEYS) $(WRAP_FAULTS) -lcjson -lmbedcrypto -lm
 
 include ccore/firmware/firmware.mk
 

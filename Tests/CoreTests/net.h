@@ -96,6 +96,7 @@ typedef struct net {
     uint64_t hellos, welcomes;
     unsigned trouble;                 /* things that may never happen: printed as they do */
     bool eager;                       /* both sides are woken each millisecond */
+    bool faulty;                      /* the crypto library may fail */
     bool stop_nonces;                 /* the client gets no random bytes */
     uint8_t last[2][OURO_MAX_PACKET]; /* the newest packet each side sent */
     size_t last_len[2];
@@ -185,6 +186,12 @@ uint32_t net_count(const net *net, int from, net_outcome outcome);
 /* The keys of this run: every (key, nonce) that sealed a packet was new. */
 void keys_forget(void);
 extern unsigned keys_repeated, keys_recorded;
+/* What was sealed last never goes out: its key may seal again. */
+void keys_not_sent(void);
+
+/* Call number `fault_at` of the crypto library fails, once (faults.c); calls are counted. */
+extern uint64_t fault_at, fault_calls;
+bool fault_now(void);
 
 /* How often a window was asked where a counter stands. */
 extern unsigned window_checks;

@@ -65,10 +65,14 @@ static ouro_ahead *ahead_of(ouro_server *server, const ouro_device *device, uint
             status = ouro_auth_key(key, epoch + 2 + i, free->auth[i]);
     }
     ouro_erase(key, sizeof key);
-    free->device = status == OURO_OK ? device : NULL;
+    if (status != OURO_OK) {
+        ouro_erase(free, sizeof *free);
+        return NULL;
+    }
+    free->device = device;
     free->epoch = epoch;
     free->made_ms = now;
-    return status == OURO_OK ? free : NULL;
+    return free;
 }
 
 ouro_status ouro_ahead_key(ouro_server *server, const ouro_device *device, uint64_t steps,

@@ -77,9 +77,10 @@ static ouro_status write_hello(ouro_client *client, const ouro_settings *setting
     if (status == OURO_OK)
         status = ouro_hello_write(&hello, auth, client->hello, &len);
     ouro_erase(auth, sizeof auth);
-    client->hello_len = (uint8_t)len;
-    if (status == OURO_OK)
-        client->phase = OURO_HANDSHAKE_SEND;
+    /* One that cannot be made is as one that was lost: after a time-out there is another, anew. */
+    client->hello_len = status == OURO_OK ? (uint8_t)len : 0;
+    client->phase = status == OURO_OK ? OURO_HANDSHAKE_SEND : OURO_HANDSHAKE_WAIT;
+    client->next_ms = client->begun_ms + client->timeout_ms;
     return status;
 }
 
@@ -123,7 +124,7 @@ void ouro_client_tick(ouro_link *link, uint64_t now) {
         return;
     }
     if (client->hello_len == 0) {
-        /* The wait after a server's shutdown is over. */
+        /* The wait after a server's shutdown is over, or that for a HELLO that was not made. */
         client->begun_ms = now;
         want_nonce(link);
         return;
@@ -150,8 +151,6 @@ void ouro_client_tick(ouro_link *link, uint64_t now) {
 static ouro_status establish(ouro_link *link, uint64_t now, const uint8_t *packet) {
     ouro_client *client = link->memory->client;
     ouro_slot *slots;
-    if (client->cause == CAUSE_REKEY && link->live[0] != NULL)
-        link->live[0]->state |= TAIL_REKEYED;
     ouro_session *session = ouro_sessions_new(link, &slots);
     ouro_status status =
         ouro_handshake_session(session, OURO_CLIENT, &client->credential, client->hello,
@@ -168,6 +167,8 @@ static ouro_status establish(ouro_link *link, uint64_t now, const uint8_t *packe
         link->flags |= LINK_HOLD;
         link->events |= TELL_EPOCH;
     }
+    if (client->cause == CAUSE_REKEY && link->live[0] != NULL)
+        link->live[0]->state |= TAIL_REKEYED;
     ouro_client_cancel(link);
     /* A WELCOME is fresh, by nonce_c: the server was heard from. */
     link->heard_ms = now;

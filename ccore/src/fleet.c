@@ -94,7 +94,7 @@ static void note(ouro_forward_window *window, uint64_t number) {
 static ouro_status open_new_run(ouro_forward_window *window, uint64_t sent_ms,
                                 const uint8_t nonce[12], uint8_t *data, size_t body_len) {
     ouro_aead aead;
-    if (window->known && sent_ms <= window->newest_ms)
+    if (sent_ms <= window->newest_ms)
         return OURO_DROP_REPLAY;
     memset(&aead, 0, sizeof aead);
     uint8_t *body = data + OURO_FORWARD_HEADER;

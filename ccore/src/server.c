@@ -203,19 +203,18 @@ static ouro_status answer(ouro_server *server, uint64_t now, ouro_device *device
     bool ahead = hello->epoch > device->credential.epoch;
     if (ahead && !allows(server, &device->moves, now))
         return OURO_DROP_LIMIT;
-    ouro_status status = fresh ? make_room(server, device) : OURO_OK;
-    if (status == OURO_OK && ahead) {
-        device->moves.left--;
-        status = move_to(server, device, hello->epoch);
-        *moved = status == OURO_OK;
-    }
-    if (status != OURO_OK)
-        return status;
     w.session_id = session_id;
     memcpy(w.nonce, nonce, sizeof w.nonce);
     w.reach = server->settings->reach;
     w.max_body = server->settings->max_body;
-    status = ouro_welcome_write(&w, auth, packet, len, welcome);
+    ouro_status status = ouro_welcome_write(&w, auth, packet, len, welcome);
+    if (status == OURO_OK && fresh)
+        status = make_room(server, device);
+    if (status == OURO_OK && ahead) {
+        status = move_to(server, device, hello->epoch);
+        *moved = status == OURO_OK;
+        device->moves.left -= *moved;
+    }
     if (status != OURO_OK)
         return status;
     ouro_pending *p = server->free;
@@ -279,6 +278,12 @@ static ouro_status derive(ouro_server *server, ouro_pending *p) {
     ouro_status status =
         ouro_handshake_session(&p->session, OURO_SERVER, &p->device->credential, p->hello,
                                p->hello_len, p->welcome, slots, OURO_MIN_REACH);
+    /* Before the first packet is spent, so that ouro_server_adopt cannot fail half way. */
+    const ouro_credential *c = &p->device->credential;
+    if (status == OURO_OK && c->evolving) {
+        memcpy(p->next_key, c->key, OURO_KEY_SIZE);
+        status = ouro_epoch_advance(p->next_key, c->epoch, 1);
+    }
     p->derived = status == OURO_OK;
     return status;
 }
@@ -338,20 +343,22 @@ ouro_status ouro_server_adopt(ouro_server *server, uint64_t now, ouro_pending *p
     /* Those made before it go; the list is newest first. */
     while (pending->next != NULL)
         release(server, pending->next);
-    uint64_t left = device->credential.epoch + 1;
-    release(server, pending);
-    ouro_status status = OURO_OK;
     if (device->credential.evolving) {
-        status = move_to(server, device, left);
+        memcpy(device->credential.key, pending->next_key, OURO_KEY_SIZE);
+        device->credential.epoch++;
+        ouro_ahead_drop(server, device);
+        ouro_server_drop_pending(server, device);
         *moved = true;
         link->flags |= LINK_HOLD;
+    } else {
+        release(server, pending);
     }
     ouro_policy_confirmed(link, now);
     ouro_receive_take(link, now, &session->tail, from, &opened->header, &opened->body,
                       opened->status);
     if (link->settings->stream && opened->status != OURO_OK)
         link->flags |= LINK_BROKEN;
-    return status;
+    return OURO_OK;
 }
 
 uint64_t ouro_server_tick(ouro_server *server, uint64_t now) {

@@ -199,8 +199,12 @@ ouro_status ouro_link_save(ouro_link *link, uint64_t now, uint8_t *out, size_t c
 static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_t *saved,
                            size_t len) {
     uint8_t sum[DIGEST];
-    if (len < DIGEST || digest(saved, len - DIGEST, sum) != OURO_OK ||
-        !ouro_equal(sum, saved + len - DIGEST, DIGEST))
+    if (len < DIGEST)
+        return OURO_ERR_DAMAGED;
+    ouro_status status = digest(saved, len - DIGEST, sum);
+    if (status != OURO_OK)
+        return status;
+    if (!ouro_equal(sum, saved + len - DIGEST, DIGEST))
         return OURO_ERR_DAMAGED;
     ouro_slot *slots;
     ouro_session *session = ouro_sessions_new(link, &slots);

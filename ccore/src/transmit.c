@@ -53,8 +53,14 @@ static bool next_block(const ouro_link *link, ouro_tail *tail, ouro_ack_block *b
         block->highest = session->gap_next + 64;
         block->bitmap = UINT64_MAX;
     }
-    session->gap_next = OURO_MAX(session->gap_next, block->highest + 1);
     return true;
+}
+
+/* It is in a packet that was made. */
+static void named(const ouro_link *link, ouro_tail *tail, const ouro_ack_block *block) {
+    ouro_session *session = ouro_tail_full(tail);
+    if (link->settings->stream && session != NULL)
+        session->gap_next = OURO_MAX(session->gap_next, block->highest + 1);
 }
 
 /* The acknowledgement that is owed is on its way. */
@@ -90,7 +96,10 @@ static bool goes_along(ouro_tail *tail) {
     return reply == NULL || ouro_same_addr(reply, known(tail));
 }
 
-/* A control packet: an ack block if there is one and it is wanted, then `len` bytes of its own. */
+/*
+ * A control packet: an ack block if there is one and it is wanted, then `len` bytes of its own. One
+ * that cannot be made is as one that was lost on its way: its time-out follows.
+ */
 static ouro_status control(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t type, bool acks,
                            const uint8_t *own, size_t len, const ouro_addr *to, uint8_t *scratch,
                            ouro_datagram *out) {
@@ -110,9 +119,12 @@ static ouro_status control(ouro_link *link, ouro_tail *tail, uint64_t now, uint8
     /* Near the end of the control counters all but ACK and CLOSE stay silent (section 6). */
     if (status == OURO_END_LIMIT)
         return OURO_OK;
-    if (status == OURO_OK)
-        emit(link, now, out, scratch, OURO_OVERHEAD + at + len, to);
-    return status;
+    if (status != OURO_OK)
+        return status;
+    if (acks)
+        named(link, tail, &block);
+    emit(link, now, out, scratch, OURO_OVERHEAD + at + len, to);
+    return OURO_OK;
 }
 
 static ouro_status pong(ouro_link *link, uint64_t now, uint8_t *scratch, ouro_datagram *out) {
@@ -321,18 +333,22 @@ static ouro_status first(ouro_link *link, ouro_place *place, uint64_t now, ouro_
     bool room = len + OURO_ACK_BLOCK_SIZE <= tail->peer_max_body &&
                 OURO_OVERHEAD + OURO_ACK_BLOCK_SIZE + len <= link->memory->pool->packet_cap;
     ouro_ack_block block;
-    if (room && owes(link, tail, now) && goes_along(tail) && next_block(link, tail, &block)) {
+    bool acks = room && owes(link, tail, now) && goes_along(tail) && next_block(link, tail, &block);
+    if (acks) {
         memmove(body + OURO_ACK_BLOCK_SIZE, body, len);
         write_block(body, &block);
         len += OURO_ACK_BLOCK_SIZE;
         flags |= OURO_FLAG_ACKS;
-        paid(link, tail, now);
     }
     uint64_t counter = 0;
     ouro_status status = ouro_session_protect(session, OURO_DATA, flags, packet, len, &counter);
     if (status != OURO_OK) {
         ouro_place_finish(link, &link->flight, place, PLACE_FAILED);
         return status;
+    }
+    if (acks) {
+        named(link, tail, &block);
+        paid(link, tail, now);
     }
     place->wire_flags = flags;
     place->counter = (uint32_t)counter;

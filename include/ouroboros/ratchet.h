@@ -1,6 +1,7 @@
 /*
  * Keys (sections 1, 3 and 4). Everything is HKDF-Expand over HMAC-SHA256 with 16-byte labels.
- * All keys are 32 bytes. On error every output is zeroed.
+ * All keys are 32 bytes. Each function says OURO_OK, or OURO_ERR_CRYPTO when the crypto library
+ * failed: every output is then zeroed, and a key that was to move stands where it stood.
  */
 #ifndef OUROBOROS_RATCHET_H
 #define OUROBOROS_RATCHET_H

@@ -46,8 +46,9 @@ struct ouro_pending {
     uint8_t hello[OURO_HELLO_MAX], welcome[OURO_WELCOME_SIZE];
     uint8_t hello_len;
     bool fresh;   /* it answered a challenge: counted apart */
-    bool derived; /* the session is there */
+    bool derived; /* the session is there, and with an evolving credential the next epoch's key */
     ouro_session session;
+    uint8_t next_key[OURO_KEY_SIZE];
     ouro_slot slots[OURO_PENDING_SLOTS];
 };
 
