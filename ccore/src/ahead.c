@@ -33,7 +33,9 @@ void ouro_ahead_drop(ouro_server *server, const ouro_device *device) {
 static void refill_budget(ouro_server *server, uint64_t now) {
     uint64_t most = budget_of(server->settings);
     uint64_t second = server->settings->derivations_second;
-    uint64_t more = (now - server->budget_ms) * (second != 0 ? second : most) / 1000;
+    /* What takes longer to refill than the whole budget is the whole budget: no product wraps. */
+    uint64_t passed = OURO_MIN(now - server->budget_ms, (uint64_t)AHEAD_DERIVATIONS * 1000);
+    uint64_t more = passed * (second != 0 ? second : most) / 1000;
     if (more == 0)
         return;
     server->budget = OURO_MIN(server->budget + more, most);

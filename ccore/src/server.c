@@ -17,7 +17,8 @@ ouro_status ouro_server_init(ouro_server *server, const ouro_server_settings *se
                              ouro_pending *pending, size_t pending_count, ouro_ahead *ahead,
                              size_t ahead_count, const uint8_t challenge_key[32], uint64_t now) {
     memset(server, 0, sizeof *server);
-    if (!ouro_terms_fit(settings->reach, settings->max_body) || pending_count == 0 ||
+    if (settings == NULL || pending == NULL || challenge_key == NULL ||
+        !ouro_terms_fit(settings->reach, settings->max_body) || pending_count == 0 ||
         ahead_count > OURO_AHEAD_DEVICES || settings->id_prefix_bits > MAX_PREFIX_BITS ||
         settings->id_prefix >> settings->id_prefix_bits != 0)
         return OURO_ERR_ARGUMENT;
@@ -241,6 +242,8 @@ ouro_status ouro_server_hello(ouro_server *server, uint64_t now, ouro_device *de
     uint8_t auth[32];
     *moved = false;
     memset(welcome, 0, OURO_WELCOME_SIZE);
+    if (server->settings == NULL)
+        return OURO_ERR_STATE;
     ouro_status status = ouro_hello_read(packet, len, &hello);
     if (status != OURO_OK)
         return status;
@@ -291,6 +294,8 @@ static ouro_status derive(ouro_server *server, ouro_pending *p) {
 ouro_status ouro_server_open(ouro_server *server, uint64_t now, ouro_pending *pending,
                              uint8_t *packet, size_t len, ouro_opened *opened) {
     memset(opened, 0, sizeof *opened);
+    if (pending == NULL)
+        return OURO_DROP_SESSION;
     ouro_status status =
         ouro_packet_decode(packet, len, server->settings->max_body, &opened->header);
     if (status != OURO_OK)
@@ -320,6 +325,8 @@ ouro_status ouro_server_adopt(ouro_server *server, uint64_t now, ouro_pending *p
                               bool *moved) {
     ouro_device *device = pending->device;
     *moved = false;
+    if (!ouro_source_fits(link, from))
+        return OURO_ERR_ARGUMENT;
     if (link->settings->role != OURO_SERVER || link->inbox_full || !pending->derived ||
         (link->flags & (LINK_CLOSING | LINK_CLOSED)) ||
         link->settings->reach != server->settings->reach ||
@@ -335,7 +342,8 @@ ouro_status ouro_server_adopt(ouro_server *server, uint64_t now, ouro_pending *p
         ouro_window_move(&session->window, slots, link->settings->reach);
     ouro_sessions_enter(link, session, now);
     if (session->path != NULL) {
-        session->path->known = *from;
+        if (from != NULL)
+            session->path->known = *from;
         memcpy(session->path->hello_tag, pending->hello + pending->hello_len - OURO_TAG_SIZE,
                OURO_TAG_SIZE);
     }

@@ -70,7 +70,8 @@ static ouro_status unseal(const uint8_t key[32], uint8_t *packet, const ouro_hea
 
 ouro_status ouro_tail_protect(ouro_tail *tail, uint8_t type, uint8_t flags, uint8_t *packet,
                               size_t body_len, uint64_t *counter) {
-    if (type == OURO_DATA || body_len > OURO_MAX_BODY)
+    if (type <= OURO_DATA || type > OURO_CLOSE || type == OURO_HELLO || type == OURO_WELCOME ||
+        body_len > OURO_MAX_BODY)
         return OURO_ERR_ARGUMENT;
     /* The last control counters are kept for what ends a session (section 6, rekeying). */
     uint64_t limit =
@@ -138,6 +139,8 @@ ouro_status ouro_session_protect(ouro_session *session, uint8_t type, uint8_t fl
 ouro_status ouro_session_prepare(ouro_session *session, size_t body_len) {
     ouro_prepared *prepared = session->prepared;
     ouro_status status = OURO_OK;
+    if (body_len > OURO_MAX_BODY)
+        return OURO_ERR_ARGUMENT;
     if (prepared == NULL || session->tail.tx_next == UINT32_MAX)
         return OURO_OK;
     if (prepared->ready && prepared->body_len == body_len)

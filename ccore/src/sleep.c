@@ -227,8 +227,9 @@ static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_
     ouro_sessions_enter(link, session, now);
     link->srtt8 = srtt8;
     link->rttvar4 = rttvar4;
-    session->renew_ms =
-        now + ouro_sessions_rekey_age(link) - OURO_MIN(age + slept, ouro_sessions_rekey_age(link));
+    uint64_t most = ouro_sessions_rekey_age(link);
+    if (most != OURO_NEVER)
+        session->renew_ms = ouro_after(now, most - OURO_MIN(ouro_after(age, slept), most));
     link->heard_ms = link->sent_ms = now;
     link->flags &= (uint16_t)~LINK_ASLEEP;
     return OURO_OK;

@@ -123,7 +123,7 @@ static bool is_idle_server(const ouro_link *link) {
 
 static uint64_t idle_due(const ouro_link *link) {
     uint64_t idle = link->settings->idle_ms;
-    return link->heard_ms + (idle != 0 ? idle : DEFAULT_IDLE_MS);
+    return ouro_after(link->heard_ms, idle != 0 ? idle : DEFAULT_IDLE_MS);
 }
 
 void ouro_link_tick(ouro_link *link, uint64_t now) {

@@ -35,19 +35,24 @@ typedef struct ouro_addr {
     uint8_t bytes[27];
 } ouro_addr;
 
-/* Times are milliseconds. Zero of a field marked with * means the default that is named. */
+/*
+ * Times are milliseconds. Zero of a field marked with * means the default that is named, and
+ * OURO_NEVER of one marked with + means never. What is out of its range is refused at init.
+ */
 typedef struct ouro_settings {
     uint8_t role;               /* ouro_role */
     uint8_t reach;              /* of this side as a receiver: 4 to 64 */
     uint16_t max_body;          /* largest body this side takes: 64 to 1200 */
     bool stream;                /* over a stream (stream.h) instead of datagrams */
     uint16_t place_limit;       /* * places of the pool this link may hold at once: all */
-    uint32_t keep_alive_ms;     /* a PING after so long a silence; 0 is off; 25,000 is usual */
-    uint32_t first_timeout_ms;  /* * time-out while there is no sample: 2,000 */
-    uint32_t unreliable_ttl_ms; /* * how long an unreliable message may wait: 2,000 */
-    uint64_t rekey_age_ms;      /* * age at which a session is replaced: 24 h */
-    uint64_t rekey_packets;     /* * packets of a space, likewise: 2^32 - 2^20 */
-    uint64_t idle_ms;           /* * server: silence after which a session ends: 7 days */
+    uint32_t keep_alive_ms;     /* a PING after so long a silence: 10 and more; 0 is off; 25,000 is
+                                   usual */
+    uint32_t first_timeout_ms;  /* * time-out while there is no sample: 2,000; 50 to 8,000 */
+    uint32_t unreliable_ttl_ms; /* * how long an unreliable message may wait: 2,000; to 2^31 - 1 */
+    uint64_t rekey_age_ms;      /* *+ age at which a session is replaced: 24 h; 1,000 and more */
+    uint64_t rekey_packets; /* *+ packets of a space, likewise: 2^32 - 2^20; 16 to that. Without,
+                               the session ends where its counters do */
+    uint64_t idle_ms; /* *+ server: silence after which a session ends: 7 days; 100 and more */
 } ouro_settings;
 
 enum { OURO_HANDSHAKE_IDLE = 0, OURO_HANDSHAKE_NONCE, OURO_HANDSHAKE_SEND, OURO_HANDSHAKE_WAIT };
@@ -77,17 +82,18 @@ struct ouro_path {
 };
 
 /*
- * The memory of a link. `sessions` full sessions (a client 1 to 3, a server 2), each with 2 x reach
- * slots; a client with fewer than 3 has `tails` for the older ones.
+ * The memory of a link. `sessions` full sessions (a client 1 to 3, a server 2 or 3, in a stream 1
+ * to 3), each with 2 x reach slots; a client with fewer than 3 has `tails` for the older ones, so
+ * that there are 3 in all. What is not marked as NULL is there.
  */
 typedef struct ouro_memory {
     ouro_session *sessions;
-    ouro_slot *slots; /* session_count * 2 * reach; NULL in a stream */
-    ouro_tail *tails;
-    ouro_path *paths;        /* a server's, session_count of them */
-    ouro_client *client;     /* a client's */
+    ouro_slot *slots;        /* session_count * 2 * reach; NULL in a stream */
+    ouro_tail *tails;        /* tail_count, 0 to 3; NULL without */
+    ouro_path *paths;        /* a server's, session_count of them; NULL at a client */
+    ouro_client *client;     /* a client's; NULL at a server */
     ouro_prepared *prepared; /* one, or NULL */
-    ouro_pool *pool;
+    ouro_pool *pool;         /* made by ouro_pool_init */
     uint8_t session_count, tail_count;
 } ouro_memory;
 
@@ -140,7 +146,8 @@ typedef struct ouro_message {
     bool batch;      /* data is a batch, made with ouro_batch_append */
     uint32_t box;    /* not 0: sent with ONCE */
     uint32_t seq;    /* within the box; see section 6 on how far seqs may run ahead */
-    uint32_t ttl_ms; /* failed when it waits longer; 0: for ever, or the settings' if unreliable */
+    uint32_t ttl_ms; /* failed when it waits longer: to 2^31 - 1; 0: for ever, or the settings' if
+                        unreliable */
 } ouro_message;
 
 typedef struct ouro_datagram {

@@ -69,7 +69,7 @@ typedef struct ouro_server_settings {
     uint8_t id_prefix_bits;      /* how many there are: 0 to 16 */
     uint32_t confirm_burst;      /* sessions of one device confirmed at once: 60 */
     uint32_t confirm_period_ms;  /* and one in so many ms after that: 1,000 */
-    uint32_t derivations_second; /* budget for epochs ahead: 10,000 */
+    uint32_t derivations_second; /* budget for epochs ahead: 10,000; at least 2,046 are kept */
 } ouro_server_settings;
 
 typedef struct ouro_server {
