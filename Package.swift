@@ -1,9 +1,13 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 import PackageDescription
 
 // The Makefile tells it: what SwiftPM knows of git is as old as its copy of this manifest.
 let commit = Context.environment["OUROBOROS_COMMIT"] ?? "unknown"
-let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
 
 // What a package's users do not ask for is not fetched: with `traits: []` the engine and its Swift face stay.
 func nio(_ name: String) -> Target.Dependency {
@@ -34,6 +38,11 @@ let mustache = Target.Dependency.product(
     name: "Mustache", package: "swift-mustache", condition: .when(traits: ["Gateway"]))
 let settings = Target.Dependency.product(
     name: "Configuration", package: "swift-configuration", condition: .when(traits: ["Gateway"]))
+
+/// Compiled before what needs the trait: where it is missing, this alone is what the user reads.
+func traitCheck(_ trait: String) -> Target {
+    .target(name: "Trait\(trait)", path: "Sources/Traits/\(trait)", swiftSettings: strict)
+}
 
 /// A program that shows how the library is used; ExampleTests.swift runs it.
 func example(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -93,6 +102,9 @@ let package = Package(
             linkerSettings: [.linkedLibrary("mbedcrypto")]),
         .target(name: "Ouroboros", dependencies: ["COuroboros"], swiftSettings: strict),
         .target(name: "LibC", swiftSettings: strict),
+        traitCheck("NIO"), traitCheck("Store"), traitCheck("Postgres"), traitCheck("Gateway"),
+        traitCheck("Tool"),
+        .target(name: "OuroborosText", dependencies: ["LibC", "Ouroboros"], swiftSettings: strict),
         .target(
             name: "CBuild",
             cSettings: [.define("OURO_COMMIT", to: "\"\(commit)\""), .treatAllWarnings(as: .error)]),
@@ -101,7 +113,7 @@ let package = Package(
             name: "OuroborosNIO",
             dependencies: [
                 "LibC", "Ouroboros", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), logging,
-                collections, metrics, lifecycle,
+                collections, metrics, lifecycle, "TraitNIO",
             ],
             swiftSettings: strict),
         .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
@@ -109,11 +121,13 @@ let package = Package(
             name: "CSeal", dependencies: ["COuroboros"],
             cSettings: [.headerSearchPath("../../ccore/src"), .treatAllWarnings(as: .error)]),
         .target(
-            name: "OuroborosAnalysis", dependencies: ["Ouroboros", "COuroboros", "CPcap", "CSeal", "LibC"],
+            name: "OuroborosAnalysis",
+            dependencies: ["Ouroboros", "OuroborosText", "COuroboros", "CPcap", "CSeal", "LibC"],
             swiftSettings: strict),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(
-            name: "OuroborosStore", dependencies: ["LibC", "Ouroboros", grdb, crypto],
+            name: "OuroborosStore",
+            dependencies: ["LibC", "Ouroboros", "OuroborosText", grdb, crypto, "TraitStore"],
             swiftSettings: strict),
         .systemLibrary(name: "CPq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
@@ -121,6 +135,7 @@ let package = Package(
             dependencies: [
                 "LibC", "Ouroboros", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
                 .target(name: "CPq", condition: .when(traits: ["Postgres"])),
+                "TraitPostgres",
             ],
             swiftSettings: strict),
         .target(name: "OuroborosPOSIX", dependencies: ["LibC", "Ouroboros"], swiftSettings: strict),
@@ -130,14 +145,7 @@ let package = Package(
                 "LibC", "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
-        .target(name: "OuroborosMetrics", dependencies: [metrics], swiftSettings: strict),
-        .target(
-            name: "OuroborosHTTP", dependencies: [hummingbird, logging, nio("NIOCore")],
-            swiftSettings: strict),
-        .target(
-            name: "OuroborosMetricsHTTP",
-            dependencies: ["OuroborosHTTP", "OuroborosMetrics", hummingbird, logging, nio("NIOCore")],
-            swiftSettings: strict),
+        .target(name: "OuroborosMetrics", dependencies: [metrics, "TraitNIO"], swiftSettings: strict),
         .systemLibrary(
             name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         .systemLibrary(
@@ -145,35 +153,49 @@ let package = Package(
         .target(
             name: "OuroborosSinks",
             dependencies: [
-                "CommandKit", "LibC", "Ouroboros", "OuroborosStore", "CMosquitto", curl, metrics, logging,
-                nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
+                "LibC", "Ouroboros", "OuroborosStore", "OuroborosText", "CMosquitto", curl, metrics, logging,
+                nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"), "TraitGateway",
             ],
             swiftSettings: strict),
         .target(
             name: "OuroborosDownlink",
             dependencies: [
-                "CommandKit", "Ouroboros", "OuroborosHTTP", "OuroborosNIO", "OuroborosStore", hummingbird,
-                logging, metrics, nio("NIOCore"),
+                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosText", logging, metrics,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "OuroborosHTTP",
+            dependencies: [
+                "Ouroboros", "OuroborosDownlink", "OuroborosMetrics", "OuroborosStore", hummingbird, logging,
+                nio("NIOCore"), "TraitGateway",
             ],
             swiftSettings: strict),
         // Its templates, style and script are files, which become part of the binary.
         .target(
-            name: "OuroborosPage", dependencies: [hummingbird, mustache, logging, nio("NIOCore")],
+            name: "OuroborosPage",
+            dependencies: [hummingbird, mustache, logging, nio("NIOCore"), "TraitGateway"],
             resources: [.embedInCode("Resources")], swiftSettings: strict),
         .target(
-            name: "CommandKit", dependencies: ["LibC", "Ouroboros", "OuroborosPOSIX"], swiftSettings: strict),
+            name: "OuroborosGateway",
+            dependencies: [
+                "Ouroboros", "OuroborosDownlink", "OuroborosHTTP", "OuroborosMetrics", "OuroborosNIO",
+                "OuroborosPage", "OuroborosSinks", "OuroborosStore", "OuroborosText",
+                .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
+                collections, nio("NIOCore"), logging, metrics, lifecycle, settings,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "SensorKit", dependencies: ["LibC", "Ouroboros", "OuroborosPOSIX", "OuroborosText"],
+            swiftSettings: strict),
         .executableTarget(
-            name: "OuroborosLean", dependencies: ["CommandKit", "LibC"], swiftSettings: strict),
+            name: "OuroborosLean", dependencies: ["LibC", "OuroborosText", "SensorKit"],
+            swiftSettings: strict),
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
-                "CommandKit", "LibC", "Ouroboros", "OuroborosBuild", "OuroborosAnalysis", "OuroborosNIO",
-                "OuroborosPOSIX",
-                "OuroborosStore", "OuroborosDownlink", "OuroborosMetrics", "OuroborosMetricsHTTP",
-                "OuroborosPage", "OuroborosSinks", "OuroborosTesting",
-                .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
-                hummingbird, collections,
-                nio("NIOCore"), nio("NIOPosix"), logging, metrics, arguments, lifecycle, settings, histogram,
+                "LibC", "Ouroboros", "OuroborosAnalysis", "OuroborosBuild", "OuroborosGateway",
+                "OuroborosNIO", "OuroborosStore", "OuroborosTesting", "OuroborosText", "SensorKit",
+                nio("NIOCore"), nio("NIOPosix"), logging, arguments, lifecycle, histogram, "TraitTool",
             ],
             swiftSettings: strict),
         .target(
@@ -192,15 +214,17 @@ let package = Package(
             name: "Flood", path: "Tests/Flood", cSettings: [.treatAllWarnings(as: .error)]),
         // What C's own compiler says of the sizes that Swift's importer computes.
         .target(name: "CSizes", dependencies: ["COuroboros"], path: "Tests/CSizes"),
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: ["LibC", "Ouroboros"], path: "Tests/TestSupport",
+            swiftSettings: strict),
         .testTarget(
             name: "OuroborosTests", dependencies: ["Ouroboros", "COuroboros", "CSizes"],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosNIOTests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix"), logging,
-                lifecycle,
+                "Ouroboros", "OuroborosNIO", "OuroborosTesting", "TestSupport", nio("NIOCore"),
+                nio("NIOPosix"), logging, lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -214,11 +238,14 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosPOSIXTests",
-            dependencies: ["Ouroboros", "OuroborosPOSIX", "OuroborosNIO", nio("NIOCore")],
+            dependencies: ["Ouroboros", "OuroborosPOSIX", "OuroborosNIO", "TestSupport", nio("NIOCore")],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosTestingTests",
-            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosTesting", nio("NIOCore"), nio("NIOPosix")],
+            dependencies: [
+                "Ouroboros", "OuroborosNIO", "OuroborosTesting", "TestSupport", nio("NIOCore"),
+                nio("NIOPosix"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests",
@@ -231,11 +258,22 @@ let package = Package(
             name: "OuroborosSinksTests",
             dependencies: [
                 "Ouroboros", "OuroborosSinks", "OuroborosStore", "TestSupport", logging, metrics,
+                .product(
+                    name: "InMemoryLogging", package: "swift-log", condition: .when(traits: ["NIO"])),
             ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosAnalysisTests",
-            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis"],
+            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis", "OuroborosText"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosTextTests", dependencies: ["Ouroboros", "OuroborosText"], swiftSettings: strict),
+        .testTarget(
+            name: "OuroborosGatewayTests",
+            dependencies: [
+                "Ouroboros", "OuroborosGateway", "OuroborosNIO", "OuroborosStore", "TestSupport", logging,
+                lifecycle,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosCLITests",

@@ -85,7 +85,7 @@ start_gateway() {
     turns=0
     until grep -q 'port 5701' gateway.err; do
         turns=$((turns + 1))
-        [ "$turns" -lt 400 ] || fail "the gateway's start"
+        [ "$turns" -lt 1200 ] || fail "the gateway's start"
         sleep 0.05
     done
 }

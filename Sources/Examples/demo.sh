@@ -23,7 +23,7 @@ echo "2. the gateway listens; its readings come out as JSON lines"
 "$tool" gateway --store gateway.sqlite --bind 127.0.0.1:0 >readings.jsonl 2>gateway.log &
 gateway=$!
 port=""
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     port="$(sed -n 's/.*listening on 127\.0\.0\.1 port \([0-9]*\).*/\1/p' gateway.log)"
     [ -z "$port" ] || break
     sleep 0.1

@@ -1,5 +1,6 @@
-enum Hex {
-    static func value(of digit: UInt8) -> UInt8? {
+/// Bytes as hexadecimal digits.
+package enum Hex {
+    package static func value(of digit: UInt8) -> UInt8? {
         switch digit {
         case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
         case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
@@ -8,13 +9,19 @@ enum Hex {
         }
     }
 
-    static func string(of bytes: some Sequence<UInt8>) -> String {
+    /// Two digits a byte, in lower case.
+    package static func digits(of bytes: some Sequence<UInt8>) -> [UInt8] {
         let digits = Array("0123456789abcdef".utf8)
         var text: [UInt8] = []
+        text.reserveCapacity(2 * bytes.underestimatedCount)
         for byte in bytes {
             text.append(digits[Int(byte >> 4)])
             text.append(digits[Int(byte & 15)])
         }
-        return String(decoding: text, as: UTF8.self)
+        return text
+    }
+
+    package static func string(of bytes: some Sequence<UInt8>) -> String {
+        String(decoding: digits(of: bytes), as: UTF8.self)
     }
 }

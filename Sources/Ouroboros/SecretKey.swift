@@ -53,6 +53,11 @@ public struct SecretKey: Sendable {
         }
     }
 
+    /// The same, from text. The text itself stays the caller's, and cannot be erased: it is best short-lived.
+    public init(hex text: String) throws(OuroborosError) {
+        try self.init(hex: text.utf8)
+    }
+
     /// A fresh key from the system's random source.
     public static func random() -> SecretKey {
         SecretKey { Randomness.fill($0) }

@@ -1,4 +1,5 @@
 import Ouroboros
+import OuroborosText
 
 /// The lines of a key log: the two secrets of a session each, for those who analyse a capture.
 ///
@@ -7,11 +8,11 @@ public enum KeyLog {
     static let label = "OUROBOROS_SESSION_V1"
 
     public static func line(_ keys: SessionKeys) -> String {
-        let id = Hexadecimal.string(UInt64(keys.sessionID), digits: 8)
+        let id = Hex.string(UInt64(keys.sessionID), digits: 8)
         let secrets = [keys.clientToServer, keys.serverToClient].map { key in
-            key.withUnsafeBytes { Hexadecimal.string($0) }
+            key.withUnsafeBytes { Hex.string(of: $0) }
         }
-        return ([label, Hexadecimal.string(keys.nonce), id] + secrets).joined(separator: " ")
+        return ([label, Hex.string(of: keys.nonce), id] + secrets).joined(separator: " ")
     }
 
     /// Lines of other labels, and comments, are left out; a line of ours that does not parse is an error.
@@ -30,7 +31,7 @@ public enum KeyLog {
     }
 
     private static func parse(_ fields: [Substring]) -> SessionKeys? {
-        guard fields.count == 5, let nonce = Hexadecimal.bytes(String(fields[1])), nonce.count == 16,
+        guard fields.count == 5, let nonce = Hex.bytes(String(fields[1])), nonce.count == 16,
             let id = UInt32(fields[2], radix: 16), let up = try? SecretKey(hex: Array(fields[3].utf8)),
             let down = try? SecretKey(hex: Array(fields[4].utf8))
         else { return nil }

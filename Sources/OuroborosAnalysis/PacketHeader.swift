@@ -1,3 +1,5 @@
+import Ouroboros
+import OuroborosText
 internal import COuroboros
 
 /// The types of section 2.1 of the protocol.
@@ -41,7 +43,7 @@ public struct PacketFlags: OptionSet, Sendable, Hashable {
         var names = named.filter { contains($0.0) }.map(\.1)
         let rest = rawValue & 0xf0
         if rest != 0 {
-            names.append("0x" + Hexadecimal.string(UInt64(rest), digits: 2))
+            names.append("0x" + Hex.string(UInt64(rest), digits: 2))
         }
         return names
     }

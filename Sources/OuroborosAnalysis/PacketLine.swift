@@ -1,3 +1,5 @@
+import Ouroboros
+import OuroborosText
 /// A packet's header in one line: nothing in it is a secret.
 extension DecodedPacket {
     public func line(size: Int, tellsFlaw: Bool = true) -> String {
@@ -6,7 +8,7 @@ extension DecodedPacket {
         var words = [header.typeName]
         if !header.flags.isEmpty { words.append(header.flags.text) }
         if header.type != .hello {
-            words.append("session " + Hexadecimal.string(UInt64(header.sessionID), digits: 8))
+            words.append("session " + Hex.string(UInt64(header.sessionID), digits: 8))
         }
         words.append("\(header.type?.isHandshake == true ? "epoch" : "counter") \(header.counter)")
         words.append("length \(header.length)")

@@ -1,8 +1,8 @@
 import ArgumentParser
-import CommandKit
 import LibC
 import Ouroboros
 import OuroborosBuild
+import OuroborosText
 
 struct OuroborosCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -10,7 +10,7 @@ struct OuroborosCommand: AsyncParsableCommand {
         abstract: "A secure channel between sensors and their gateway, from symmetric keys alone.",
         version: "ouroboros \(Build.description)",
         subcommands: [
-            Keygen.self, DeviceCommand.self, Gateway.self, Send.self, Sensor.self, Ping.self,
+            Keygen.self, DeviceCommand.self, GatewayCommand.self, Send.self, Sensor.self, Ping.self,
             Bench.self, Fleet.self, Analyze.self, Decode.self, Vectors.self, Impair.self,
             OutboxCommand.self,
             SpoolCommand.self,

@@ -1,8 +1,8 @@
 import Logging
 import Ouroboros
-import CommandKit
 import OuroborosNIO
 import OuroborosStore
+import OuroborosText
 
 /// Messages to devices: each is in the queue before anything is sent, and goes out when its device is heard. In a queue
 /// that gateways share each sends to the devices that it has.
@@ -299,11 +299,5 @@ package actor Downlink {
 
     package func updateMetrics() async throws {
         metrics.update(try await queue.load())
-    }
-}
-
-extension Duration {
-    fileprivate var milliseconds: Int64 {
-        components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
     }
 }

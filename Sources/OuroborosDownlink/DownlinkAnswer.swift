@@ -1,11 +1,11 @@
 import Ouroboros
-import CommandKit
 import OuroborosStore
+import OuroborosText
 
 /// What those who send to devices are answered, as a JSON object.
 package enum DownlinkAnswer {
     /// A message under way is *queued* as well: its fate is not known.
-    static func state(of entry: DownlinkEntry) -> DownlinkState {
+    package static func state(of entry: DownlinkEntry) -> DownlinkState {
         entry.state == .sending ? .queued : entry.state
     }
 
@@ -30,7 +30,7 @@ package enum DownlinkAnswer {
         return line.finished()
     }
 
-    static func refusal(_ error: any Error) -> [UInt8] {
+    package static func refusal(_ error: any Error) -> [UInt8] {
         guard let error = error as? OuroborosError else { return refusal("\(error)") }
         return refusal(error.message, state: error.code == .unknown ? .unknown : .failed)
     }

@@ -1,5 +1,6 @@
-import CommandKit
 import LibC
+import OuroborosText
+import SensorKit
 
 /// What `ouroboros sensor --lean` becomes.
 @main

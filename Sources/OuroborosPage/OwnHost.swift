@@ -13,7 +13,7 @@ struct OwnHost: RouterMiddleware {
 
     func handle(
         _ request: Request, context: BasicRequestContext,
-        next: (Request, BasicRequestContext) async throws -> Response
+        next: @concurrent (Request, BasicRequestContext) async throws -> Response
     ) async throws -> Response {
         guard accepts(request.head.authority) else {
             return Response(

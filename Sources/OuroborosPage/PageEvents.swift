@@ -50,7 +50,7 @@ struct PageEvents: Sendable {
     }
 
     /// The task that writes is this connection's own, so ending it ends nothing else.
-    private func write(_ text: String, to writer: inout any ResponseBodyWriter) async throws {
+    @concurrent private func write(_ text: String, to writer: inout any ResponseBodyWriter) async throws {
         guard !text.isEmpty else { return }
         let buffer = ByteBuffer(string: text)
         try await withUnsafeCurrentTask { task in

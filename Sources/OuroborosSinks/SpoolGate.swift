@@ -48,7 +48,7 @@ package actor SpoolGate {
     }
 
     /// Waits until there is room for a batch, which counts from then on; an empty spool takes one of any size. False
-    /// when there is none and nobody waits any more. For one task at a time.
+    /// when there is none and nobody waits any more. It throws when the task is cancelled. For one task at a time.
     package func enter(_ batch: SpoolLoad) async throws -> Bool {
         while true {
             let isOld = spool.isShared && ContinuousClock.now - counted > Self.recountPeriod
@@ -66,8 +66,13 @@ package actor SpoolGate {
                 try? await Task.sleep(for: Self.recountPeriod)
                 wakeWaiter()
             }
-            await withCheckedContinuation { waiter = $0 }
+            await withTaskCancellationHandler {
+                await withCheckedContinuation { waiter = $0 }
+            } onCancel: {
+                Task { await wakeWaiter() }
+            }
             recount.cancel()
+            try Task.checkCancellation()
         }
     }
 

@@ -1,10 +1,10 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 import PackageDescription
 
 // A package as a user would write it: by path, or by the URL in the environment, and with the engine alone.
 let ouroboros: Package.Dependency =
     if let url = Context.environment["OUROBOROS_URL"] {
-        .package(url: url, from: "1.0.0", traits: [])
+        .package(url: url, branch: "main", traits: [])
     } else {
         .package(name: "ouroboros", path: "../..", traits: [])
     }

@@ -1,5 +1,6 @@
 import Foundation
 import Ouroboros
+import OuroborosText
 import Testing
 
 @testable import OuroborosAnalysis
@@ -46,8 +47,8 @@ import Testing
         let header = try #require(decoded.header)
         let isHandshake = header.type?.isHandshake == true
         return [
-            "\(header.typeNumber)", "0x" + Hexadecimal.string(UInt64(header.flags.rawValue), digits: 2),
-            "\(header.length)", "0x" + Hexadecimal.string(UInt64(header.sessionID), digits: 8),
+            "\(header.typeNumber)", "0x" + Hex.string(UInt64(header.flags.rawValue), digits: 2),
+            "\(header.length)", "0x" + Hex.string(UInt64(header.sessionID), digits: 8),
             isHandshake ? "" : "\(header.counter)", isHandshake ? "\(header.counter)" : "",
             decoded.hello.map { "\($0.device)" } ?? "", decoded.flaw?.text ?? "",
         ]
@@ -73,7 +74,7 @@ import Testing
         let data = try #require(
             JSONSerialization.jsonObject(with: Data(VectorFile(seed: 5).text.utf8)) as? [String: Any])
         let rejects = try #require(data["reject"] as? [[String: Any]])
-        var packets = rejects.compactMap { ($0["packet"] as? String).flatMap(Hexadecimal.bytes) }
+        var packets = rejects.compactMap { ($0["packet"] as? String).flatMap(Hex.bytes) }
         var terms = try Traffic.session()[1].bytes
         terms[32] = 3
         packets.append(terms)

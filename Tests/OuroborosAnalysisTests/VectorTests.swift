@@ -1,5 +1,6 @@
 import Foundation
 import Ouroboros
+import OuroborosText
 import Testing
 
 @testable import OuroborosAnalysis
@@ -60,7 +61,7 @@ import Testing
             let rejects = try #require(file["reject"] as? [[String: Any]])
             for entry in rejects {
                 let why = try #require(entry["why"] as? String)
-                let packet = try #require((entry["packet"] as? String).flatMap(Hexadecimal.bytes))
+                let packet = try #require((entry["packet"] as? String).flatMap(Hex.bytes))
                 #expect(DecodedPacket(packet).flaw == Self.flaws[why], "\(why)")
             }
             for session in try #require(file["sessions"] as? [[String: Any]]) {
@@ -69,7 +70,7 @@ import Testing
                     + [session["hello"], session["welcome"]]
                     .compactMap({ $0 as? String })
                 {
-                    #expect(DecodedPacket(try #require(Hexadecimal.bytes(text))).flaw == nil)
+                    #expect(DecodedPacket(try #require(Hex.bytes(text))).flaw == nil)
                 }
             }
         }
@@ -83,12 +84,5 @@ import Testing
             bytes[16 + 16 + (index == 0 ? 8 : 0)] = 3
             #expect(DecodedPacket(bytes).flaw == .terms)
         }
-    }
-
-    @Test func hexadecimalIsTakenAsPeopleWriteIt() {
-        #expect(Hexadecimal.bytes(" 00:fF\n10 ") == [0, 255, 16])
-        #expect(Hexadecimal.bytes("0") == nil)
-        #expect(Hexadecimal.bytes("0x00") == nil)
-        #expect(Hexadecimal.bytes("") == [])
     }
 }

@@ -1,9 +1,11 @@
 import Foundation
 import Subprocess
+import SystemPackage
+import TestSupport
 import Testing
 
 /// `decode`, `vectors`, `analyze`, the trace and the key log, as users call them.
-@Suite(.timeLimit(.minutes(3))) struct AnalysisTests {
+@Suite(.timeLimit(.minutes(6))) struct AnalysisTests {
     let scratch: Scratch
     private let device = "0102030405060708"
 
@@ -107,12 +109,7 @@ import Testing
     }
 
     @Test func tracesAndKeyLogsAreWrittenWhenAskedFor() async throws {
-        #expect(try await Tool.run(["keygen", "--out", "root.key"], in: scratch).succeeded)
-        let add = [
-            "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
-            "--evolving",
-        ]
-        #expect(try await Tool.run(add, in: scratch).succeeded)
+        try await Tool.provision(device, ["--evolving"], in: scratch)
         let (scratch, device) = (scratch, device)
         _ = try await RunningGateway.with(["--store", "gw.sqlite", "--key-log", "gw.log"], in: scratch) {
             gateway in
@@ -156,13 +153,8 @@ import Testing
 
     /// Why does my device not connect?
     @Test func aTraceTellsWhyAHandshakeFails() async throws {
-        for name in ["root.key", "other.key"] {
-            #expect(try await Tool.run(["keygen", "--out", name], in: scratch).succeeded)
-        }
-        let add = [
-            "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
-        ]
-        #expect(try await Tool.run(add, in: scratch).succeeded)
+        #expect(try await Tool.run(["keygen", "--out", "other.key"], in: scratch).succeeded)
+        try await Tool.provision(device, in: scratch)
         let (scratch, device) = (scratch, device)
         _ = try await RunningGateway.with(
             ["--store", "gw.sqlite"], in: scratch, environment: ["OUROBOROS_TRACE": "1"]
@@ -176,9 +168,9 @@ import Testing
                         "--timeout", "200ms",
                     ], in: scratch)
                 #expect(!ping.succeeded)
-                #expect(
+                try await eventually("the trace tells “\(word)” of \(id)") {
                     gateway.errors.all.contains { $0.contains("<- ") && $0.contains(id) && $0.contains(word) }
-                )
+                }
             }
         }
     }
@@ -186,20 +178,29 @@ import Testing
     /// Where the system lets us listen. Nothing comes, and a signal ends it all the same.
     @Test(arguments: [Signal.interrupt, .terminate]) func listeningEndsAtASignal(signal: Signal) async throws
     {
-        let result = try await Subprocess.run(
-            .path(.init(Tool.path)), arguments: ["analyze", "--interface", "lo", "--port", "1", "--json"],
-            workingDirectory: .init(scratch.path), input: .none, output: .string(limit: 1 << 20),
-            error: .string(limit: 1 << 16)
-        ) { execution in
-            try await Task.sleep(for: .seconds(1))
-            // It is gone already where listening is not allowed.
-            try? execution.send(signal: signal)
-        }
-        if result.standardError.contains("CAP_NET_RAW") {
-            #expect(result.terminationStatus == .exited(1))
+        let listener = Victim(["analyze", "--interface", "lo", "--port", "1", "--json"], in: scratch)
+        await listener.start()
+        // It is gone already where listening is not allowed.
+        try await eventually("it listens") { listener.isEnded || hasPacketSocket(listener) }
+        listener.send(signal.rawValue)
+        let status = try await listener.ended()
+        if listener.errors.all.contains(where: { $0.contains("CAP_NET_RAW") }) {
+            #expect(status == .exited(1))
         } else {
-            #expect(result.terminationStatus == .exited(0))
-            #expect(result.standardOutput.contains("\"statistics\":1"))
+            #expect(status == .exited(0))
+            #expect(listener.output.all.contains { $0.contains("\"statistics\":1") })
+        }
+    }
+
+    private func hasPacketSocket(_ process: Victim) -> Bool {
+        let folder = process.entry("fd")
+        let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        let sockets = (try? String(contentsOfFile: process.entry("net/packet"), encoding: .utf8)) ?? ""
+        let numbers = Set(sockets.split(separator: "\n").compactMap { $0.split(separator: " ").last })
+        return files.contains { file in
+            let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\(file)")
+            guard let target, target.hasPrefix("socket:[") else { return false }
+            return numbers.contains(target.dropFirst(8).dropLast())
         }
     }
 }

@@ -1,22 +1,24 @@
 import Foundation
 import LibC
 import Synchronization
+import TestSupport
 import Testing
 
 /// Eclipse Mosquitto on loopback, with a memory, so that it forgets nobody when it is stopped and started.
 final class Broker: Sendable {
-    let port: Int
+    /// A broker that is stopped and started is found where it was.
+    let port = OwnAddress.nextPort()
     private let scratch: Scratch
     private let process = Mutex<Victim?>(nil)
 
     /// With `certificates` it listens with TLS, and wants a client's certificate, a user and a password.
     init(in scratch: Scratch, certificates: Certificates? = nil) throws {
         self.scratch = scratch
-        port = try Self.freePort()
         var lines = [
-            "listener \(port) 127.0.0.1", "persistence true", "persistence_location \(scratch.path)/",
-            "log_dest stderr", "user root",
+            "listener \(port) \(OwnAddress.host)", "persistence true",
+            "persistence_location \(scratch.path)/", "log_dest stderr", "user root",
         ]
+        lines += ["error", "warning", "notice", "information", "subscribe"].map { "log_type \($0)" }
         if let certificates {
             lines += [
                 "allow_anonymous false", "password_file \(scratch.file("passwords"))",
@@ -29,13 +31,15 @@ final class Broker: Sendable {
         try scratch.write(lines.joined(separator: "\n") + "\n", to: "mosquitto.conf")
     }
 
+    var url: String { "mqtt://\(address)" }
+    var address: String { "\(OwnAddress.host):\(port)" }
+
     func start() async throws {
         let process = Victim(
             ["-c", scratch.file("mosquitto.conf")], executable: "/usr/sbin/mosquitto", in: scratch)
         await process.start()
         self.process.withLock { $0 = process }
-        let running = try await process.errors.first(containing: "running")
-        try #require(running != nil, "\(process.errors.all)")
+        try await process.errors.first(containing: "running")
     }
 
     func stop() async throws {
@@ -44,34 +48,30 @@ final class Broker: Sendable {
         _ = try await process?.ended()
     }
 
-    /// A client that prints what comes: topic, retained or not, user properties, payload.
-    func watcher(_ arguments: String...) async -> Victim {
+    /// A client that prints what comes, once it has subscribed: topic, retained or not, user properties, payload.
+    func watcher(as id: String = UUID().uuidString, _ arguments: String...) async throws -> Victim {
         let watcher = Victim(
-            ["-V", "5", "-h", "127.0.0.1", "-p", "\(port)", "-q", "1", "-F", "%t|%r|%P|%p"] + arguments,
+            ["-V", "5", "-h", OwnAddress.host, "-p", "\(port)", "-i", id, "-q", "1", "-F", "%t|%r|%P|%p"]
+                + arguments,
             executable: "/usr/bin/mosquitto_sub", in: scratch)
         await watcher.start()
+        let running = process.withLock(\.self)
+        // The log tells who subscribed, with which quality, to what.
+        try await running?.errors.first(containing: "\(id) 1 ")
         return watcher
     }
 
-    /// A port that nobody listens on; the system gives another one each time.
-    static func freePort() throws -> Int {
-        let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(file) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isBound = withUnsafeMutablePointer(to: &address) { address in
-            address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(file, $0, length) == 0 && getsockname(file, $0, &length) == 0
-            }
-        }
-        try #require(isBound)
-        return Int(UInt16(bigEndian: address.sin_port))
+    /// Publishes to those who listen.
+    func publish(_ text: String, to topic: String, _ arguments: String...) async throws {
+        let published = try await Tool.run(
+            "/usr/bin/mosquitto_pub",
+            ["-V", "5", "-h", OwnAddress.host, "-p", "\(port)", "-q", "1", "-t", topic, "-m", text]
+                + arguments, in: scratch)
+        #expect(published.succeeded, "\(published.errors)")
     }
 }
 
-/// An authority, a server's certificate for 127.0.0.1 and a client's, made with openssl.
+/// An authority, a server's certificate for loopback and a client's, made with openssl.
 struct Certificates {
     let scratch: Scratch
     let authority: String
@@ -94,7 +94,8 @@ struct Certificates {
         let calls = [
             new + ["-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.pem"],
             new + authority + [
-                "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-addext",
+                "-subj", "/CN=127.0.0.1", "-addext",
+                "subjectAltName=IP:127.0.0.1,IP:\(OwnAddress.host)", "-addext",
                 "basicConstraints=critical,CA:FALSE", "-keyout", "server.key", "-out", "server.pem",
             ],
             new + authority + [

@@ -1,9 +1,10 @@
 import Foundation
 import Subprocess
+import TestSupport
 import Testing
 
 /// The gateway's configuration: flags over the environment over the file over defaults.
-@Suite(.timeLimit(.minutes(3))) struct ConfigurationTests {
+@Suite(.timeLimit(.minutes(6))) struct ConfigurationTests {
     let scratch: Scratch
 
     init() throws {
@@ -11,12 +12,7 @@ import Testing
     }
 
     private func addDevice() async throws {
-        #expect(try await Tool.run(["keygen", "--out", "root.key"], in: scratch).succeeded)
-        let add = [
-            "device", "add", "--store", "gw.sqlite", "--device", "0102030405060708", "--root-key-file",
-            "root.key",
-        ]
-        #expect(try await Tool.run(add, in: scratch).succeeded)
+        try await Tool.provision("0102030405060708", in: scratch)
     }
 
     private func check(

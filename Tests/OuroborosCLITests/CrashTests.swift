@@ -3,6 +3,7 @@ import LibC
 import OuroborosTesting
 import Subprocess
 import Synchronization
+import TestSupport
 import Testing
 
 /// kill -9 of clients and gateways at random moments, with evolving credentials.
@@ -42,10 +43,6 @@ import Testing
                 + "\(sum.acknowledged) messages acknowledged, all of them handed on, \(sum.duplicates) repeated "
                 + "(outbox and spool: \(sum.outboxDuplicates)), seed \(seed)")
     }
-}
-
-private func setting(_ name: String) -> UInt64? {
-    ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
 }
 
 /// A device and its gateway, each killed again and again.
@@ -91,14 +88,11 @@ final class CrashPair {
         self.hasOutbox = hasOutbox
         random = SeededGenerator(seed: seed)
         texts = Texts(prefix: "p\(number)-", seed: seed ^ 0xFEED)
-        // An address of this process's own, and a port below those that the system gives away: a gateway that
-        // starts anew finds it free.
-        let process = getpid()
-        address = "127.\(128 | process >> 16 & 63).\(process >> 8 & 255).\(process & 255):\(20_000 + number)"
+        address = OwnAddress.next()
     }
 
     func run(kills: Int) async throws -> Tally {
-        try await prepare()
+        try await Tool.provision(device, ["--evolving"], in: scratch)
         try await startGateway()
         await startClient()
         _ = await comesBack(from: 0)
@@ -108,20 +102,6 @@ final class CrashPair {
         try await finish()
         await judge()
         return tally
-    }
-
-    private func prepare() async throws {
-        let commands = [
-            ["keygen", "--out", "root.key"],
-            [
-                "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
-                "--evolving",
-            ],
-        ]
-        for command in commands {
-            let outcome = try await Tool.run(command, in: scratch)
-            if !outcome.succeeded { tally.problems.append(outcome.errors) }
-        }
     }
 
     // MARK: Lives

@@ -1,6 +1,7 @@
 import Foundation
 import FoundationNetworking
 import LibC
+import TestSupport
 import Testing
 
 /// One who sends messages to devices, over HTTP.

@@ -1,8 +1,10 @@
 import Foundation
+import Subprocess
+import TestSupport
 import Testing
 
 /// The examples, as their readers run them.
-@Suite(.timeLimit(.minutes(3))) struct ExampleTests {
+@Suite(.timeLimit(.minutes(6))) struct ExampleTests {
     let scratch: Scratch
     private let device = "0102030405060708"
 
@@ -23,7 +25,8 @@ import Testing
             let client = try await example("SimpleClient", server.address, device, "root.key", "a", "b c")
             #expect(client.succeeded, "\(client.errors)")
             #expect(client.lines == ["got a", "got b c"])
-            #expect(server.output.all.dropFirst() == ["\(device): a", "\(device): b c"])
+            let lines = try await server.output.atLeast(3)
+            #expect(lines.dropFirst() == ["\(device): a", "\(device): b c"])
             let stranger = try await example("SimpleClient", server.address, device, "none.key", "a")
             #expect(stranger.errors.contains("cannot read “none.key”"))
         }
@@ -41,8 +44,9 @@ import Testing
             let i2c = try await example(
                 "RPiSensor", "127.0.0.1", port, device, "root.key", "0", "1", "in_temp_input", "0.001")
             #expect(i2c.succeeded, "\(i2c.errors)")
-            #expect(gateway.texts.count == 3)
-            #expect(gateway.texts.last == "{\"value\":21.437}")
+            let texts = try await gateway.texts(3)
+            #expect(texts.count == 3)
+            #expect(texts.last == "{\"value\":21.437}")
         }
     }
 
@@ -52,7 +56,7 @@ import Testing
             let client = try await example("AsyncClient", gateway.address, "root.key", "50", "4")
             #expect(client.succeeded, "\(client.errors)")
             #expect(client.output.hasPrefix("200 messages of 50 devices delivered"))
-            #expect(Set(gateway.texts).count == 200)
+            #expect(try await Set(gateway.texts(200)).count == 200)
         }
     }
 
@@ -70,11 +74,12 @@ import Testing
                 #expect(try await wake(text).output == "delivered after 0 handshakes\n")
             }
             // One session in all.
-            #expect(Set(gateway.messages.compactMap { $0["session"] as? Int }).count == 1)
+            let messages = try await gateway.messages(3)
+            #expect(Set(messages.compactMap { $0["session"] as? Int }).count == 1)
             // What is damaged, or lost, costs a handshake and nothing else.
             try scratch.write("what is this? it is no session", to: "session")
             #expect(try await wake("4").output == "delivered after 1 handshakes\n")
-            #expect(gateway.texts == ["1", "2", "3", "4"])
+            #expect(try await gateway.texts(4) == ["1", "2", "3", "4"])
         }
     }
 }

@@ -3,10 +3,12 @@ import LibC
 import NIOCore
 import Ouroboros
 import OuroborosNIO
+import Subprocess
+import TestSupport
 import Testing
 
 /// Gateways over one database that also have a fleet's key, and devices that come over TCP.
-@Suite(.serialized, .timeLimit(.minutes(4))) struct FleetKeyRegistryTests {
+@Suite(.serialized, .timeLimit(.minutes(8))) struct FleetKeyRegistryTests {
     private static let derived = "00000000000000d1"
 
     @Test func devicesOfTheFleetsKeyAndOfTheRegistryComeToEveryGateway() async throws {

@@ -1,6 +1,7 @@
 import Foundation
 import LibC
 import Synchronization
+import TestSupport
 import Testing
 
 /// Gateways over one database, with the same sinks.
@@ -71,10 +72,12 @@ final class FaultDevice: Sendable {
     let id: String
     let name: String
     let hasOutbox: Bool
+    private let patience: String
     private let state: Mutex<State>
 
-    init(number: Int, name: String = "", hasOutbox: Bool) {
+    init(number: Int, name: String = "", hasOutbox: Bool, patience: String = "2s") {
         self.name = name
+        self.patience = patience
         id = "00000000000000\(String(0x10 + number, radix: 16))"
         self.hasOutbox = hasOutbox
         state = Mutex(State(gateway: number % 2))
@@ -83,11 +86,15 @@ final class FaultDevice: Sendable {
     /// Texts whose delivery the tool has reported.
     var acknowledged: Set<String> { state.withLock(\.acknowledged) }
 
+    func go(to gateway: Int) {
+        state.withLock { $0.gateway = gateway }
+    }
+
     private func arguments(_ command: [String], _ fleet: FaultFleet) -> [String] {
         let gateway = state.withLock(\.gateway)
         return command + [
             "--to", fleet.addresses[gateway], "--device", id, "--root-key-file", "root.key", "--timeout",
-            "2s",
+            patience,
         ] + (hasOutbox ? ["--evolving", "--state", "\(id).sqlite", "--outbox", "\(id).sqlite"] : [])
     }
 
@@ -117,13 +124,13 @@ final class FaultDevice: Sendable {
     }
 
     func talk(to gateway: Int, of fleet: FaultFleet) async throws -> Talk {
-        state.withLock { $0.gateway = gateway }
+        go(to: gateway)
         let (lines, input) = AsyncStream.makeStream(of: String.self)
         let sender = Victim(arguments(["send", "--receipts"], fleet), in: fleet.scratch, input: lines)
         await sender.start()
         let talk = Talk(device: self, sender: sender, input: input)
         talk.say(1)
-        try await eventually("what it said first is acknowledged") { sender.output.count == 1 }
+        _ = try await sender.output.atLeast(1)
         return talk
     }
 

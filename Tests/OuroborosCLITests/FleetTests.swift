@@ -1,8 +1,10 @@
 import Foundation
+import Subprocess
+import TestSupport
 import Testing
 
 /// `fleet` against a gateway: what it counts is what came. Nothing here asserts on speed.
-@Suite(.timeLimit(.minutes(2))) struct FleetTests {
+@Suite(.timeLimit(.minutes(5))) struct FleetTests {
     let scratch: Scratch
 
     init() throws {
@@ -42,7 +44,7 @@ import Testing
             #expect(times == times.sorted() && times[0] > 0)
             // Each sends 4 times on average; the first within its first half second, the pauses 0.25 to 0.75 s.
             let delivered = try #require(result["delivered"] as? Int)
-            let messages = gateway.messages
+            let messages = try await gateway.messages(delivered)
             #expect(messages.count == delivered && delivered >= 50)
             #expect(messages.allSatisfy { ($0["text"] as? String)?.count == 20 })
             let devices = Set(messages.compactMap { $0["device"] as? String })
@@ -53,21 +55,19 @@ import Testing
     @Test func aSignalEndsItWithTheReport() async throws {
         try await makeKey()
         _ = try await RunningGateway.with(["--fleet-key-file", "fleet.key"], in: scratch) { gateway in
-            let run =
-                "\(Tool.path) fleet --to \(gateway.address) --fleet-key-file fleet.key --devices 5 --rate 50"
-            let script = """
-                \(run) --seconds 600 --json & fleet=$!
-                read line
-                kill -INT $fleet
-                wait $fleet
-                """
-            // The shell's line comes once the gateway has printed messages.
-            let outcome = try await Tool.run(
-                "/bin/sh", ["-c", "{ sleep 2; echo; } | { \(script); }"], in: scratch)
-            #expect(outcome.succeeded, "\(outcome.errors)")
-            let result = try result(outcome)
-            #expect(try #require(result["delivered"] as? Int) == gateway.messages.count)
-            #expect(gateway.messages.count > 0)
+            let load = Victim(
+                [
+                    "fleet", "--to", gateway.address, "--fleet-key-file", "fleet.key", "--devices", "5",
+                    "--rate", "50", "--seconds", "600", "--json",
+                ], in: scratch)
+            await load.start()
+            _ = try await gateway.messages(1)
+            load.send(SIGINT)
+            #expect(try await load.ended() == .exited(0), "\(load.errors.all)")
+            let result = try #require(objects(load.output.all).first)
+            let delivered = try #require(result["delivered"] as? Int)
+            #expect(delivered > 0)
+            #expect(try await gateway.messages(delivered).count == delivered)
         }
     }
 

@@ -1,7 +1,8 @@
+import TestSupport
 import Testing
 
 /// `make flood` runs the same for a minute, and optimised; only delivery and memory are judged.
-@Suite(.timeLimit(.minutes(2))) struct FloodTests {
+@Suite(.timeLimit(.minutes(5))) struct FloodTests {
     @Test func aFloodLosesNoMessageAndTakesNoMemory() async throws {
         let scratch = try Scratch()
         let outcome = try await Tool.run(Tool.built("NIOBench"), ["flood", "3", "10000", "1"], in: scratch)

@@ -4,10 +4,12 @@ import NIOCore
 import Ouroboros
 import OuroborosNIO
 import OuroborosTesting
+import Subprocess
+import TestSupport
 import Testing
 
 /// Two `ouroboros gateway` that pass packets on to each other, behind a balancer that changes its mind.
-@Suite(.timeLimit(.minutes(2))) struct ForwardTests {
+@Suite(.timeLimit(.minutes(5))) struct ForwardTests {
     let scratch: Scratch
 
     init() async throws {
@@ -18,7 +20,7 @@ import Testing
     }
 
     private func gateways() async throws -> [Victim] {
-        let places = try (0..<2).map { _ in "127.0.0.1:\(try Broker.freePort())" }
+        let places = (0..<2).map { _ in OwnAddress.next() }
         var gateways: [Victim] = []
         for (index, other) in [(0, 1), (1, 0)] {
             let gateway = Victim(
@@ -71,8 +73,7 @@ import Testing
             }
         }
         // The first gateway's session had them all, each once.
-        try await eventually("all are printed") { gateways[0].output.count >= texts.count }
-        let messages = objects(gateways[0].output.all)
+        let messages = objects(try await gateways[0].output.atLeast(texts.count))
         #expect(messages.compactMap { $0["text"] as? String }.sorted() == texts.sorted())
         #expect(messages.allSatisfy { ($0["session"] as? Int).map { $0 >> 24 } == 1 })
         #expect(gateways[1].output.count == 0)

@@ -12,8 +12,7 @@ extension Victim: GatewayOverHTTP {}
 
 extension GatewayOverHTTP {
     func metricsPort() async throws -> Int {
-        let line = try #require(try await errors.first(containing: "metrics on"))
-        return try #require(line.split(separator: " ").last.flatMap { Int($0) })
+        try await errors.port(after: "metrics on")
     }
 
     func get(_ path: String) async throws -> (HTTPURLResponse, String) {

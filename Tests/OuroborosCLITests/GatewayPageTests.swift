@@ -1,8 +1,11 @@
 import Foundation
+import FoundationNetworking
+import Subprocess
+import TestSupport
 import Testing
 
 /// The page of a real gateway. Tests/page.sh looks at it in a browser.
-@Suite(.timeLimit(.minutes(2))) struct GatewayPageTests {
+@Suite(.timeLimit(.minutes(5))) struct GatewayPageTests {
     let scratch: Scratch
     private let device = "0102030405060708"
 
@@ -11,11 +14,12 @@ import Testing
     }
 
     private func prepare() async throws {
-        #expect(try await Tool.run(["keygen", "--out", "root.key"], in: scratch).succeeded)
-        let add = ["device", "add", "--store", "gw.sqlite", "--root-key-file", "root.key"]
-        for (id, name) in [(device, "Cellar"), ("00000000000000ff", "<b>Attic</b>")] {
-            #expect(try await Tool.run(add + ["--device", id, "--name", name], in: scratch).succeeded)
-        }
+        try await Tool.provision(device, ["--name", "Cellar"], in: scratch)
+        let other = [
+            "device", "add", "--store", "gw.sqlite", "--root-key-file", "root.key", "--device",
+            "00000000000000ff", "--name", "<b>Attic</b>",
+        ]
+        #expect(try await Tool.run(other, in: scratch).succeeded)
     }
 
     private func send(_ gateway: RunningGateway, _ text: String) async throws {

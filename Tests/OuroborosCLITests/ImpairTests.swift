@@ -1,10 +1,11 @@
 import Foundation
 import LibC
 import Subprocess
+import TestSupport
 import Testing
 
 /// The command as a bad network between `send` and `gateway`.
-@Suite(.timeLimit(.minutes(3))) struct ImpairTests {
+@Suite(.timeLimit(.minutes(6))) struct ImpairTests {
     let scratch: Scratch
     private let device = "0102030405060708"
 
@@ -32,7 +33,7 @@ import Testing
                     client(path.address), in: scratch, input: texts.joined(separator: "\n") + "\n")
                 #expect(sent.succeeded, "seed 7: \(sent.errors)")
                 #expect(path.errors.all.contains("ouroboros: seed 7"))
-                try path.terminate(.interrupt)
+                path.terminate(.interrupt)
                 try await path.output.waitForEnd()
                 let output = path.output.all
                 #expect(output.count == 3)
@@ -43,20 +44,18 @@ import Testing
                 #expect(output.last?.hasPrefix("devices 1, new ports ") == true, "\(output)")
             }
             #expect(status == .exited(0))
-            #expect(gateway.texts.sorted() == texts.sorted())
+            #expect(try await gateway.texts(texts.count).sorted() == texts.sorted())
         }
     }
 
     /// It is killed while messages are under way, and comes back at the same port.
     @Test func aGatewayRestartsMidTransfer() async throws {
         try await Tool.provision(device, in: scratch)
-        // An address of this process's own, and a port below those that the system gives away.
-        let process = getpid()
-        let address = "127.\(192 | process >> 16 & 63).\(process >> 8 & 255).\(process & 255):21000"
+        let address = OwnAddress.next()
         let gateway = { @Sendable [scratch] () async throws -> Victim in
             let gateway = Victim(["gateway", "--store", "gw.sqlite", "--bind", address], in: scratch)
             await gateway.start()
-            _ = try await gateway.errors.first(containing: "listening on")
+            try await gateway.errors.first(containing: "listening on")
             return gateway
         }
         let first = try await gateway()
@@ -66,7 +65,7 @@ import Testing
                 client(path, "--state", "dev", "--outbox", "dev", "--receipts"), in: scratch, input: lines)
             await sender.start()
             for number in 0..<30 { input.yield("before \(number)") }
-            while sender.output.count < 10 { try await Task.sleep(for: .milliseconds(5)) }
+            _ = try await sender.output.atLeast(10)
             for number in 0..<30 { input.yield("during \(number)") }
             try await first.killed()
             let second = try await gateway()
@@ -97,8 +96,7 @@ import Testing
                 "--seed", "11",
             ], in: scratch)
         await path.start()
-        let port = try await path.errors.first(containing: "listening on")?.split(separator: " ").last
-        let result = try await body("127.0.0.1:\(port ?? "0")")
+        let result = try await body("127.0.0.1:\(try await path.port(of: "listening on"))")
         path.send(SIGTERM)
         #expect(try await path.ended() == .exited(0))
         return result

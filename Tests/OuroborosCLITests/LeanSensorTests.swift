@@ -1,9 +1,11 @@
 import Foundation
 import Subprocess
+import SystemPackage
+import TestSupport
 import Testing
 
 /// `sensor --lean`: fixed credentials in a program of its own, with a state in this one.
-@Suite(.timeLimit(.minutes(3))) struct LeanSensorTests {
+@Suite(.timeLimit(.minutes(6))) struct LeanSensorTests {
     let scratch: Scratch
     private let device = "0102030405060708"
 
@@ -24,45 +26,39 @@ import Testing
                 sensor(gateway, "--interval", "10ms", "--count", "3"), in: scratch)
             #expect(own.errors == "ouroboros: 3 of 3 delivered\n")
             #expect(own.succeeded)
-            #expect(gateway.texts.allSatisfy { $0.contains("\"source\":") })
+            let texts = try await gateway.texts(3)
+            #expect(texts.count == 3 && texts.allSatisfy { $0.contains("\"source\":") })
             let command = try await Tool.run(
                 sensor(gateway, "--count", "1", "--command", "echo 'a  b'"), in: scratch)
             #expect(command.succeeded, "\(command.errors)")
-            #expect(gateway.texts.dropFirst(3) == ["a  b"])
+            #expect(try await gateway.texts(4).dropFirst(3) == ["a  b"])
         }
     }
 
     @Test func itIsAnotherProgramAndEndsAtASignal() async throws {
         try await Tool.provision(device, in: scratch)
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
-            let result = try await Subprocess.run(
-                .path(.init(Tool.path)), arguments: .init(sensor(gateway, "--interval", "20ms")),
-                workingDirectory: .init(scratch.path), input: .none, output: .discarded,
-                error: .string(limit: 1 << 16)
-            ) { execution in
-                while gateway.messages.count < 3 {
-                    try await Task.sleep(for: .milliseconds(5))
-                }
-                let program = try FileManager.default.destinationOfSymbolicLink(
-                    atPath: "/proc/\(execution.processIdentifier.value)/exe")
-                #expect(program == Tool.built("ouroboros-lean"))
-                try execution.send(signal: .terminate)
-            }
-            #expect(result.terminationStatus == .exited(0))
-            #expect(result.standardError.contains(" delivered"))
-            _ = try await gateway.errors.first(containing: "disconnected")
+            let sensor = Victim(sensor(gateway, "--interval", "20ms"), in: scratch)
+            await sensor.start()
+            _ = try await gateway.messages(3)
+            let program = try FileManager.default.destinationOfSymbolicLink(atPath: sensor.entry("exe"))
+            #expect(program == Tool.built("ouroboros-lean"))
+            sensor.send(SIGTERM)
+            #expect(try await sensor.ended() == .exited(0))
+            #expect(sensor.errors.all.contains { $0.contains(" delivered") }, "\(sensor.errors.all)")
+            try await gateway.errors.first(containing: "disconnected")
         }
     }
 
     @Test func aStateStaysWithTheCommand() async throws {
-        try await Tool.provision(device, "--evolving", in: scratch)
+        try await Tool.provision(device, ["--evolving"], in: scratch)
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
             for _ in 1...2 {
                 let sent = try await Tool.run(
                     sensor(gateway, "--evolving", "--state", "kitchen.state", "--count", "1"), in: scratch)
                 #expect(sent.succeeded, "\(sent.errors)")
             }
-            #expect(gateway.texts.count == 2)
+            #expect(try await gateway.texts(2).count == 2)
         }
     }
 

@@ -1,9 +1,11 @@
 import Foundation
 import Subprocess
+import SystemPackage
+import TestSupport
 import Testing
 
 /// The calls as the documentation has them.
-@Suite(.timeLimit(.minutes(3))) struct MainJobTests {
+@Suite(.timeLimit(.minutes(6))) struct MainJobTests {
     let scratch: Scratch
     private let device = "0102030405060708"
 
@@ -12,14 +14,7 @@ import Testing
     }
 
     private func prepare(_ more: String...) async throws {
-        let key = try await Tool.run(["keygen", "--out", "root.key"], in: scratch)
-        #expect(key.succeeded)
-        let add = try await Tool.run(
-            [
-                "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
-                "--name", "kitchen",
-            ] + more, in: scratch)
-        #expect(add.succeeded, "\(add.errors)")
+        try await Tool.provision(device, ["--name", "kitchen"] + more, in: scratch)
     }
 
     private func client(_ command: String, _ gateway: RunningGateway) -> [String] {
@@ -66,8 +61,8 @@ import Testing
             #expect(sent.errors.contains("2 of 2 delivered"))
             #expect(sent.output == "")
             // It was written before it was acknowledged.
-            let messages = gateway.messages
-            #expect(gateway.texts == ["a", "b"])
+            let messages = try await gateway.messages(2)
+            #expect(messages.map { $0["text"] as? String } == ["a", "b"])
             #expect(messages.allSatisfy { $0["device"] as? String == device })
             #expect(messages.map { $0["counter"] as? Int } == [0, 1])
             #expect(messages.allSatisfy { ($0["time"] as? String)?.hasSuffix("Z") == true })
@@ -87,7 +82,7 @@ import Testing
                     "root.key",
                 ], in: scratch, input: "a\nb\n")
             #expect(sent.succeeded, "\(sent.errors)")
-            #expect(gateway.texts == ["a", "b"])
+            #expect(try await gateway.texts(2) == ["a", "b"])
         }
     }
 
@@ -109,7 +104,7 @@ import Testing
             let sensor = try await Tool.run(
                 client("sensor", gateway) + ["--interval", "50ms", "--count", "3"], in: scratch)
             #expect(sensor.succeeded, "\(sensor.errors)")
-            let texts = gateway.texts
+            let texts = try await gateway.texts(3)
             #expect(texts.count == 3)
             for text in texts {
                 let reading = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
@@ -118,27 +113,20 @@ import Testing
             let command = try await Tool.run(
                 client("sensor", gateway) + ["--count", "1", "--command", "echo 21.5"], in: scratch)
             #expect(command.succeeded, "\(command.errors)")
-            #expect(gateway.texts.last == "21.5")
+            #expect(try await gateway.texts(4).last == "21.5")
         }
     }
 
     @Test func aSensorEndsGracefully() async throws {
         try await prepare()
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
-            let result = try await Subprocess.run(
-                .path(.init(Tool.path)),
-                arguments: .init(client("sensor", gateway) + ["--interval", "20ms"]),
-                workingDirectory: .init(scratch.path), input: .none, output: .discarded,
-                error: .string(limit: 1 << 16)
-            ) { execution in
-                while gateway.messages.count < 3 {
-                    try await Task.sleep(for: .milliseconds(5))
-                }
-                try execution.send(signal: .terminate)
-            }
-            #expect(result.terminationStatus == .exited(0))
-            #expect(result.standardError.contains("delivered"))
-            _ = try await gateway.errors.first(containing: "disconnected")
+            let sensor = Victim(client("sensor", gateway) + ["--interval", "20ms"], in: scratch)
+            await sensor.start()
+            _ = try await gateway.messages(3)
+            sensor.send(SIGTERM)
+            #expect(try await sensor.ended() == .exited(0))
+            #expect(sensor.errors.all.contains { $0.contains("delivered") }, "\(sensor.errors.all)")
+            try await gateway.errors.first(containing: "disconnected")
         }
     }
 
@@ -162,7 +150,7 @@ import Testing
                         "kitchen.state", "--message", "again",
                     ], in: scratch)
                 #expect(second.succeeded, "\(second.errors)")
-                #expect(gateway.texts == ["hi", "again"])
+                #expect(try await gateway.texts(2) == ["hi", "again"])
             }
         }
         #expect(try scratch.mode(of: "kitchen.state") == 0o600)
@@ -189,43 +177,34 @@ import Testing
                     "-c", "printf '\\377\\000\\n\"\\\\\\t\\001\\n' | \"$0\" \"$@\"", Tool.path,
                 ] + client("send", gateway), in: scratch)
             #expect(sent.succeeded, "\(sent.errors)")
-            #expect(gateway.messages[0]["base64"] as? String == "/wA=")
-            #expect(gateway.messages[1]["text"] as? String == "\"\\\t\u{1}")
+            let messages = try await gateway.messages(2)
+            #expect(messages.first?["base64"] as? String == "/wA=")
+            #expect(messages.last?["text"] as? String == "\"\\\t\u{1}")
         }
     }
 
     @Test func whatIsNotWrittenIsNotAcknowledged() async throws {
         try await prepare()
-        let errors = Lines()
-        let result = try await Subprocess.run(
-            .path("/bin/sh"),
-            arguments: [
-                "-c", "exec \"$0\" gateway --store gw.sqlite --bind 127.0.0.1:0 >/dev/full", Tool.path,
-            ],
-            workingDirectory: .init(scratch.path), input: .none, output: .discarded, error: .sequence
-        ) { execution in
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask {
-                    for try await line in execution.standardError.strings() { errors.add(line) }
-                    errors.end()
-                }
-                let port = try await errors.first(containing: "listening on")?.split(separator: " ").last
-                let sent = try await Tool.run(
-                    [
-                        "send", "--to", "127.0.0.1:\(port ?? "0")", "--device", device,
-                        "--root-key-file", "root.key", "--message", "hi",
-                    ], in: scratch)
-                #expect(sent.status == .exited(1))
-                #expect(sent.errors.contains("0 of 1 delivered, 1 unknown"), "\(sent.errors)")
-            }
-        }
-        #expect(result.terminationStatus == .exited(1))
-        #expect(errors.all.contains { $0.contains("cannot write to standard output") }, "\(errors.all)")
+        let gateway = Victim(
+            ["-c", "exec \"$0\" gateway --store gw.sqlite --bind 127.0.0.1:0 >/dev/full", Tool.path],
+            executable: "/bin/sh", in: scratch)
+        await gateway.start()
+        let sent = try await Tool.run(
+            [
+                "send", "--to", "127.0.0.1:\(try await gateway.port(of: "listening on"))", "--device",
+                device, "--root-key-file", "root.key", "--message", "hi",
+            ], in: scratch)
+        #expect(sent.status == .exited(1))
+        #expect(sent.errors.contains("0 of 1 delivered, 1 unknown"), "\(sent.errors)")
+        #expect(try await gateway.ended() == .exited(1))
+        let errors = gateway.errors.all
+        #expect(errors.contains { $0.contains("cannot write to standard output") }, "\(errors)")
     }
 
     @Test func aDeviceThatIsRemovedIsCutOff() async throws {
         try await prepare()
-        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+        let arguments = ["--store", "gw.sqlite", "--metrics", "127.0.0.1:0"]
+        _ = try await RunningGateway.with(arguments, in: scratch) { gateway in
             let sent = try await Tool.run(client("send", gateway) + ["--message", "hi"], in: scratch)
             #expect(sent.succeeded)
             let remove = ["device", "remove", "--store", "gw.sqlite", "--device", device]
@@ -233,7 +212,11 @@ import Testing
             let late = try await Tool.run(
                 client("send", gateway) + ["--message", "late", "--timeout", "500ms"], in: scratch)
             #expect(!late.succeeded)
-            #expect(gateway.texts == ["hi"])
+            try await eventually("it is asked for and not known") {
+                let text = try await gateway.get("metrics").1
+                return try PrometheusText(text).samples["ouroboros_unknown_devices_total"] ?? 0 > 0
+            }
+            #expect(try await gateway.texts(1) == ["hi"])
         }
     }
 }

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// docs/monitoring names only what a gateway really exports. Tests/Monitoring reads the same files with promtool.
-@Suite(.timeLimit(.minutes(3))) struct MonitoringTests {
+@Suite(.timeLimit(.minutes(6))) struct MonitoringTests {
     private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
         .appending(path: "../../docs/monitoring").standardized
 

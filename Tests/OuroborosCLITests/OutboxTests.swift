@@ -1,23 +1,16 @@
 import Foundation
 import Subprocess
+import SystemPackage
+import TestSupport
 import Testing
 
 /// Messages that wait on disk, and a gateway that stores each once.
-@Suite(.timeLimit(.minutes(3))) struct OutboxTests {
+@Suite(.timeLimit(.minutes(6))) struct OutboxTests {
     let scratch: Scratch
     private let device = "0102030405060708"
 
     init() throws {
         scratch = try Scratch()
-    }
-
-    private func prepare(_ more: String...) async throws {
-        #expect(try await Tool.run(["keygen", "--out", "root.key"], in: scratch).succeeded)
-        let add = try await Tool.run(
-            ["device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key"]
-                + more,
-            in: scratch)
-        #expect(add.succeeded, "\(add.errors)")
     }
 
     private func client(_ command: String..., to address: String) -> [String] {
@@ -33,7 +26,7 @@ import Testing
     }
 
     @Test func messagesWaitUntilTheGatewayIsThere() async throws {
-        try await prepare("--evolving")
+        try await Tool.provision(device, ["--evolving"], in: scratch)
         let state = ["--evolving", "--state", "dev", "--outbox", "dev", "--timeout", "300ms"]
         for line in ["a", "b"] {
             let away = try await Tool.run(
@@ -58,9 +51,10 @@ import Testing
                 client("outbox", "flush", to: gateway.address) + state2, in: scratch)
             #expect(flushed.succeeded, "\(flushed.errors)")
             #expect(flushed.errors.contains("4 delivered"))
-            #expect(gateway.texts == ["a", "b", "c", "d"])
-            #expect(gateway.messages.map { $0["seq"] as? Int } == [0, 1, 2, 3])
-            #expect(Set(gateway.messages.map { $0["box"] as? Int }).count == 1)
+            let messages = try await gateway.messages(4)
+            #expect(messages.map { $0["text"] as? String } == ["a", "b", "c", "d"])
+            #expect(messages.map { $0["seq"] as? Int } == [0, 1, 2, 3])
+            #expect(Set(messages.map { $0["box"] as? Int }).count == 1)
             let sent = try await Tool.run(
                 client("send", to: gateway.address) + state2 + ["--receipts"], in: scratch, input: "e\nf\n")
             #expect(sent.succeeded, "\(sent.errors)")
@@ -79,7 +73,7 @@ import Testing
     }
 
     @Test func whatComesAgainIsNotStoredAgain() async throws {
-        try await prepare()
+        try await Tool.provision(device, in: scratch)
         let (scratch, box) = (scratch, ["--outbox", "box"])
         _ = try await RunningGateway.with(["--store", "gw.sqlite", "--spool", "spool"], in: scratch) {
             gateway in
@@ -97,29 +91,31 @@ import Testing
                     client("outbox", "flush", "--outbox", name, to: gateway.address), in: scratch)
                 #expect(again.succeeded, "\(again.errors)")
             }
-            #expect(gateway.texts == ["a", "b", "c", "d"])
+            #expect(try await gateway.texts(4) == ["a", "b", "c", "d"])
         }
         #expect(try await spooled().count == 4)
     }
 
     @Test func withoutASpoolLinesSayWhereTheyStand() async throws {
-        try await prepare()
+        try await Tool.provision(device, in: scratch)
         let scratch = scratch
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
             let sent = try await Tool.run(
                 client("send", to: gateway.address) + ["--outbox", "box", "--message", "a"], in: scratch)
             #expect(sent.succeeded, "\(sent.errors)")
-            #expect(gateway.messages.first?["seq"] as? Int == 0)
-            #expect((gateway.messages.first?["box"] as? Int ?? 0) > 0)
+            let first = try await gateway.messages(1)
+            #expect(first.first?["seq"] as? Int == 0)
+            #expect((first.first?["box"] as? Int ?? 0) > 0)
             let plain = try await Tool.run(
                 client("send", to: gateway.address) + ["--message", "b"], in: scratch)
             #expect(plain.succeeded)
-            #expect(gateway.messages.last?["box"] == nil)
+            let both = try await gateway.messages(2)
+            #expect(both.count == 2 && both.last?["box"] == nil)
         }
     }
 
     @Test func aSensorKeepsItsReadings() async throws {
-        try await prepare()
+        try await Tool.provision(device, in: scratch)
         let sensor = ["--outbox", "box", "--interval", "20ms", "--command", "echo 21.5"]
         let away = try await Tool.run(
             client("sensor", to: "127.0.0.1:9") + sensor + ["--count", "3", "--timeout", "300ms"], in: scratch
@@ -133,32 +129,21 @@ import Testing
                 client("sensor", to: gateway.address) + sensor + ["--count", "2"], in: scratch)
             #expect(back.succeeded, "\(back.errors)")
             #expect(back.errors.contains("5 delivered"), "\(back.errors)")
-            #expect(gateway.texts == Array(repeating: "21.5", count: 5))
+            #expect(try await gateway.texts(5) == Array(repeating: "21.5", count: 5))
         }
     }
 
     @Test func aSensorThatIsStoppedWhileTheGatewayIsAway() async throws {
-        try await prepare()
-        let errors = Lines()
-        let result = try await Subprocess.run(
-            .path(.init(Tool.path)),
-            arguments: .init(
-                client("sensor", to: "127.0.0.1:9") + [
-                    "--outbox", "box", "--interval", "20ms", "--timeout", "100ms",
-                ]),
-            workingDirectory: .init(scratch.path), input: .none, output: .discarded, error: .sequence
-        ) { execution in
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask {
-                    for try await line in execution.standardError.strings() { errors.add(line) }
-                    errors.end()
-                }
-                #expect(try await errors.first(containing: "messages wait in the outbox") != nil)
-                try execution.send(signal: .terminate)
-            }
-        }
-        #expect(result.terminationStatus == .exited(0))
-        #expect(errors.all.contains { $0.contains("waiting in the outbox") }, "\(errors.all)")
+        try await Tool.provision(device, in: scratch)
+        let sensor = Victim(
+            client("sensor", to: "127.0.0.1:9") + [
+                "--outbox", "box", "--interval", "20ms", "--timeout", "100ms",
+            ], in: scratch)
+        await sensor.start()
+        try await sensor.errors.first(containing: "messages wait in the outbox")
+        sensor.send(SIGTERM)
+        #expect(try await sensor.ended() == .exited(0))
+        #expect(sensor.errors.all.contains { $0.contains("waiting in the outbox") }, "\(sensor.errors.all)")
         let cleared = try await Tool.run(["outbox", "clear", "--outbox", "box"], in: scratch)
         #expect(cleared.errors.contains("messages thrown away"))
         let shown = try await Tool.run(["outbox", "show", "--outbox", "box"], in: scratch)
@@ -166,7 +151,7 @@ import Testing
     }
 
     @Test func filesThatAreNone() async throws {
-        try await prepare()
+        try await Tool.provision(device, in: scratch)
         for command in [["outbox", "show", "--outbox", "none"], ["spool", "list", "--spool", "none"]] {
             let outcome = try await Tool.run(command, in: scratch)
             #expect(outcome.status == .exited(1))

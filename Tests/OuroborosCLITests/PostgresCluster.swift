@@ -4,6 +4,8 @@ import Ouroboros
 import OuroborosPostgres
 import Subprocess
 import Synchronization
+import SystemPackage
+import TestSupport
 
 /// A PostgreSQL of a test's own, on a socket in a folder that goes away with it. It refuses to run as root: there it
 /// runs as the user that Debian's package made for it.
@@ -53,7 +55,8 @@ final class PostgresCluster: Sendable {
     }
 
     private func end() async {
-        try? await stop()
+        // A test that is cancelled leaves no database behind either.
+        await Task { try? await stop() }.value
         try? FileManager.default.removeItem(atPath: path)
     }
 
@@ -70,10 +73,12 @@ final class PostgresCluster: Sendable {
     }
 
     private static func output(_ command: String, _ arguments: [String]) async throws -> String {
-        let result = try await Subprocess.run(
-            command.contains("/") ? .path(.init(command)) : .name(command), arguments: .init(arguments),
-            workingDirectory: .init("/tmp"),
-            input: .none, output: .string(limit: 1 << 16), error: .string(limit: 1 << 16))
+        let result = try await bounded("\(command) \(arguments.joined(separator: " "))", by: .seconds(120)) {
+            try await Subprocess.run(
+                command.contains("/") ? .path(.init(command)) : .name(command), arguments: .init(arguments),
+                workingDirectory: .init("/tmp"),
+                input: .none, output: .string(limit: 1 << 16), error: .string(limit: 1 << 16))
+        }
         guard result.terminationStatus == .exited(0) else {
             throw Failed(command: command, errors: result.standardError)
         }

@@ -2,10 +2,11 @@ import Foundation
 import Ouroboros
 import OuroborosPostgres
 import OuroborosStore
+import TestSupport
 import Testing
 
 /// The queue of messages to devices that gateways share, without the gateways.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct PostgresDownlinkTests {
+@Suite(.serialized, .timeLimit(.minutes(6))) struct PostgresDownlinkTests {
     private static let a = DeviceID(number: 1)
     private static let b = DeviceID(number: 2)
 

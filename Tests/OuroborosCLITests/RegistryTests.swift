@@ -5,10 +5,12 @@ import Ouroboros
 import OuroborosNIO
 import OuroborosPostgres
 import OuroborosStore
+import Subprocess
+import TestSupport
 import Testing
 
 /// Several gateways over one PostgreSQL.
-@Suite(.timeLimit(.minutes(3)), .serialized) struct RegistryTests {
+@Suite(.timeLimit(.minutes(6)), .serialized) struct RegistryTests {
     let scratch: Scratch
     private let device = "0102030405060708"
     private static let id = DeviceID(number: 0x0102_0304_0506_0708)
@@ -183,8 +185,8 @@ import Testing
             while !heard.isSuperset(of: [.missed]), let notice = await notices.next() { heard.insert(notice) }
             #expect(heard.contains(.missed))
             // It is tried again with pauses that grow, up to 5 s.
-            while (try? await speaker.credential(of: Self.id)) == nil {
-                try await Task.sleep(for: .milliseconds(20))
+            try await eventually("the registry answers again") {
+                (try? await speaker.credential(of: Self.id)) != nil
             }
         }
     }
@@ -205,8 +207,7 @@ import Testing
             ]
             let first = Victim(gateway + ["--gateway-number", "1", "--bind", "127.0.0.1:0"], in: scratch)
             await first.start()
-            let listening = try await first.errors.first(containing: "listening on")
-            let port = try #require(listening?.split(separator: " ").last)
+            let port = try await first.port(of: "listening on")
             let sender = [
                 "send", "--device", device, "--root-key-file", "root.key", "--evolving", "--state", "dev",
                 "--outbox",
@@ -225,21 +226,22 @@ import Testing
                 let two = try await Tool.run(
                     sender + ["--to", second.address, "--message", "two"], in: scratch)
                 #expect(two.succeeded, "\(two.errors)")
-                #expect(second.texts == ["two"])
-                #expect((second.messages.first?["session"] as? Int ?? 0) >> 24 == 2)
+                let messages = try await second.messages(1)
+                #expect(messages.map { $0["text"] as? String } == ["two"])
+                #expect((messages.first?["session"] as? Int ?? 0) >> 24 == 2)
                 // The database goes away: no HELLO is answered, and /healthz says so.
                 #expect(try await health(second) == 200)
                 try await cluster.stop()
                 let away = try await Tool.run(
                     sender.dropLast() + ["600ms", "--to", second.address, "--message", "three"], in: scratch)
                 #expect(!away.succeeded)
-                #expect(try await health(second) == 503)
-                #expect(try await second.errors.first(containing: "the registry cannot be reached") != nil)
+                try await eventually("its health says so") { try await health(second) == 503 }
+                try await second.errors.first(containing: "the registry cannot be reached")
                 try await cluster.start()
                 let back = try await Tool.run(
                     sender + ["--to", second.address, "--message", "four"], in: scratch)
                 #expect(back.succeeded, "\(back.errors)")
-                #expect(second.texts == ["two", "three", "four"])
+                #expect(try await second.texts(3) == ["two", "three", "four"])
                 #expect(try await health(second) == 200)
             }
             #expect(status == .exited(0))
@@ -252,10 +254,6 @@ import Testing
     }
 
     private func health(_ gateway: RunningGateway) async throws -> Int {
-        let line = try #require(try await gateway.errors.first(containing: "metrics on"))
-        let port = try #require(line.split(separator: " ").last)
-        let url = try #require(URL(string: "http://127.0.0.1:\(port)/healthz"))
-        let (_, response) = try await URLSession.shared.data(from: url)
-        return (response as? HTTPURLResponse)?.statusCode ?? 0
+        try await gateway.get("healthz").0.statusCode
     }
 }

@@ -1,11 +1,14 @@
 import Foundation
+import FoundationNetworking
 import NIOCore
 import Ouroboros
 import OuroborosNIO
+import Subprocess
+import TestSupport
 import Testing
 
 /// What gateways that share a registry tell of its devices, on their pages and over MQTT.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct SharedDevicesTests {
+@Suite(.serialized, .timeLimit(.minutes(6))) struct SharedDevicesTests {
     private let scratch: Scratch
     private let attic = FaultDevice(number: 0, name: "Attic", hasOutbox: false)
     private let cellar = FaultDevice(number: 1, name: "Cellar", hasOutbox: false)
@@ -14,26 +17,20 @@ import Testing
         scratch = try Scratch()
     }
 
-    /// Is connected to the first gateway while `body` runs.
+    /// Is connected to a gateway, the first if no other is named, while `body` runs.
     private func connected(
-        _ device: FaultDevice, to fleet: FaultFleet, _ body: (OuroborosConnection) async throws -> Void
+        _ device: FaultDevice, to fleet: FaultFleet, _ gateway: Int = 0,
+        _ body: (OuroborosConnection) async throws -> Void
     ) async throws {
-        let credential = Credential.fixed(
-            device: try DeviceID(hex: device.id),
-            rootKey: try RootKey(hex: Array(scratch.read("root.key").utf8)))
-        let address = try await HostAndPort(parsing: fleet.addresses[0]).resolve()
-        try await OuroborosClient.withConnection(to: address, credential: credential) { connection in
-            try await body(connection)
-        }
+        let port = try HostAndPort(parsing: fleet.addresses[gateway]).port
+        try await scratch.connected(device.id, to: "\(port)", body)
     }
 
     private func eventuallyShows(
         _ parts: [String], _ gateway: Victim, _ path: String = "", status: Int = 200,
-        sourceLocation: SourceLocation = #_sourceLocation
+        file: String = #fileID, line: Int = #line
     ) async throws {
-        try await eventually(
-            "\(path) shows \(parts)", within: .seconds(60), sourceLocation: sourceLocation
-        ) {
+        try await eventually("\(path) shows \(parts)", file: file, line: line) {
             let (response, text) = try await gateway.get(path)
             return response.statusCode == status && parts.allSatisfy(text.contains)
         }
@@ -81,11 +78,11 @@ import Testing
         try await PostgresCluster.with { cluster in
             let broker = try Broker(in: scratch)
             try await broker.start()
-            let watcher = await broker.watcher("-t", "ouroboros/+/status", "-t", "homeassistant/#")
+            let watcher = try await broker.watcher("-t", "ouroboros/+/status", "-t", "homeassistant/#")
             let fleet = try await FaultFleet(
                 cluster, devices: [attic, cellar],
                 sinks: [
-                    "--sink-mqtt", "mqtt://127.0.0.1:\(broker.port)", "--home-assistant", "homeassistant",
+                    "--sink-mqtt", broker.url, "--home-assistant", "homeassistant",
                 ], gateways: 2, in: scratch)
             let statuses = { (device: FaultDevice) in
                 watcher.output.all.filter { $0.hasPrefix("ouroboros/\(device.id)/status|") }
@@ -98,11 +95,16 @@ import Testing
                 try await connection.send(Array(#"{"celsius": 21.5}"#.utf8))
                 try await eventually("it is online") { statuses(attic).last == "online" }
                 let config = "homeassistant/sensor/ouroboros_\(attic.id)/celsius/config|"
-                let line = try #require(try await watcher.output.first(containing: config))
+                let line = try await watcher.output.first(containing: config)
                 #expect(line.contains("\"name\":\"Attic\""))
-                // The other gateway looks once a second, and has nothing to say of it.
-                try await Task.sleep(for: .seconds(3))
-                #expect(statuses(attic).last == "online")
+                // The other gateway has looked when it says of another that it came and that it went, and has
+                // nothing to say of this one.
+                try await connected(cellar, to: fleet, 1) { other in
+                    try await other.send(Array("1".utf8))
+                    try await eventually("the other device is online") { statuses(cellar).last == "online" }
+                }
+                try await eventually("the other device is offline") { statuses(cellar).last == "offline" }
+                #expect(statuses(attic).suffix(2) == ["offline", "online"])
             }
             try await eventually("it is offline again") { statuses(attic).last == "offline" }
             for gateway in fleet.gateways { try await gateway.killed() }

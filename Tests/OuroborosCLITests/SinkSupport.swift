@@ -2,6 +2,7 @@ import Foundation
 import NIOCore
 import Ouroboros
 import OuroborosNIO
+import TestSupport
 import Testing
 
 /// A gateway with one device, for tests of what stands behind it.
@@ -11,17 +12,7 @@ struct Site: Sendable {
 
     init() async throws {
         scratch = try Scratch()
-        let commands = [
-            ["keygen", "--out", "root.key"],
-            [
-                "device", "add", "--store", "gw.sqlite", "--device", device, "--root-key-file", "root.key",
-                "--name", "kitchen",
-            ],
-        ]
-        for command in commands {
-            let outcome = try await Tool.run(command, in: scratch)
-            try #require(outcome.succeeded, "\(outcome.errors)")
-        }
+        try await Tool.provision(device, ["--name", "kitchen"], in: scratch)
     }
 
     /// A gateway with a spool that stays what it is until it is killed.
@@ -56,8 +47,7 @@ struct Site: Sendable {
 extension Victim {
     /// The port that the log tells after these words.
     func port(of words: String) async throws -> String {
-        let line = try await errors.first(containing: words)
-        return String(try #require(line?.split(separator: " ").last { Int($0) != nil }, "\(errors.all)"))
+        String(try await errors.port(after: words))
     }
 
     func sample(_ name: String) async throws -> Double? {
@@ -76,18 +66,6 @@ extension Scratch {
         try await OuroborosClient.withConnection(to: address, credential: credential) { connection in
             try await body(connection)
         }
-    }
-}
-
-/// Waits until something is so; the test's time limit is the last word.
-func eventually(
-    _ what: Comment, within limit: Duration = .seconds(60), sourceLocation: SourceLocation = #_sourceLocation,
-    _ isSo: () async throws -> Bool
-) async throws {
-    let end = ContinuousClock.now + limit
-    while try await !isSo() {
-        try #require(ContinuousClock.now < end, what, sourceLocation: sourceLocation)
-        try await Task.sleep(for: .milliseconds(25))
     }
 }
 

@@ -1,9 +1,11 @@
 import Foundation
 import Subprocess
+import SystemPackage
+import TestSupport
 import Testing
 
 /// Sealed stores, and devices that move from one to another.
-@Suite(.timeLimit(.minutes(3))) struct StorageTests {
+@Suite(.timeLimit(.minutes(6))) struct StorageTests {
     let scratch: Scratch
     private let device = "0102030405060708"
 
@@ -187,24 +189,19 @@ import Testing
         try await prepare()
         let (scratch, device) = (scratch, device)
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
-            _ = try await Subprocess.run(
-                .path(.init(Tool.path)),
-                arguments: .init([
+            let sensor = Victim(
+                [
                     "sensor", "--to", gateway.address, "--device", device, "--root-key-file", "root.key",
                     "--interval", "20ms",
-                ]),
-                workingDirectory: .init(scratch.path), input: .none, output: .discarded, error: .discarded
-            ) { execution in
-                while gateway.messages.isEmpty {
-                    try await Task.sleep(for: .milliseconds(5))
-                }
-                let rotated = try await Tool.run(
-                    ["device", "rotate", "--store", "gw.sqlite", "--device", device, "--out", "new.key"],
-                    in: scratch)
-                #expect(rotated.succeeded)
-                #expect(try await gateway.errors.first(containing: "disconnected") != nil)
-                try execution.send(signal: .kill)
-            }
+                ], in: scratch)
+            await sensor.start()
+            _ = try await gateway.messages(1)
+            let rotated = try await Tool.run(
+                ["device", "rotate", "--store", "gw.sqlite", "--device", device, "--out", "new.key"],
+                in: scratch)
+            #expect(rotated.succeeded)
+            try await gateway.errors.first(containing: "disconnected")
+            try await sensor.killed()
         }
     }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// stunnel on loopback, which speaks TLS before a server that does not.
@@ -18,7 +19,7 @@ enum TLSFront {
         await process.start()
         do {
             let bound = try await process.errors.first(containing: "bound to 127.0.0.1:")
-            let port = bound?.split(separator: ":").last.flatMap { Int($0) }
+            let port = bound.split(separator: ":").last.flatMap { Int($0) }
             try await body(#require(port, "\(process.errors.all)"))
             try await process.killed()
         } catch {

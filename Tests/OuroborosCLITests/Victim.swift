@@ -1,40 +1,59 @@
 import Foundation
 import Subprocess
 import Synchronization
+import SystemPackage
+import TestSupport
 
 /// A command that runs until it ends or is killed.
 final class Victim: Sendable {
     let output = Lines()
     let errors = Lines()
-    private let state = Mutex<(process: pid_t?, isEnded: Bool)>(
-        (nil, false))
     private let command: String
+    private let place = Place()
+    private let started: AsyncStream<Void>
     private let run: Task<TerminationStatus, any Error>
+
+    /// The process's number while it is there: until it is waited for, nobody else has it.
+    private final class Place: Sendable {
+        private let number = Mutex<pid_t?>(nil)
+
+        func set(_ new: pid_t?) {
+            number.withLock { $0 = new }
+        }
+
+        func with(_ body: (pid_t) -> Void) {
+            number.withLock { number in
+                if let number { body(number) }
+            }
+        }
+    }
 
     /// `input` gives standard input a line at a time, until it ends or the process does.
     init(
         _ arguments: [String], executable: String = Tool.path, in scratch: Scratch,
-        input: AsyncStream<String>? = nil
+        input: AsyncStream<String>? = nil, environment: [Environment.Key: String?] = [:]
     ) {
-        command = arguments.joined(separator: " ")
-        let (output, errors) = (output, errors)
-        let (started, start) = AsyncStream.makeStream(of: pid_t.self)
+        command = ([(executable as NSString).lastPathComponent] + arguments).joined(separator: " ")
+        let (output, errors, place) = (output, errors, place)
+        let (started, start) = AsyncStream.makeStream(of: Void.self)
         run = Task {
             defer { start.finish() }
             return try await Subprocess.run(
                 .path(.init(executable)), arguments: .init(arguments),
-                workingDirectory: .init(scratch.path), input: .inputWriter, output: .sequence,
-                error: .sequence
+                environment: .inherit.updating(environment), workingDirectory: .init(scratch.path),
+                input: .inputWriter, output: .sequence, error: .sequence
             ) { execution in
-                start.yield(pid_t(execution.processIdentifier.value))
+                place.set(pid_t(execution.processIdentifier.value))
+                defer { place.set(nil) }
+                start.yield()
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask {
+                        defer { output.end() }
                         for try await line in execution.standardOutput.strings() { output.add(line) }
-                        output.end()
                     }
                     group.addTask {
+                        defer { errors.end() }
                         for try await line in execution.standardError.strings() { errors.add(line) }
-                        errors.end()
                     }
                     let feeding = Task {
                         // A process that was killed takes no more.
@@ -54,22 +73,25 @@ final class Victim: Sendable {
         self.started = started
     }
 
-    private let started: AsyncStream<pid_t>
+    /// A test that failed leaves none behind.
+    deinit {
+        run.cancel()
+    }
 
     /// Returns once the process is there.
     func start() async {
-        for await process in started.prefix(1) {
-            state.withLock { $0.process = process }
-        }
+        for await _ in started.prefix(1) {}
     }
 
     func send(_ signal: Int32) {
-        // Until it is waited for, the number stays its own.
-        state.withLock { state in
-            if let process = state.process, !state.isEnded {
-                kill(process, signal)
-            }
-        }
+        place.with { kill($0, signal) }
+    }
+
+    /// Where the system tells of it.
+    func entry(_ name: String) -> String {
+        var path = ""
+        place.with { path = "/proc/\($0)/\(name)" }
+        return path
     }
 
     func killed() async throws {
@@ -79,9 +101,9 @@ final class Victim: Sendable {
 
     @discardableResult
     func ended() async throws -> TerminationStatus {
-        defer { state.withLock { $0.isEnded = true } }
-        return try await bounded("\(self.command) after \(self.errors.all.suffix(5))", by: .seconds(100)) {
-            [run] in
+        try await bounded(
+            "the end of \(self.command) after \(self.errors.all.suffix(5))", by: .seconds(100)
+        ) { [run] in
             try await withTaskCancellationHandler {
                 try await run.value
             } onCancel: {

@@ -1,9 +1,10 @@
 import NIOCore
 import Ouroboros
 import OuroborosNIO
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct ConnectionTests {
+@Suite(.timeLimit(.minutes(3))) struct ConnectionTests {
     let credential = Credential.fixed(device: device, rootKey: .random())
 
     @Test(arguments: Way.allCases) func aMessageIsDeliveredAndEchoed(way: Way) async throws {
@@ -20,7 +21,7 @@ import Testing
                 #expect(statistics.handshakes == 1)
                 #expect(statistics.drops == [:])
             }
-            try await eventually { try await server.statistics().devices == 0 }
+            try await eventually("the device is gone") { try await server.statistics().devices == 0 }
         }
     }
 
@@ -47,7 +48,7 @@ import Testing
                 connection in
                 try await connection.send([1], delivery: .unreliable)
                 try await connection.send([2])
-                try await eventually { collector.count == 2 }
+                try await eventually("both arrive") { collector.count == 2 }
             }
         }
     }
@@ -195,14 +196,8 @@ import Testing
             connection in
             let states = connection.stateChanges
             await server.close()
-            for await state in states {
-                if case .sessionClosed(let reason, let byServer, let missing) = state {
-                    #expect(reason == .shutdown)
-                    #expect(byServer)
-                    #expect(missing == 0)
-                    break
-                }
-            }
+            let closed = await states.first { if case .sessionClosed = $0 { true } else { false } }
+            #expect(closed == .sessionClosed(.shutdown, byServer: true, missing: 0))
         }
     }
 
@@ -215,7 +210,7 @@ import Testing
                     to: server.endpoints[0], credential: credential
                 ) { _ in throw Stop() }
             }
-            try await eventually { try await server.statistics().devices == 0 }
+            try await eventually("the device is gone") { try await server.statistics().devices == 0 }
         }
     }
 }

@@ -4,18 +4,22 @@ import Synchronization
 
 @testable import OuroborosNIO
 
-/// The system's sockets, counted, and deaf when that is asked for.
+/// The system's sockets, each known by its number, and deaf when that is asked for.
 final class CountingNetwork: DatagramNetwork {
-    struct Counts: Equatable {
-        /// Sockets that are open, and objects that still hold one.
-        var open = 0
-        var alive = 0
+    struct Ports {
+        var made = 0
+        /// Those whose socket is open, and those of which an object is left.
+        var open: Set<Int> = []
+        var alive: Set<Int> = []
     }
 
-    fileprivate let counts = Mutex(Counts())
+    fileprivate let ports = Mutex(Ports())
     fileprivate let deaf = Mutex(false)
 
-    var current: Counts { counts.withLock { $0 } }
+    var made: Int { ports.withLock(\.made) }
+    var open: Int { ports.withLock(\.open.count) }
+    /// Nothing is left of those that were made.
+    var isGone: Bool { ports.withLock { $0.open.isEmpty && $0.alive.isEmpty } }
 
     func becomeDeaf() {
         deaf.withLock { $0 = true }
@@ -30,6 +34,7 @@ final class CountingNetwork: DatagramNetwork {
 private final class CountedPort: DatagramPort, DatagramReceiver {
     private let port: any DatagramPort
     private let network: CountingNetwork
+    private let number: Int
     private let receiver = Mutex<Weak>(Weak())
 
     private struct Weak: Sendable {
@@ -39,17 +44,21 @@ private final class CountedPort: DatagramPort, DatagramReceiver {
     init(_ port: any DatagramPort, network: CountingNetwork) {
         self.port = port
         self.network = network
-        network.counts.withLock { $0.alive += 1 }
+        number = network.ports.withLock { ports in
+            ports.made += 1
+            ports.alive.insert(ports.made)
+            return ports.made
+        }
     }
 
     deinit {
-        network.counts.withLock { $0.alive -= 1 }
+        _ = network.ports.withLock { $0.alive.remove(number) }
     }
 
     func open(for receiver: any DatagramReceiver) -> EventLoopFuture<SocketAddress> {
         self.receiver.withLock { $0.receiver = receiver }
-        return port.open(for: self).map { [network] address in
-            network.counts.withLock { $0.open += 1 }
+        return port.open(for: self).map { [network, number] address in
+            _ = network.ports.withLock { $0.open.insert(number) }
             return address
         }
     }
@@ -61,7 +70,7 @@ private final class CountedPort: DatagramPort, DatagramReceiver {
     func flush() { port.flush() }
 
     func close() -> EventLoopFuture<Void> {
-        port.close().map { [network] in network.counts.withLock { $0.open -= 1 } }
+        port.close().map { [network, number] in _ = network.ports.withLock { $0.open.remove(number) } }
     }
 
     func receive(_ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress) {

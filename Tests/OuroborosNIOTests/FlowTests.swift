@@ -1,9 +1,11 @@
 import NIOCore
+import NIOPosix
 import Ouroboros
 import OuroborosNIO
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct FlowTests {
+@Suite(.timeLimit(.minutes(3))) struct FlowTests {
     let credential = Credential.fixed(device: device, rootKey: .random())
 
     @Test(arguments: Way.allCases) func manyClientsShareOneSocket(way: Way) async throws {
@@ -78,16 +80,15 @@ import Testing
                 group.addTask {
                     try await OuroborosClient.withConnection(to: address, credential: credential) {
                         connection in
-                        try await withThrowingTaskGroup(of: Void.self) { senders in
-                            for number in UInt8(0)..<60 {
-                                senders.addTask { try await connection.send([number]) }
-                            }
-                            try await senders.waitForAll()
-                        }
+                        // Each fills a packet, and all are handed over at once: the four that the window lets go
+                        // go together, whatever holds this task up.
+                        try await connection.sendBatch(
+                            (UInt8(0)..<60).map { [$0] + [UInt8](repeating: 0, count: 1199) })
                     }
                 }
-                // BUSY is said once the queue is full.
-                try await eventually { try await server.statistics().links.drops[.busy] ?? 0 > 0 }
+                try await eventually("BUSY is said, as the queue is full") {
+                    try await server.statistics().links.drops[.busy] ?? 0 > 0
+                }
                 let unconfirmed = try await server.statistics().unconfirmed
                 #expect(unconfirmed == 2)
                 var seen: Set<UInt8> = []
@@ -107,14 +108,24 @@ import Testing
         var configuration = ClientConfiguration()
         configuration.queueCapacity = 2
         let small = configuration
-        try await withEchoServer(MemoryRegistry(credential)) { server, collector in
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        var serverConfiguration = ServerConfiguration()
+        serverConfiguration.eventLoopGroup = loop
+        try await withEchoServer(
+            MemoryRegistry(credential), configuration: serverConfiguration, echoes: false
+        ) { server, _ in
             try await OuroborosClient.withConnection(
                 to: server.localAddress, credential: credential, configuration: small
             ) { connection in
-                for number in UInt8(0)..<8 {
-                    try await connection.send([number])
+                try await connection.send([0])
+                // In one turn of the server's loop: the four that its window lets go go together. Were there a pause
+                // after two, their time-outs would take the window, and there would be no third to say BUSY to.
+                try await loop.submit {
+                    for number in UInt8(0)..<8 { _ = server.post([number], to: device) }
+                }.get()
+                try await eventually("BUSY is said, as the queue is full") {
+                    try await connection.statistics().drops[.busy] ?? 0 > 0
                 }
-                try await eventually { try await connection.statistics().drops[.busy] ?? 0 > 0 }
                 var seen: Set<UInt8> = []
                 for await message in connection.messages {
                     seen.insert(message.payload[0])
@@ -182,7 +193,9 @@ import Testing
             #expect(error?.code == .unknown)
             // The engine goes on with it.
             batch.confirm()
-            try await eventually { try await connection.statistics().pending == 0 }
+            try await eventually("nothing is under way") {
+                try await connection.statistics().pending == 0
+            }
             await connection.close()
         }
     }
@@ -217,7 +230,20 @@ import Testing
         async let sent: Void = connection.send([1])
         var batches = server.batches.makeAsyncIterator()
         let batch = try #require(await batches.next())
-        async let closed: Void = server.close()
+        let isClosed = Flag()
+        async let closed: Void = {
+            await server.close()
+            isClosed.set()
+        }()
+        try await eventually("the server takes nothing for its devices any more") {
+            do {
+                try await server.send([2], to: device, delivery: .unreliable)
+                return false
+            } catch let error as OuroborosError where error.code == .notConnected {
+                return true
+            }
+        }
+        #expect(!isClosed.isSet)
         batch.confirm()
         try await sent
         await closed
@@ -261,7 +287,9 @@ import Testing
                 _ = server.post([1], to: credentials[0].deviceID)
             }
             let pending = server.post([2], to: credentials[1].deviceID)
-            try await eventually { try await server.statistics().placesUsed == 2 }
+            try await eventually("both places are taken") {
+                try await server.statistics().placesUsed == 2
+            }
             await greedy.closeAtOnce()
             var messages = modest.messages.makeAsyncIterator()
             #expect(await messages.next()?.payload == [2])
@@ -285,6 +313,13 @@ import Testing
             }
             let devices = try await server.statistics().devices
             #expect(devices == 2)
+            let error = await #expect(throws: OuroborosError.self) {
+                try await server.send([1], to: credentials[0].deviceID)
+            }
+            #expect(error?.code == .notConnected)
+            for credential in credentials.dropFirst() {
+                try await server.send([1], to: credential.deviceID, delivery: .unreliable)
+            }
             for connection in connections {
                 await connection.closeAtOnce()
             }

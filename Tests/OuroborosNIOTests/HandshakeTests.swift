@@ -1,9 +1,10 @@
 import NIOCore
 import Ouroboros
 import OuroborosNIO
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct HandshakeTests {
+@Suite(.timeLimit(.minutes(3))) struct HandshakeTests {
     private var impatient: ClientConfiguration {
         var configuration = ClientConfiguration()
         configuration.connectTimeout = .milliseconds(1500)
@@ -19,7 +20,9 @@ import Testing
                     configuration: impatient)
             }
             #expect(error?.code == .unreachable)
-            try await eventually { try await server.statistics().drops == [.authentication: 1] }
+            try await eventually("its HELLO is dropped") {
+                try await server.statistics().drops == [.authentication: 1]
+            }
             let pendingSessions = try await server.statistics().pendingSessions
             #expect(pendingSessions == 0)
         }
@@ -33,7 +36,9 @@ import Testing
                     configuration: impatient)
             }
             #expect(error?.code == .unreachable)
-            try await eventually { try await server.statistics().unknownDevices == 1 }
+            try await eventually("its HELLO is counted") {
+                try await server.statistics().unknownDevices == 1
+            }
         }
     }
 
@@ -114,7 +119,9 @@ import Testing
                         try await connection.send([1])
                     }
                 }
-                try await eventually { try await server.statistics().registryFailures > 0 }
+                try await eventually("the registry fails") {
+                    try await server.statistics().registryFailures > 0
+                }
                 #expect(collector.count == 0)
                 registry.refuse(false)
                 try await group.waitForAll()

@@ -1,18 +1,14 @@
-import Foundation
 import NIOCore
 import Ouroboros
 import OuroborosNIO
 import OuroborosTesting
+import TestSupport
 import Testing
-
-private func setting(_ name: String) -> UInt64? {
-    ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
-}
 
 /// Client and server over real sockets, with a proxy between them that impairs.
 ///
 /// `OURO_SOAK` is how many seeds each path gets, with ten times the messages; `OURO_SEED` is the first of them.
-@Suite(.serialized, .timeLimit(.minutes(setting("OURO_SOAK") == nil ? 2 : 180))) struct HostileNetworkTests {
+@Suite(.serialized, .timeLimit(.minutes(setting("OURO_SOAK") == nil ? 6 : 180))) struct HostileNetworkTests {
     @Test(arguments: HostilePath.all) func eachMessageComesOnce(path: HostilePath) async throws {
         var path = path
         let soak = setting("OURO_SOAK")

@@ -3,7 +3,7 @@ import NIOCore
 import Ouroboros
 import OuroborosNIO
 import OuroborosTesting
-import Synchronization
+import TestSupport
 import Testing
 
 /// A path that does what it likes, and what is sent over it.

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import Ouroboros
+import TestSupport
 import Testing
 
 @testable import OuroborosNIO
@@ -62,7 +63,7 @@ import Testing
         func socketLost(_ error: (any Error)?) { isLost.set() }
     }
 
-    @Test(.timeLimit(.minutes(1))) func aSocketThatIsLostIsOpenedAnew() async throws {
+    @Test(.timeLimit(.minutes(3))) func aSocketThatIsLostIsOpenedAnew() async throws {
         let socket = DatagramSocket(
             on: MultiThreadedEventLoopGroup.singleton.next(), localAddress: loopback, receiveBatch: 4)
         let receiver = Receiver()
@@ -70,13 +71,30 @@ import Testing
         let port = try await socket.loop.submit { socket.localAddress.port }.get()
         let first = try #require(try await socket.loop.submit { socket.channel }.get())
         try await first.close()
-        try await eventually { receiver.isLost.isSet }
-        try await eventually { try await socket.loop.submit { socket.channel != nil }.get() }
+        try await eventually("the socket is lost") { receiver.isLost.isSet }
+        try await eventually("another is opened") {
+            try await socket.loop.submit { socket.channel != nil }.get()
+        }
         let second = try #require(try await socket.loop.submit { socket.channel }.get())
         #expect(second !== first)
         #expect(second.localAddress?.port == port)
         try await socket.loop.flatSubmit { socket.close() }.get()
         #expect(!second.isActive)
+    }
+
+    @Test func aSocketThatIsClosedWhileItOpensStaysClosed() async throws {
+        let socket = DatagramSocket(
+            on: MultiThreadedEventLoopGroup.singleton.next(), localAddress: loopback, receiveBatch: 4)
+        let receiver = Receiver()
+        let opened = socket.loop.flatSubmit {
+            let opened = socket.open(for: receiver)
+            _ = socket.close()
+            return opened
+        }
+        let error = await #expect(throws: OuroborosError.self) { try await opened.get() }
+        #expect(error?.code == .closed)
+        #expect(try await socket.loop.submit { socket.channel == nil }.get())
+        #expect(!receiver.isLost.isSet)
     }
 
     @Test func anInboxEndsForACancelledReader() async {

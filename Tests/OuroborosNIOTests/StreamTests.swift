@@ -2,10 +2,11 @@ import NIOCore
 import NIOPosix
 import Ouroboros
 import OuroborosNIO
+import TestSupport
 import Testing
 
 /// What is different over TCP.
-@Suite(.timeLimit(.minutes(1))) struct StreamTests {
+@Suite(.timeLimit(.minutes(3))) struct StreamTests {
     let credential = Credential.fixed(device: device, rootKey: .random())
 
     @Test(arguments: Way.allCases, ["127.0.0.1", "::1"])
@@ -94,12 +95,12 @@ import Testing
                 channels.append(
                     try await ClientBootstrap(group: group).connect(to: server.localAddress).get())
             }
-            try await eventually { try await server.statistics().refusedStreams == 2 }
-            try await eventually { channels.count(where: \.isActive) == 2 }
+            try await eventually("two are refused") { try await server.statistics().refusedStreams == 2 }
+            try await eventually("two are left") { channels.count(where: \.isActive) == 2 }
             for channel in channels {
                 try? await channel.close()
             }
-            try await eventually { try await server.statistics().streams == 0 }
+            try await eventually("none is left") { try await server.statistics().streams == 0 }
         }
     }
 
@@ -111,7 +112,7 @@ import Testing
             let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .connect(to: server.localAddress).get()
             try await channel.closeFuture.get()
-            try await eventually { try await server.statistics().slowStreams == 1 }
+            try await eventually("it counts as slow") { try await server.statistics().slowStreams == 1 }
         }
     }
 
@@ -128,7 +129,7 @@ import Testing
             // The beginning of a HELLO.
             try await channel.writeAndFlush(ByteBuffer(bytes: [0x16, 0, 0, 28, 0, 0]))
             try await channel.closeFuture.get()
-            try await eventually { try await server.statistics().slowStreams == 1 }
+            try await eventually("it counts as slow") { try await server.statistics().slowStreams == 1 }
         }
     }
 
@@ -142,7 +143,7 @@ import Testing
                 .connect(to: server.localAddress).get()
             try await channel.writeAndFlush(ByteBuffer(bytes: bytes))
             try await channel.closeFuture.get()
-            try await eventually { try await server.statistics().brokenStreams == 1 }
+            try await eventually("it counts as broken") { try await server.statistics().brokenStreams == 1 }
             let statistics = try await server.statistics()
             #expect(statistics.streams == 0)
             #expect(statistics.pendingSessions == 0)
@@ -168,7 +169,7 @@ import Testing
                         }
                         try await connection.send([1])
                     }
-                    try await eventually { try await server.statistics().unconfirmed == 9 }
+                    try await eventually("nine are held") { try await server.statistics().unconfirmed == 9 }
                     // The server still writes, and the client still reads.
                     async let posted: Void = server.send([2], to: device, delivery: .unreliable)
                     var messages = connection.messages.makeAsyncIterator()
@@ -199,7 +200,9 @@ import Testing
                 try await connection.send([UInt8(round)])
                 connections.append(connection)
                 let streams = min(round, 2)
-                try await eventually { try await server.statistics().streams == streams }
+                try await eventually("\(streams) streams are there") {
+                    try await server.statistics().streams == streams
+                }
             }
             // The second still drains.
             try await connections[1].send([4])
@@ -277,7 +280,7 @@ import Testing
                     AddressedEnvelope(
                         remoteAddress: server.endpoints[0].address, data: ByteBuffer(bytes: packet)))
             }
-            try await eventually {
+            try await eventually("both datagrams are dropped") {
                 try await server.statistics().strayPackets == before.strayPackets + 2
             }
             // Nor does it in another stream.

@@ -2,59 +2,7 @@ import NIOCore
 import Ouroboros
 import OuroborosNIO
 import Synchronization
-
-/// Devices in memory.
-final class MemoryRegistry: DeviceRegistry {
-    struct Refusal: Error {}
-
-    private let devices: Mutex<[DeviceID: Credential]>
-    private let refuses = Mutex(false)
-
-    init(_ credentials: Credential...) {
-        devices = Mutex(Dictionary(uniqueKeysWithValues: credentials.map { ($0.deviceID, $0) }))
-    }
-
-    init(_ credentials: [Credential]) {
-        devices = Mutex(Dictionary(uniqueKeysWithValues: credentials.map { ($0.deviceID, $0) }))
-    }
-
-    func credential(of device: DeviceID) throws -> Credential? {
-        devices.withLock { $0[device] }
-    }
-
-    func advance(to credential: Credential) throws {
-        if refuses.withLock({ $0 }) { throw Refusal() }
-        devices.withLock { $0[credential.deviceID] = credential }
-    }
-
-    func remove(_ device: DeviceID) {
-        devices.withLock { _ = $0.removeValue(forKey: device) }
-    }
-
-    func refuse(_ isRefusing: Bool) {
-        refuses.withLock { $0 = isRefusing }
-    }
-}
-
-/// A device's memory.
-final class MemoryStore: CredentialStore {
-    struct Refusal: Error {}
-
-    private let saved: Mutex<[Credential]> = Mutex([])
-    private let refuses: Bool
-
-    init(refuses: Bool = false) {
-        self.refuses = refuses
-    }
-
-    func save(_ credential: Credential) throws {
-        if refuses { throw Refusal() }
-        saved.withLock { $0.append(credential) }
-    }
-
-    var epochs: [UInt64] { saved.withLock { $0.map(\.epoch) } }
-    var last: Credential? { saved.withLock(\.last) }
-}
+import TestSupport
 
 let device = DeviceID(number: 0x0102_0304_0506_0708)
 let loopback = SocketAddress.loopback(port: 0)
@@ -122,22 +70,5 @@ final class Collector: Sendable {
 
     func payloads(of device: DeviceID) -> [[UInt8]] {
         messages.withLock { $0.filter { $0.device == device }.map(\.payload) }
-    }
-}
-
-/// Waits, without a time of its own, until something holds; the test's time limit ends it.
-func eventually(_ holds: () async throws -> Bool) async throws {
-    while try await !holds() {
-        try await Task.sleep(for: .milliseconds(5))
-    }
-}
-
-final class Flag: Sendable {
-    private let value = Mutex(false)
-
-    var isSet: Bool { value.withLock { $0 } }
-
-    func set() {
-        value.withLock { $0 = true }
     }
 }

@@ -118,13 +118,3 @@ final class MemoryGateway: BlockingSocket {
         drain(link)
     }
 }
-
-/// A device's memory, in order.
-final class MemoryStore: CredentialStore {
-    // The tests are on one thread, and so is the client.
-    nonisolated(unsafe) var saved: [Credential] = []
-
-    func save(_ credential: Credential) throws {
-        saved.append(credential)
-    }
-}

@@ -23,16 +23,18 @@ import Testing
         }
     }
 
-    /// What comes from a path while `body` runs.
     private func listen(
-        _ page: Page, _ path: String = "/events", _ body: @Sendable () async throws -> Void
+        _ page: Page, _ path: String = "/events", until text: String,
+        _ body: @Sendable () async throws -> Void
     ) async throws -> [Event] {
-        events(try await page.events(path, body))
+        events(try await page.events(path, until: text, body))
     }
 
     @Test func aMessage() async throws {
         let facts = Facts([device(1, name: "one")])
-        let all = try await listen(try Page(facts)) { facts.set { $0.messages = 4321 } }
+        let all = try await listen(try Page(facts), until: " 4321 messages in all") {
+            facts.set { $0.messages = 4321 }
+        }
         let traffic = all.filter { $0.name == "traffic" }
         #expect(try #require(traffic.first).data.contains(" 0 messages in all"))
         #expect(try #require(traffic.last).data.contains(" 4321 messages in all"))
@@ -44,7 +46,9 @@ import Testing
 
     @Test func whatAQueryAsksFor() async throws {
         let facts = Facts([device(1, name: "one"), device(2, name: "two", .offline)])
-        let all = try await listen(try Page(facts), "/events?state=offline") {
+        let all = try await listen(
+            try Page(facts), "/events?state=offline", until: "0 online, 0 sleeping, 2 offline"
+        ) {
             facts.set(devices: [device(1, name: "one", .offline), device(2, name: "two", .offline)])
         }
         let rows = all.filter { $0.name == "rows" }.map(\.data)
@@ -55,7 +59,9 @@ import Testing
     @Test func whatIsEmptyAgain() async throws {
         let facts = Facts([])
         facts.set(devices: (1...51).map { device($0) }, notice: "not all")
-        let all = try await listen(try Page(facts)) { facts.set(devices: []) }
+        let all = try await listen(try Page(facts), until: "<p hidden></p>") {
+            facts.set(devices: [])
+        }
         for part in ["rows", "pages"] {
             let data = all.filter { $0.name == part }.map(\.data)
             #expect(data.count == 2 && data.last == "\n", "\(part)")
@@ -65,7 +71,9 @@ import Testing
 
     @Test func aDevice() async throws {
         let facts = Facts([device(1, name: "one")])
-        let all = try await listen(try Page(facts), "/devices/\(device(1).id)/events") {
+        let all = try await listen(
+            try Page(facts), "/devices/\(device(1).id)/events", until: "data: sleeping"
+        ) {
             facts.set(devices: [device(1, name: "one", .sleeping)])
         }
         #expect(all.filter { $0.name == "status" }.map(\.data) == ["online", "sleeping"])
@@ -74,29 +82,26 @@ import Testing
     @Test func aDeviceThatGoesEndsItsEvents() async throws {
         let facts = Facts([device(1)])
         let page = try Page(facts)
+        let asked = try page.ask("/devices/\(device(1).id)/events")
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await page.feed.run() }
-            group.addTask {
-                try await Task.sleep(for: .milliseconds(100))
-                facts.set(devices: [])
-            }
+            try await asked.wait(for: "event: ")
+            facts.set(devices: [])
             // It returns, though the feed goes on.
-            _ = try await page.text("/devices/\(device(1).id)/events")
+            #expect(try await asked.answer.value.status == .ok)
             group.cancelAll()
         }
     }
 
     @Test func notTooMany() async throws {
         let page = try Page(Facts()) { $0.listeners = 2 }
-        async let first = page.get("/events")
-        async let second = page.get("/events")
-        try await Task.sleep(for: .milliseconds(200))
+        let listeners = [try page.ask("/events"), try page.ask("/events")]
+        for listener in listeners { try await listener.wait(for: "event: ") }
         let third = try await page.get("/events")
         #expect(third.status == .serviceUnavailable)
         #expect(String(buffer: third.body).contains("2 listen already"))
         page.feed.end()
-        #expect(try await first.status == .ok)
-        #expect(try await second.status == .ok)
+        for listener in listeners { #expect(try await listener.answer.value.status == .ok) }
     }
 
     /// Its place is another's once it takes nothing for the time of patience.

@@ -3,6 +3,7 @@ import Logging
 import NIOCore
 import NIOEmbedded
 import Synchronization
+import Testing
 
 @testable import OuroborosPage
 
@@ -74,31 +75,23 @@ struct Page: Sendable {
         return router
     }
 
-    func get(_ path: String) async throws -> Answer {
+    /// Asks for a path, and returns while the answer comes.
+    func ask(_ path: String) throws -> Asked {
         let head = HTTPRequest(method: .get, scheme: "http", authority: "localhost", path: path)
         let context = BasicRequestContext(source: .init(channel: NIOAsyncTestingChannel(), logger: .quiet))
-        let response = try await router().buildResponder().respond(
-            to: Request(head: head, body: RequestBody(buffer: ByteBuffer())), context: context)
-        let writer = Answer.Writer()
-        try await response.body.write(writer)
-        return Answer(status: response.status, headers: response.headers, body: writer.bytes.withLock(\.self))
-    }
-
-    struct Answer: Sendable {
-        let status: HTTPResponse.Status
-        let headers: HTTPFields
-        let body: ByteBuffer
-
-        fileprivate final class Writer: ResponseBodyWriter, Sendable {
-            let bytes = Mutex(ByteBuffer())
-
-            func write(_ buffer: ByteBuffer) async throws {
-                bytes.withLock { _ = $0.writeImmutableBuffer(buffer) }
-            }
-
-            func finish(_ trailers: HTTPFields?) async throws {}
+        let responder = try router().buildResponder()
+        let body = Asked.Body()
+        let answer = Task {
+            let response = try await responder.respond(
+                to: Request(head: head, body: RequestBody(buffer: ByteBuffer())), context: context)
+            try await response.body.write(body)
+            return Asked.Answer(
+                status: response.status, headers: response.headers, body: body.bytes.withLock(\.self))
         }
+        return Asked(answer: answer, body: body)
     }
+
+    func get(_ path: String) async throws -> Asked.Answer { try await ask(path).answer.value }
 
     /// Runs `body` with the port of loopback where the page is served.
     func served(_ body: @Sendable @escaping (Int) async throws -> Void) async throws {
@@ -120,28 +113,57 @@ struct Page: Sendable {
         return String(buffer: response.body)
     }
 
-    /// The events of a path until the feed ends, which it does after `body`, unless the path's end came before.
-    func events(_ path: String, _ body: @Sendable () async throws -> Void) async throws -> String {
-        try await withThrowingTaskGroup(of: String?.self) { group in
-            group.addTask {
-                await feed.run()
-                return nil
-            }
-            group.addTask { try await text(path) }
-            try await Task.sleep(for: .milliseconds(200))
+    /// The events of a path: the first, and those after `body` until one has the text, if there is one to wait for.
+    func events(
+        _ path: String, until text: String? = nil, _ body: @Sendable () async throws -> Void
+    ) async throws -> String {
+        let asked = try ask(path)
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await feed.run() }
+            try await asked.wait(for: "event: ")
             try await body()
-            try await Task.sleep(for: .milliseconds(200))
+            if let text { try await asked.wait(for: text) }
             feed.end()
-            defer { group.cancelAll() }
-            while let text = try await group.next() {
-                if let text { return text }
-            }
-            throw NotServed(status: .gone)
+            group.cancelAll()
+            return String(buffer: try await asked.answer.value.body)
         }
     }
 
     struct NotServed: Error {
         let status: HTTPResponse.Status
+    }
+}
+
+/// A request whose answer comes, or has come.
+struct Asked: Sendable {
+    struct Answer: Sendable {
+        let status: HTTPResponse.Status
+        let headers: HTTPFields
+        let body: ByteBuffer
+    }
+
+    final class Body: ResponseBodyWriter, Sendable {
+        let bytes = Mutex(ByteBuffer())
+
+        func write(_ buffer: ByteBuffer) async throws {
+            bytes.withLock { _ = $0.writeImmutableBuffer(buffer) }
+        }
+
+        func finish(_ trailers: HTTPFields?) async throws {}
+    }
+
+    let answer: Task<Answer, any Error>
+    fileprivate let body: Body
+
+    /// Until the text is in what has come.
+    func wait(for text: String, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        let end = ContinuousClock.now + .seconds(30)
+        while case let come = body.bytes.withLock({ String(buffer: $0) }), !come.contains(text) {
+            try #require(
+                ContinuousClock.now < end, "“\(text)” does not come, but: \(come)",
+                sourceLocation: sourceLocation)
+            try await Task.sleep(for: .milliseconds(5))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 import Foundation
 import Ouroboros
 import OuroborosStore
+import TestSupport
 import Testing
 
 @testable import OuroborosSinks
@@ -74,6 +75,19 @@ import Testing
         #expect(two.body.utf8.count > 3_000_000)
     }
 
+    @Test func theThreadIsWoken() async throws {
+        let server = try RawServer { _, connection in
+            connection.ok()
+            return true
+        }
+        try await withSink(to: server) { sink in
+            let begin = ContinuousClock.now
+            for _ in 1...40 { try await sink.deliver(batch()) }
+            // It looks once a second of its own accord.
+            #expect(ContinuousClock.now - begin < .seconds(20))
+        }
+    }
+
     @Test func aTokenThatCannotBeReadIsNoRequest() async throws {
         let server = try RawServer { _, _ in false }
         try await withSink(to: server, { $0.tokenFile = "/none" }) { sink in
@@ -128,11 +142,21 @@ import Testing
         }
         try await withSink(to: server, { $0.timeout = .milliseconds(300) }) { sink in
             let first = try await failure(of: sink)
-            #expect(first.description == "no answer from \(server.url): nothing for 0.3 seconds")
+            #expect(first.description == "no answer from \(server.url): none within 0.3 seconds")
             #expect(!first.isRefusal)
             // The same reason in the same words, which the log tells once.
             let second = try await failure(of: sink)
             #expect(second.description == first.description)
+        }
+    }
+
+    @Test func aTimeThatTheLibraryCannotHold() async throws {
+        let server = try RawServer { _, connection in
+            connection.ok()
+            return true
+        }
+        try await withSink(to: server, { $0.timeout = .seconds(Int64.max) }) { sink in
+            try await sink.deliver(batch())
         }
     }
 
@@ -144,7 +168,7 @@ import Testing
         }
         try await withSink(to: server, { $0.timeout = .milliseconds(500) }) { sink in
             let failure = try await failure(of: sink)
-            #expect(failure.description.contains("nothing for 0.5 seconds"))
+            #expect(failure.description.contains("none within 0.5 seconds"))
         }
     }
 

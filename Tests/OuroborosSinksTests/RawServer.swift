@@ -13,7 +13,8 @@ final class RawServer: Sendable {
 
         /// The value of the header line that begins so.
         func value(_ name: String) -> String? {
-            lines.first { $0.lowercased().hasPrefix(name + ": ") }.map { String($0.dropFirst(name.count + 2)) }
+            lines.first { $0.lowercased().hasPrefix(name + ": ") }
+                .map { String($0.dropFirst(name.count + 2)) }
         }
     }
 
@@ -108,7 +109,9 @@ final class RawServer: Sendable {
         func write(_ text: String) -> Bool {
             var rest = Array(text.utf8)[...]
             while !rest.isEmpty {
-                let count = rest.withUnsafeBytes { send(file, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+                let count = rest.withUnsafeBytes {
+                    send(file, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+                }
                 guard count > 0 else { return false }
                 rest = rest.dropFirst(count)
             }

@@ -1,11 +1,15 @@
 import CoreMetrics
+import InMemoryLogging
+import Logging
 import Ouroboros
 import OuroborosStore
+import Synchronization
+import TestSupport
 import Testing
 
 @testable import OuroborosSinks
 
-@Suite(.timeLimit(.minutes(1))) struct RunnerTests {
+@Suite(.timeLimit(.minutes(3))) struct RunnerTests {
     let scratch: Scratch
     let spool: Spool
 
@@ -14,9 +18,20 @@ import Testing
         spool = try Spool(path: scratch.file("spool"))
     }
 
+    private let log = InMemoryLogHandler()
+
     private func group(_ sinks: [MemorySink], _ limits: SpoolLimits = .init()) async throws -> SinkGroup {
-        try await SinkGroup(
-            sinks, spool: spool, limits: limits, metrics: NOOPMetricsHandler.instance, logger: quiet)
+        let log = log
+        return try await SinkGroup(
+            sinks, spool: spool, limits: limits, metrics: NOOPMetricsHandler.instance,
+            logger: Logger(label: "test") { _ in log })
+    }
+
+    /// Somebody waits at the gate.
+    private func isFull() async throws {
+        try await eventually("the spool is full") {
+            log.entries.contains { $0.message.description.contains("the spool is full") }
+        }
     }
 
     /// Runs the sinks until they have what is in the spool.
@@ -41,11 +56,11 @@ import Testing
         let sink = MemorySink(refusing: 3)
         let group = try await group([sink])
         async let running: Void = group.run()
-        while sink.keys.count < 2 { try await Task.sleep(for: .milliseconds(5)) }
+        try await eventually("the batch comes again") { sink.keys.count >= 2 }
         // What comes meanwhile is another batch's.
         try spool.store(["3"])
         group.ring()
-        while sink.taken.count < 3 { try await Task.sleep(for: .milliseconds(5)) }
+        try await eventually("all three are taken") { sink.taken.count >= 3 }
         group.stop()
         try await running
         #expect(sink.taken == ["1", "2", "3"])
@@ -97,14 +112,16 @@ import Testing
             try spool.store(texts)
             group.ring()
         }
-        let entered = Locked(false)
+        let entered = Flag()
         async let third = {
             let isLetIn = try await group.gate.enter(two)
-            entered.set(true)
+            entered.set()
             return isLetIn
         }()
-        while sink.keys.count < 3 { try await Task.sleep(for: .milliseconds(5)) }
-        #expect(!entered.value)
+        try await isFull()
+        let tries = sink.keys.count
+        try await eventually("the sink refuses three times more") { sink.keys.count >= tries + 3 }
+        #expect(!entered.isSet)
         sink.state.withLock { $0.refusals = 0 }
         #expect(try await third)
         // Of 4, 2 had to go for 2 to come: the first batch has 2 or 3, as the sink was quick or slow to look.
@@ -124,12 +141,30 @@ import Testing
         #expect(try await gate.enter(four))
         try spool.store(["1", "2", "3", "4"])
         async let waiting = gate.enter(four)
-        try await Task.sleep(for: .milliseconds(50))
+        try await isFull()
         await gate.stopWaiting()
         #expect(try await !waiting)
         #expect(try await !gate.enter(four))
         #expect(try spool.remove(through: 4) == 4)
         #expect(try await gate.enter(four))
+    }
+
+    @Test func whoIsCancelledWaitsNoMore() async throws {
+        var limits = SpoolLimits()
+        limits.messages = 1
+        let gate = try await group([MemorySink()], limits).gate
+        let one = SpoolLoad(messages: 1, bytes: 1)
+        #expect(try await gate.enter(one))
+        try spool.store(["1"])
+        let waiting = Task { try await gate.enter(one) }
+        try await isFull()
+        waiting.cancel()
+        await #expect(throws: CancellationError.self) {
+            try await bounded("who was cancelled", by: .seconds(30)) { try await waiting.value }
+        }
+        // The next one is not in its way.
+        #expect(try spool.remove(through: 1) == 1)
+        #expect(try await gate.enter(one))
     }
 
     @Test func whoRemovesByHandMakesRoom() async throws {

@@ -1,5 +1,4 @@
 import Foundation
-import Logging
 import Ouroboros
 import OuroborosStore
 import Synchronization
@@ -54,8 +53,6 @@ final class MemorySink: Sink {
         }
     }
 }
-
-let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
 final class Locked<Value: Sendable>: Sendable {
     private let state: Mutex<Value>

@@ -1,6 +1,7 @@
 import Foundation
 import Ouroboros
 import OuroborosStore
+import TestSupport
 import Testing
 
 @Suite struct DeviceStateTests {

@@ -1,4 +1,5 @@
 import Ouroboros
+import TestSupport
 import Testing
 
 @testable import OuroborosStore

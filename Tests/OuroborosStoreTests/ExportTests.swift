@@ -1,5 +1,6 @@
 import Foundation
 import Ouroboros
+import TestSupport
 import Testing
 
 @testable import OuroborosStore

@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import Ouroboros
+import TestSupport
 import Testing
 
 @testable import OuroborosStore

@@ -3,6 +3,7 @@ import GRDB
 import Ouroboros
 import OuroborosTesting
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import OuroborosStore

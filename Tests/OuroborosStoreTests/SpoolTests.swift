@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import Ouroboros
 import OuroborosTesting
+import TestSupport
 import Testing
 
 @testable import OuroborosStore

@@ -2,19 +2,10 @@ import NIOCore
 import Ouroboros
 import OuroborosNIO
 import OuroborosTesting
+import TestSupport
 import Testing
 
-private struct OneDevice: DeviceRegistry {
-    let credential: Credential
-
-    func credential(of device: DeviceID) throws -> Credential? {
-        device == credential.deviceID ? credential : nil
-    }
-
-    func advance(to credential: Credential) throws {}
-}
-
-@Suite(.timeLimit(.minutes(2))) struct MemoryNetworkTests {
+@Suite(.timeLimit(.minutes(4))) struct MemoryNetworkTests {
     let credential = Credential.fixed(device: DeviceID(number: 1), rootKey: .random())
 
     private struct Transfer {
@@ -35,7 +26,7 @@ private struct OneDevice: DeviceRegistry {
             clientConfiguration.eventLoopGroup = time.eventLoopGroup
             let gateway = try network.endpoint(port: 5700)
             let server = try await OuroborosServer.bind(
-                to: [gateway], registry: OneDevice(credential: credential),
+                to: [gateway], registry: MemoryRegistry(credential),
                 configuration: serverConfiguration)
             let connection = try await OuroborosClient.connect(
                 to: gateway, credential: credential, configuration: clientConfiguration)
@@ -111,11 +102,11 @@ private struct OneDevice: DeviceRegistry {
         let credential = credential
         let network = MemoryNetwork(seed: 4, impairment: .init(loss: 0.2, delay: .milliseconds(1)))
         let gateway = try network.endpoint(port: 5700)
-        try await OuroborosServer.withServer(at: [gateway], registry: OneDevice(credential: credential)) {
+        try await OuroborosServer.withServer(at: [gateway], registry: MemoryRegistry(credential)) {
             server in
             // An address is one server's.
             let error = await #expect(throws: OuroborosError.self) {
-                try await OuroborosServer.bind(to: [gateway], registry: OneDevice(credential: credential))
+                try await OuroborosServer.bind(to: [gateway], registry: MemoryRegistry(credential))
             }
             #expect(error?.message.contains("in use") == true)
             var configuration = ClientConfiguration()

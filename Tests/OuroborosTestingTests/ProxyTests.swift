@@ -1,8 +1,10 @@
+import CNIOLinux
 import NIOCore
 import NIOPosix
 import Ouroboros
 import OuroborosTesting
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import OuroborosNIO
@@ -52,13 +54,7 @@ extension SocketAddress {
     }
 }
 
-private func eventually(_ holds: () async throws -> Bool) async throws {
-    while try await !holds() {
-        try await Task.sleep(for: .milliseconds(5))
-    }
-}
-
-@Suite(.timeLimit(.minutes(1))) struct ProxyTests {
+@Suite(.timeLimit(.minutes(3))) struct ProxyTests {
     /// Runs `body` with a server that echoes, a proxy before it, and clients.
     private func withProxy(
         _ configuration: ImpairmentProxy.Configuration = .init(), host: String = "127.0.0.1",
@@ -82,7 +78,9 @@ private func eventually(_ holds: () async throws -> Bool) async throws {
             for (number, client) in clients.enumerated() {
                 try await client.send([UInt8(number)], to: proxy.address)
                 try await client.send([UInt8(number), 1], to: proxy.address)
-                try await eventually { client.packets == [[UInt8(number)], [UInt8(number), 1]] }
+                try await eventually("both come back to client \(number)") {
+                    client.packets == [[UInt8(number)], [UInt8(number), 1]]
+                }
                 #expect(client.sources == [proxy.address, proxy.address])
             }
             #expect(Set(server.sources).count == 3)
@@ -97,15 +95,15 @@ private func eventually(_ holds: () async throws -> Bool) async throws {
     @Test func aRebindingIsAnotherPort() async throws {
         try await withProxy { server, proxy, clients in
             try await clients[0].send([1], to: proxy.address)
-            try await eventually { clients[0].packets.count == 1 }
+            try await eventually("one comes back") { clients[0].packets.count == 1 }
             try await proxy.rebind()
             try await clients[0].send([2], to: proxy.address)
-            try await eventually { clients[0].packets.count == 2 }
+            try await eventually("a second comes back") { clients[0].packets.count == 2 }
             #expect(Set(server.sources).count == 2)
             // Nobody is at the old port any more.
             try await server.send([3], to: server.sources[0])
             try await clients[0].send([4], to: proxy.address)
-            try await eventually { clients[0].packets.count == 3 }
+            try await eventually("a third comes back") { clients[0].packets.count == 3 }
             #expect(clients[0].packets == [[1], [2], [4]])
             let counts = try await proxy.counts()
             #expect(counts.rebindings == 1)
@@ -116,15 +114,15 @@ private func eventually(_ holds: () async throws -> Bool) async throws {
         let other = try await Peer("127.0.0.1", echoes: true)
         try await withProxy { server, proxy, clients in
             try await clients[0].send([1], to: proxy.address)
-            try await eventually { clients[0].packets == [[1]] }
+            try await eventually("one comes back") { clients[0].packets == [[1]] }
             try await proxy.redirect(to: other.address)
             try await clients[0].send([2], to: proxy.address)
-            try await eventually { clients[0].packets == [[1], [2]] }
+            try await eventually("the other server's comes back") { clients[0].packets == [[1], [2]] }
             #expect(server.packets == [[1]] && other.packets == [[2]])
             #expect(server.sources == other.sources)
             // The first one is not let through any more.
             try await server.send([3], to: server.sources[0])
-            try await eventually { try await proxy.counts().strange == 1 }
+            try await eventually("a strange packet is counted") { try await proxy.counts().strange == 1 }
             #expect(clients[0].packets.count == 2)
         }
         try await other.close()
@@ -134,7 +132,7 @@ private func eventually(_ holds: () async throws -> Bool) async throws {
         var configuration = ImpairmentProxy.Configuration()
         configuration.rebindInterval = .milliseconds(20)
         try await withProxy(configuration) { server, proxy, clients in
-            try await eventually {
+            try await eventually("the server has seen three ports") {
                 try await clients[0].send([1], to: proxy.address)
                 return Set(server.sources).count >= 3
             }
@@ -147,7 +145,7 @@ private func eventually(_ holds: () async throws -> Bool) async throws {
         try await withProxy(configuration, clients: 5) { _, proxy, clients in
             for client in clients {
                 try await client.send([1], to: proxy.address)
-                try await eventually { client.packets.count == 1 }
+                try await eventually("it comes back") { client.packets.count == 1 }
             }
             let counts = try await proxy.counts()
             #expect(counts.clients == 2)
@@ -160,7 +158,7 @@ private func eventually(_ holds: () async throws -> Bool) async throws {
         try await withProxy(.init(toServer: slow)) { server, proxy, clients in
             let packet = [UInt8](repeating: 7, count: 1200)
             // 8 MiB of datagrams with what each of them costs: 5,761 of these.
-            try await eventually {
+            try await eventually("the room is full") {
                 for _ in 0..<500 { try await clients[0].send(packet, to: proxy.address) }
                 return try await proxy.counts().toServer.overflowed > 0
             }
@@ -169,7 +167,7 @@ private func eventually(_ holds: () async throws -> Bool) async throws {
             #expect(server.packets.isEmpty)
             // What comes after the change is not held up by it.
             try await proxy.impair(toServer: .init(), toClient: .init())
-            try await eventually {
+            try await eventually("what is sent now comes back") {
                 try await clients[0].send([1], to: proxy.address)
                 return clients[0].packets.contains([1])
             }
@@ -179,9 +177,9 @@ private func eventually(_ holds: () async throws -> Bool) async throws {
     @Test func whatIsNotFromTheServerIsNotForTheClient() async throws {
         try await withProxy(clients: 2) { server, proxy, clients in
             try await clients[0].send([1], to: proxy.address)
-            try await eventually { clients[0].packets.count == 1 }
+            try await eventually("one comes back") { clients[0].packets.count == 1 }
             try await clients[1].send([9], to: server.sources[0])
-            try await eventually { try await proxy.counts().strange == 1 }
+            try await eventually("a strange packet is counted") { try await proxy.counts().strange == 1 }
             #expect(clients[0].packets == [[1]])
         }
     }

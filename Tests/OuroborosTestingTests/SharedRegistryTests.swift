@@ -1,9 +1,10 @@
 import Ouroboros
 import OuroborosNIO
 import OuroborosTesting
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct SharedRegistryTests {
+@Suite(.timeLimit(.minutes(4))) struct SharedRegistryTests {
     private static let id = DeviceID(number: 1)
 
     private struct Fleet: Sendable {
@@ -108,9 +109,7 @@ import Testing
             let connection = try await fleet.clients[0](credential)
             try await connection.send([1])
             fleet.registry.remove(Self.id)
-            while try await fleet.sessions(0) > 0 {
-                try await time.sleep(for: .milliseconds(100))
-            }
+            try await eventually("its session ends") { try await fleet.sessions(0) == 0 }
             await connection.close()
             await fleet.end()
         }

@@ -2,12 +2,13 @@ import NIOCore
 import NIOPosix
 import Ouroboros
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import OuroborosNIO
 
 /// Gateways that share a registry, over TCP: a stream waits for the registry, and may end meanwhile.
-@Suite(.timeLimit(.minutes(1))) struct SharedStreamTests {
+@Suite(.timeLimit(.minutes(3))) struct SharedStreamTests {
     private static let id = DeviceID(number: 1)
     private let memory: Memory
     private let registry: SharedMemory
@@ -82,22 +83,16 @@ import Testing
         return channel
     }
 
-    /// Without a time of its own; the test's time limit ends it.
-    private func eventually(_ holds: () async throws -> Bool) async throws {
-        while try await !holds() {
-            try await Task.sleep(for: .milliseconds(5))
-        }
-    }
-
     private func retirement(at gateway: Gateway) async throws -> UInt64? {
         try await gateway.onLoop { $0.links(of: Self.id).compactMap(\.retires).first }
     }
 
     private func expectNothingLeft(at gateway: Gateway) async throws {
-        try await eventually {
+        try await eventually("nothing is left at the gateway") {
             try await gateway.onLoop { engine in
-                engine.registry.underWay == 0 && engine.registry.saving.isEmpty && engine.linked.isEmpty
-                    && engine.sessions.isEmpty && engine.streams.connections.isEmpty
+                engine.registry.underWay == 0 && engine.registry.saving.isEmpty
+                    && engine.devices.linked.isEmpty
+                    && engine.devices.sessions.isEmpty && engine.streams.connections.isEmpty
                     && engine.streams.addresses.isEmpty && engine.streams.ending == 0
                     && engine.links(of: Self.id).allSatisfy { $0.link == nil }
             }
@@ -113,7 +108,9 @@ import Testing
         let new = try await connect(second, over: to)
         try await new.send([2])
         #expect(registry.epoch == 2 && memory.credential.epoch == 2)
-        try await eventually { try await retirement(at: first) != nil }
+        try await eventually("the first gateway hears of the newer session") {
+            try await retirement(at: first) != nil
+        }
         let due = try #require(try await retirement(at: first))
         // Until then it takes what is still under way.
         try await old.send([3])
@@ -141,10 +138,10 @@ import Testing
         // The next notice asks for the device: then the one before was taken.
         let questions = registry.questions
         registry.tell(.changed(Self.id))
-        try await eventually { registry.questions > questions }
+        try await eventually("the gateway asks for the device") { registry.questions > questions }
         #expect(try await gateway.onLoop { $0.links(of: Self.id).map(\.retires) } == [nil])
         registry.tell(elsewhere(epoch: 1))
-        try await eventually {
+        try await eventually("the session drains") {
             try await gateway.onLoop { $0.links(of: Self.id).allSatisfy { $0.retires != nil } }
         }
         await connection.close()
@@ -166,7 +163,7 @@ import Testing
             }
             return connection
         }
-        try await eventually { registry.waiting == 1 }
+        try await eventually("the registry is asked") { registry.waiting == 1 }
         #expect(registry.epoch == 0)
         #expect(gateway.payloads.values.isEmpty)
         #expect(try await gateway.statistics.streams == 1)
@@ -184,10 +181,10 @@ import Testing
         let gateway = try await gateway()
         registry.hold(step)
         let connecting = Task { try await connect(gateway) }
-        try await eventually { registry.waiting == 1 }
+        try await eventually("the registry is asked") { registry.waiting == 1 }
         connecting.cancel()
         await (try? connecting.value)?.closeAtOnce()
-        try await eventually { try await gateway.statistics.streams == 0 }
+        try await eventually("the stream ends") { try await gateway.statistics.streams == 0 }
         registry.release()
         try await expectNothingLeft(at: gateway)
         #expect(try await gateway.statistics.pendingSessions == 0)
@@ -204,7 +201,7 @@ import Testing
         let gateway = try await gateway()
         registry.hold(.question)
         let channel = try await helloAlone(to: gateway)
-        try await eventually { registry.waiting == 1 }
+        try await eventually("the registry is asked") { registry.waiting == 1 }
         await gateway.end()
         try await channel.closeFuture.get()
         registry.release()
@@ -214,7 +211,7 @@ import Testing
         let gateway = try await gateway(handshake: .milliseconds(100))
         registry.hold(.question)
         let channel = try await helloAlone(to: gateway)
-        try await eventually { registry.waiting == 1 }
+        try await eventually("the registry is asked") { registry.waiting == 1 }
         try await channel.closeFuture.get()
         #expect(try await gateway.statistics.slowStreams == 1)
         registry.release()
@@ -230,7 +227,7 @@ import Testing
             try await connection.send([1])
             return connection
         }
-        try await eventually { try await gateway.statistics.slowStreams > 0 }
+        try await eventually("a slow stream ends") { try await gateway.statistics.slowStreams > 0 }
         #expect(gateway.payloads.values.isEmpty)
         registry.release()
         // The device comes again by itself, or hears that nobody knows of its message.
@@ -249,7 +246,9 @@ import Testing
         registry.setAway(true)
         let next = Task { try await connect(second) }
         // It ends without an answer, and the device tries again.
-        try await eventually { try await second.statistics.slowStreams > 1 }
+        try await eventually("two tries end without an answer") {
+            try await second.statistics.slowStreams > 1
+        }
         let statistics = try await second.statistics
         #expect(statistics.registryFailures > 1 && statistics.brokenStreams == 0)
         try await connection.send([2])
@@ -268,9 +267,9 @@ import Testing
         let connection = try await connect(gateway)
         try await connection.send([1])
         registry.remove(Self.id)
-        try await eventually { try await gateway.statistics.sessions == 0 }
+        try await eventually("its session ends") { try await gateway.statistics.sessions == 0 }
         await connection.closeAtOnce()
-        try await eventually { try await gateway.statistics.streams == 0 }
+        try await eventually("the stream ends") { try await gateway.statistics.streams == 0 }
         await gateway.end()
     }
 
@@ -280,17 +279,19 @@ import Testing
         let copy = Memory(memory.credential)
         registry.hold(.move)
         let waiting = Task { try await connect(first).send([1]) }
-        try await eventually { registry.waiting == 1 }
+        try await eventually("the registry is asked") { registry.waiting == 1 }
         let stolen = Task {
             try await OuroborosClient.connect(
                 to: second.server.endpoints[1], credential: copy.credential, store: copy)
         }
-        try await eventually { registry.waiting == 2 }
+        try await eventually("the registry is asked for the copy, too") { registry.waiting == 2 }
         registry.release()
         _ = await waiting.result
         let other = try await stolen.value
         // The one that lost makes another handshake.
-        try await eventually { (try? await other.send([2])) != nil }
+        try await eventually("a message of the copy is delivered") {
+            (try? await other.send([2])) != nil
+        }
         let failures = try await first.statistics.registryFailures + second.statistics.registryFailures
         #expect(failures == 1)
         await other.closeAtOnce()

@@ -6,9 +6,10 @@ import Testing
     private static let digits = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 
     @Test func aKeyIsReadFromItsDigits() throws {
-        let key = try SecretKey(hex: Array((Self.digits + "\n").utf8))
+        let key = try SecretKey(hex: Self.digits + "\n")
         #expect(key.withUnsafeBytes { Array($0) } == Array(0..<32))
-        #expect(try key == SecretKey(hex: Array(Self.digits.uppercased().utf8)))
+        #expect(try key == SecretKey(hex: Self.digits.uppercased()))
+        #expect(try key == SecretKey(hex: Array(Self.digits.utf8)))
         #expect(try key == SecretKey(Array(0..<32)))
         #expect(key != .random())
     }
@@ -17,9 +18,13 @@ import Testing
         "", "00", digits + "00", digits.dropLast() + "g", digits.prefix(62) + " 00", "0x" + digits,
     ])
     func whatIsNoKeyIsRefused(text: String) {
-        let error = #expect(throws: OuroborosError.self) { try SecretKey(hex: Array(text.utf8)) }
-        #expect(error?.code == .invalidKey)
-        #expect(error?.message.contains("0001") == false)
+        for error in [
+            #expect(throws: OuroborosError.self, performing: { try SecretKey(hex: text) }),
+            #expect(throws: OuroborosError.self, performing: { try SecretKey(hex: Array(text.utf8)) }),
+        ] {
+            #expect(error?.code == .invalidKey)
+            #expect(error?.message.contains("0001") == false)
+        }
     }
 
     @Test func aKeyPrintsAsRedacted() throws {

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -86,13 +85,22 @@ def keyboard(browser):
     check(browser.switch_to.active_element.get_attribute("href") == target, "an update took the focus away")
 
 
+def updates(browser):
+    """Waits until the gateway has told of the rows three times more, whatever the page does with it."""
+    browser.execute_script(
+        "window.told = 0; window.listener = new EventSource('/events');"
+        "listener.addEventListener('rows', () => { told += 1 })")
+    wait(browser, "the gateway goes on telling", lambda it: it.execute_script("return told") >= 3)
+    browser.execute_script("listener.close()")
+
+
 def press(browser):
     """A link that is pressed stays until it is let go, or the click would be lost."""
     link = "const link = document.querySelector('#rows a'); window.pressed = link;"
     event = "link.dispatchEvent(new PointerEvent('pointerdown', { bubbles: true }))"
     browser.execute_script(link + event)
     before = text(browser, "#traffic .note")
-    time.sleep(5)
+    updates(browser)
     check(browser.execute_script("return pressed.isConnected"), "an update took a pressed link away")
     check(text(browser, "#traffic .note") == before, "an update came while the pointer was down")
     browser.execute_script("dispatchEvent(new PointerEvent('pointerup'))")
@@ -104,6 +112,8 @@ def pause(browser):
     button.click()
     check(button.text == "Resume updates", "the updates cannot be paused")
     browser.execute_script("window.oldRow = document.querySelector('#rows tr')")
+    updates(browser)
+    check(browser.execute_script("return oldRow.isConnected"), "an update came while they were paused")
     button.click()
     wait(browser, "updates resumed", lambda it: it.execute_script("return !oldRow.isConnected"))
 

@@ -31,7 +31,7 @@ done >add.log 2>&1
     --metrics 127.0.0.1:0 --page-payloads >messages.log 2>gateway.log &
 gateway=$!
 port() {
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         found="$(sed -n "s/.*$1.* port \([0-9]*\).*/\1/p" gateway.log | head -n 1)"
         [ -z "$found" ] || break
         sleep 0.1
@@ -61,9 +61,12 @@ done
 
 # With a listener that stays, the gateway ends all the same.
 curl -sN "http://127.0.0.1:$http/events" >events.log &
-sleep 0.5
+for _ in $(seq 600); do
+    ! grep -q '^event: rows' events.log || break
+    sleep 0.1
+done
+grep -q '^event: rows' events.log || { echo "/events told nothing within a minute" >&2; exit 1; }
 kill -TERM "$gateway"
 wait "$gateway"
 gateway=""
-grep -q '^event: rows' events.log
 echo "the gateway ended while the page was open"

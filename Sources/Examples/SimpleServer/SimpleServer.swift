@@ -2,9 +2,11 @@
 
 import ExampleKit
 import Logging
+import NIOCore
 import Ouroboros
 import OuroborosNIO
 import ServiceLifecycle
+import UnixSignals
 
 /// The devices that the server knows. A real one asks a database, as OuroborosStore's does.
 struct OneDevice: DeviceRegistry {

@@ -1,3 +1,4 @@
+import Ouroboros
 /// A JSON value, printed as the project's vector file is: one space a level, members in order.
 enum VectorValue {
     case object([(name: String, value: VectorValue)])
@@ -6,7 +7,7 @@ enum VectorValue {
     case number(UInt64)
 
     static func hex(_ bytes: some Sequence<UInt8>) -> VectorValue {
-        .text(Hexadecimal.string(bytes))
+        .text(Hex.string(of: bytes))
     }
 
     /// What it holds needs no escaping: hexadecimal, labels, and sentences without quotes.

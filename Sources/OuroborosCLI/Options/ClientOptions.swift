@@ -1,9 +1,9 @@
 import ArgumentParser
-import CommandKit
 import Logging
 import Ouroboros
 import OuroborosNIO
 import OuroborosStore
+import OuroborosText
 
 /// What `send`, `sensor` and `ping` have in common.
 struct ClientOptions: ParsableArguments {

@@ -1,5 +1,4 @@
 import ArgumentParser
-import LibC
 import Ouroboros
 import OuroborosStore
 
@@ -17,25 +16,6 @@ struct KeyEncryptionOptions: ParsableArguments {
 
     /// Nil when there is none: keys are not sealed then.
     func key() throws -> SecretKey? {
-        try KeyEncryption.key(file: kekFile, environment: kekEnv)
-    }
-}
-
-/// Where a key-encryption key comes from.
-enum KeyEncryption {
-    private static let credential = "ouroboros-kek"
-
-    static func key(file: String?, environment: String?) throws -> SecretKey? {
-        switch (file, environment) {
-        case (let path?, nil): return try KeyFiles.read(path)
-        case (nil, let name?): return try KeyFiles.environment(name)
-        case (_?, _?):
-            throw OuroborosError(
-                .invalidConfiguration, "give one of --kek-file and --kek-env, not both")
-        case (nil, nil):
-            guard let directory = getenv("CREDENTIALS_DIRECTORY") else { return nil }
-            let path = String(cString: directory) + "/" + credential
-            return PrivateFile.exists(path) ? try KeyFiles.read(path) : nil
-        }
+        try KeyEncryption(file: kekFile, environment: kekEnv).key()
     }
 }

@@ -4,40 +4,35 @@ import NIOCore
 import Ouroboros
 
 /// A client's link on its event loop: packets, messages and time go through here.
-// @unchecked: what is not a `let` of a Sendable type is touched on `loop` alone.
+// @unchecked: what is not a `let` of a Sendable type is touched on `loop` alone: tasks come through `submitted`,
+// `confirmed` and calls that hop to it, carriers call on it.
 final class ClientEngine: @unchecked Sendable {
     let loop: any EventLoop
     let inbox = Inbox<Message>()
     let states = Broadcast<ConnectionState>()
     let facts = Locked(ClientFacts())
 
-    private let configuration: ClientConfiguration
     private let server: SocketAddress
+    private let configuration: ClientConfiguration
     private let carrier: any ClientCarrier
+    private var opening: EventLoopFuture<Void>?
     /// The same, if it is one.
-    private let streams: StreamCarrier?
+    let streams: StreamCarrier?
+    var streamState = StreamState()
+    /// How long the first session may take.
+    private let patience: Duration?
     private let store: (any CredentialStore)?
-    private var logger: Logger?
+    private(set) var logger: Logger?
     private let submitted: Handoff<SendTicket>
     private let confirmed: Handoff<ConfirmedPacket>
 
     private let roundTrip: Timer
-    private var link: Link?
-    private var sends = SendQueue()
+    private(set) var state: ClientState<Link>
+    private(set) var sends = SendQueue()
     private var pings = PingWaiters()
     private var timer: LoopTimer?
+    /// Packets whose messages wait to be taken.
     private var queued = 0
-    private var isConnected = false
-    private var isClosing = false
-    private var failure: OuroborosError?
-    /// A stream's session ended: the stream is to be ended, too, once the last packet is written.
-    private var endedBy: CloseReason?
-    private var isUnreachable = false
-    private var isAfterShutdown = false
-    /// When a message last came or went.
-    private var lastUsed: NIODeadline
-    private var idleTimer: Scheduled<Void>?
-    private var unreachableTimer: Scheduled<Void>?
     private let connected: EventLoopPromise<Void>
     private let ended: EventLoopPromise<Void>
 
@@ -46,19 +41,9 @@ final class ClientEngine: @unchecked Sendable {
         configuration: ClientConfiguration
     ) throws {
         let loop = configuration.eventLoopGroup.next()
-        let carrier: any ClientCarrier =
-            if let network = server.transport.datagramNetwork {
-                DatagramCarrier(
-                    network.makePort(
-                        on: loop, at: server.address.anyLocal, receiveBatch: configuration.receiveBatch),
-                    server: server.address)
-            } else {
-                StreamCarrier(
-                    on: loop, server: server.address, firstTimeout: configuration.link.firstTimeout)
-            }
         try self.init(
-            carrier: carrier, on: loop, server: server.address, credential: credential, store: store,
-            configuration: configuration)
+            carrier: server.carrier(on: loop, configuration), on: loop, server: server.address,
+            credential: credential, store: store, configuration: configuration)
     }
 
     init(
@@ -88,28 +73,43 @@ final class ClientEngine: @unchecked Sendable {
         let link = try Link(
             client: credential,
             configuration: streams == nil ? configuration.link : configuration.link.overStream)
-        self.link = link
+        // Over datagrams the link gives up by itself.
+        patience = configuration.connectTimeout ?? (streams == nil ? nil : StreamState.giveUp)
+        state = ClientState(
+            link,
+            .init(
+                connect: patience?.milliseconds, idle: configuration.idleTimeout?.milliseconds,
+                close: configuration.closeTimeout.milliseconds),
+            now: loop.now.milliseconds)
         facts.withLock { $0.maximumMessage = link.maximumMessage() }
-        lastUsed = loop.now
         connected = loop.makePromise()
         ended = loop.makePromise()
         timer = LoopTimer(on: loop) { [weak self] in self?.timerFired() }
     }
 
-    private var now: UInt64 { loop.now.milliseconds }
+    var now: UInt64 { loop.now.milliseconds }
     var acknowledgesWhenTaken: Bool { configuration.acknowledgement == .whenTaken }
 
     // MARK: Life
 
     /// Done when there is a session; fails when the server does not answer.
     func connect() -> EventLoopFuture<Void> {
-        carrier.open(for: self).flatMapThrowing { [self] in
+        loop.flatSubmit { [self] in
+            guard state.link != nil else { return loop.makeFailedFuture(OuroborosError.connectionClosed) }
+            let opening = carrier.open(for: self)
+            self.opening = opening
+            return opening
+        }.flatMapThrowing { [self] in
+            let now = now
+            guard let link = state.opened(now: now) else { return }
             // Nobody answers before there is room: set it first.
-            link?.setRoom(free: configuration.queueCapacity, capacity: configuration.queueCapacity)
-            startConnectTimer()
+            link.setRoom(free: configuration.queueCapacity, capacity: configuration.queueCapacity)
             // Over streams the handshake begins with each of them.
-            guard streams == nil else { return }
-            try link?.connect(now: now)
+            guard streams == nil else {
+                arm(now)
+                return
+            }
+            try link.connect(now: now)
             pump()
         }.flatMapErrorThrowing { [self] error in
             let failure = (error as? OuroborosError) ?? .socket(error, "opening a socket")
@@ -118,47 +118,10 @@ final class ClientEngine: @unchecked Sendable {
         }.flatMap { [self] in connected.futureResult }
     }
 
-    private func startConnectTimer() {
-        // Over datagrams the engine gives up by itself.
-        guard let timeout = configuration.connectTimeout ?? (streams == nil ? nil : Self.giveUp) else {
-            return
-        }
-        let task = loop.scheduleTask(in: TimeAmount(timeout)) { [self] in
-            if !isConnected {
-                end(.noAnswer(from: server, within: timeout, streams?.lastError))
-            }
-        }
-        connected.futureResult.whenComplete { _ in task.cancel() }
-    }
-
-    private static let giveUp: Duration = .seconds(45)
-
-    private func startIdleTimer() {
-        guard let limit = configuration.idleTimeout.map(TimeAmount.init), idleTimer == nil else { return }
-        idleTimer = loop.scheduleTask(deadline: lastUsed + limit) { [weak self] in
-            guard let self, let link else { return }
-            idleTimer = nil
-            if link.pending == 0, !sends.hasWaiting, queued == 0, loop.now - lastUsed >= limit {
-                _ = close(atOnce: false, reason: .idle)
-            } else {
-                lastUsed = max(lastUsed, loop.now - limit + .milliseconds(1))
-                startIdleTimer()
-            }
-        }
-    }
-
     /// Sends what is queued, then CLOSE; or CLOSE at once. Done when the connection is over.
     func close(atOnce: Bool, reason: CloseReason = .normal) -> EventLoopFuture<Void> {
         loop.flatSubmit { [self] in
-            guard link != nil else { return ended.futureResult }
-            if !isClosing {
-                isClosing = true
-                let timeout = loop.scheduleTask(in: TimeAmount(configuration.closeTimeout)) { [self] in
-                    beginClose(atOnce: true)
-                    end(nil)
-                }
-                ended.futureResult.whenComplete { _ in timeout.cancel() }
-            }
+            guard state.close(now: now) else { return ended.futureResult }
             beginClose(atOnce: atOnce, reason: reason)
             if atOnce {
                 // One CLOSE is sent, and nobody waits for its answer.
@@ -178,7 +141,7 @@ final class ClientEngine: @unchecked Sendable {
     private func beginClose(atOnce: Bool, reason: CloseReason = .normal) {
         takeHandoffs()
         do {
-            try link?.close(reason: reason, atOnce: atOnce, now: now)
+            try state.link?.close(reason: reason, atOnce: atOnce, now: now)
         } catch {
             logger?.debug("closing: \(error)")
         }
@@ -186,17 +149,10 @@ final class ClientEngine: @unchecked Sendable {
     }
 
     /// The connection is over: everybody who waits is told.
-    private func end(_ error: OuroborosError?) {
-        guard link != nil else { return }
+    func end(_ error: OuroborosError?) {
         takeHandoffs()
-        link = nil
-        failure = error
+        guard state.end(error) else { return }
         timer?.cancel()
-        timer = nil
-        unreachableTimer?.cancel()
-        unreachableTimer = nil
-        idleTimer?.cancel()
-        idleTimer = nil
         sends.finishAll()
         pings.finish(.failure(error ?? OuroborosError.connectionClosed))
         connected.fail(error ?? OuroborosError.connectionClosed)
@@ -204,7 +160,13 @@ final class ClientEngine: @unchecked Sendable {
         facts.withLock { $0.state = .closed }
         states.send(.closed)
         states.finish()
-        carrier.close().whenComplete { [ended] _ in ended.succeed() }
+        closeCarrier().whenComplete { [ended] _ in ended.succeed() }
+    }
+
+    /// Not before it is open, and not if it never was asked to.
+    private func closeCarrier() -> EventLoopFuture<Void> {
+        guard let opening else { return loop.makeSucceededVoidFuture() }
+        return opening.recover { _ in }.flatMap { [self] in carrier.close() }
     }
 
     // MARK: From tasks
@@ -220,7 +182,7 @@ final class ClientEngine: @unchecked Sendable {
     func cancel(_ ticket: SendTicket) {
         loop.execute { [self] in
             takeHandoffs()
-            sends.cancel(ticket, link: link)
+            sends.cancel(ticket, link: state.link)
             pump()
         }
     }
@@ -234,7 +196,12 @@ final class ClientEngine: @unchecked Sendable {
         let isCancelled = Task.isCancelled
         return loop.flatSubmit { [self] in
             guard !isCancelled else { return loop.makeFailedFuture(CancellationError()) }
-            guard let link else { return loop.makeFailedFuture(failure ?? OuroborosError.connectionClosed) }
+            let link: Link
+            do {
+                link = try state.openLink()
+            } catch {
+                return loop.makeFailedFuture(error)
+            }
             do {
                 try link.ping()
             } catch {
@@ -257,31 +224,30 @@ final class ClientEngine: @unchecked Sendable {
 
     func rekey() -> EventLoopFuture<Void> {
         loop.submit { [self] in
-            guard let link else { throw failure ?? OuroborosError.connectionClosed }
-            try link.rekey(now: now)
+            try state.openLink().rekey(now: now)
             pump()
         }
     }
 
     func statistics() -> EventLoopFuture<Statistics> {
         loop.submit { [self] in
-            guard let link else { throw failure ?? OuroborosError.connectionClosed }
-            return link.statistics
+            try state.openLink().statistics
         }
     }
 
     private func takeHandoffs() {
         for ticket in submitted.take() {
-            if link == nil || isClosing {
-                ticket.finish(.failure(failure ?? .closedBeforeSending))
+            if let refusal = state.refusal {
+                ticket.finish(.failure(refusal))
             } else {
                 sends.append(ticket)
-                lastUsed = loop.now
+                state.used(now: now)
             }
         }
         for packet in confirmed.take() {
             queued -= 1
-            link?.done(sessionID: packet.sessionID, counter: packet.counter)
+            state.used(now: now)
+            state.link?.done(sessionID: packet.sessionID, counter: packet.counter)
         }
     }
 
@@ -289,24 +255,38 @@ final class ClientEngine: @unchecked Sendable {
 
     private func timerFired() {
         timer?.fired()
-        link?.tick(now: now)
-        if let link, link.isStreamBroken {
+        guard let link = state.link else { return }
+        let now = now
+        link.tick(now: now)
+        if link.isStreamBroken {
             abandonStream(nil)
+        }
+        if streamState.tick(now: now) {
+            report(.unreachable)
+        }
+        let isQuiet = link.pending == 0 && !sends.hasWaiting && queued == 0
+        switch state.tick(now: now, isQuiet: isQuiet) {
+        case .giveUp: end(.noAnswer(from: server, within: patience, streams?.lastError))
+        case .closeIdle: _ = close(atOnce: false, reason: .idle)
+        case .cutShort:
+            beginClose(atOnce: true)
+            end(nil)
+        case nil: break
         }
         pump()
     }
 
     /// Lets the engine send, tell and take until it has nothing more to do.
-    private func pump() {
+    func pump() {
         takeHandoffs()
-        guard let link else { return }
+        guard let link = state.link else { return }
         let now = now
         do {
             updateRoom(link)
             var isBusy = true
             while isBusy {
                 // Events first: a handshake's nonce is drawn there, unseen, and HELLO follows.
-                isBusy = try drain(link)
+                isBusy = try drain(link, now)
                 isBusy = try transmit(link, now) || isBusy
                 isBusy = sends.admit(to: link, now: now) || isBusy
             }
@@ -317,11 +297,18 @@ final class ClientEngine: @unchecked Sendable {
             if link.isClosed {
                 end(nil)
             } else {
-                timer?.arm(at: link.deadline(now: now), now: now)
+                arm(now)
             }
         } catch {
             fail(error)
         }
+    }
+
+    func arm(_ now: UInt64) {
+        guard let link = state.link else { return }
+        timer?.arm(at: link.deadline(now: now), now: now)
+        timer?.arm(at: state.deadline, now: now)
+        timer?.arm(at: streamState.deadline, now: now)
     }
 
     private func transmit(_ link: Link, _ now: UInt64) throws -> Bool {
@@ -332,27 +319,27 @@ final class ClientEngine: @unchecked Sendable {
         return any
     }
 
-    private func drain(_ link: Link) throws -> Bool {
+    func drain(_ link: Link, _ now: UInt64) throws -> Bool {
         var any = false
         while let event = try link.nextEvent() {
             any = true
-            try handle(event, link)
+            try handle(event, link, now)
         }
         return any
     }
 
-    private func handle(_ event: LinkEvent, _ link: Link) throws {
+    private func handle(_ event: LinkEvent, _ link: Link, _ now: UInt64) throws {
         switch event {
         case .message(let message):
             queued += message.isLastOfPacket ? 1 : 0
-            lastUsed = loop.now
+            state.used(now: now)
             inbox.append(message)
         case .delivered(let id):
             roundTrip.recordMilliseconds(link.roundTripMilliseconds)
-            sends.finish(id, .success(()))
-        case .sent(let id): sends.finish(id, .success(()))
-        case .unknown(let id): sends.finish(id, .failure(.unknownOutcome))
-        case .failed(let id): sends.finish(id, .failure(.neverSent))
+            finish(id, .success(()), now)
+        case .sent(let id): finish(id, .success(()), now)
+        case .unknown(let id): finish(id, .failure(.unknownOutcome), now)
+        case .failed(let id): finish(id, .failure(.neverSent), now)
         case .epochMoved(let credential):
             // Nothing goes out before this is durable.
             try store?.save(credential)
@@ -363,39 +350,43 @@ final class ClientEngine: @unchecked Sendable {
         }
     }
 
+    private func finish(_ id: MessageID, _ result: Result<Void, OuroborosError>, _ now: UInt64) {
+        state.used(now: now)
+        sends.finish(id, result)
+    }
+
     private func changed(_ event: LinkEvent, _ link: Link) {
         switch event {
         case .established(let sessionID):
-            isConnected = true
+            state.established(now: now)
             logger?[metadataKey: "session"] = "\(sessionID)"
             facts.withLock { $0.maximumMessage = link.maximumMessage() }
             streamIsUp()
             report(.connected(sessionID: sessionID))
             connected.succeed()
-            startIdleTimer()
         case .closed(let reason, let byPeer, let missing):
-            endedBy = reason
+            streamState.sessionClosed(reason)
             // A stream that broke has been told already.
-            guard streams?.isWritable ?? true || byPeer || isClosing else { break }
+            guard streams?.isWritable ?? true || byPeer || state.isClosing else { break }
             report(.sessionClosed(reason, byServer: byPeer, missing: missing))
         case .alive:
             report(.reachable)
         case .dead:
             report(.unreachable)
-            if !isConnected {
+            if !state.isConnected {
                 end(.noAnswer(from: server, within: nil))
             }
         default: break
         }
     }
 
-    private func report(_ state: ConnectionState) {
+    func report(_ state: ConnectionState) {
         logger?.debug("\(state)")
         facts.withLock { $0.state = state }
         states.send(state)
     }
 
-    private func fail(_ error: any Error) {
+    func fail(_ error: any Error) {
         let failure =
             (error as? OuroborosError) ?? OuroborosError(.storage, "saving the credential: \(error)")
         logger?.error("the connection ends: \(failure)")
@@ -405,7 +396,7 @@ final class ClientEngine: @unchecked Sendable {
 
 extension ClientEngine: ClientCarrierDelegate {
     func receive(_ packet: UnsafeMutableRawBufferPointer) {
-        guard let link else { return }
+        guard let link = state.link else { return }
         let now = now
         if case .ended(let error) = link.receive(packet, now: now) {
             logger?.debug("\(error)")
@@ -416,7 +407,7 @@ extension ClientEngine: ClientCarrierDelegate {
         }
         do {
             // The events point into the packet, and the next one would take a PONG's place.
-            _ = try drain(link)
+            _ = try drain(link, now)
             if carrier.isWritable {
                 _ = try link.transmitPong(now: now) { packet, _ in carrier.write(packet) }
             }
@@ -439,8 +430,8 @@ extension ClientEngine: ClientCarrierDelegate {
         pump()
     }
 
-    var heldSessions: [UInt32] { link?.sessionIDs ?? [] }
-    var isShakingHands: Bool { link?.isShakingHands ?? false }
+    var heldSessions: [UInt32] { state.link?.sessionIDs ?? [] }
+    var isShakingHands: Bool { state.link?.isShakingHands ?? false }
 
     func becameWritable() {
         pump()
@@ -448,123 +439,5 @@ extension ClientEngine: ClientCarrierDelegate {
 
     func socketLost(_ error: (any Error)?) {
         logger?.info("the socket was lost and is opened anew: \(error.map { "\($0)" } ?? "no reason")")
-    }
-}
-
-/// Streams: each has one session, and a lost one is followed by another.
-extension ClientEngine {
-    func streamOpened() {
-        do {
-            try link?.connect(now: now)
-            pump()
-        } catch {
-            fail(error)
-        }
-    }
-
-    func streamLost(_ error: (any Error)?) {
-        logger?.info("the stream was lost: \(error.map { "\($0)" } ?? "the other side ended it")")
-        abandonStream(error)
-        pump()
-    }
-
-    /// The stream broke: what is in flight is *unknown*, what is queued goes over the next one.
-    private func abandonStream(_ error: (any Error)?) {
-        guard let streams, let link else { return }
-        let hadSession = link.isOpen
-        streams.endStream()
-        link.streamEnded()
-        do {
-            _ = try drain(link)
-        } catch {
-            fail(error)
-            return
-        }
-        endedBy = nil
-        if isClosing {
-            end(nil)
-            return
-        }
-        if hadSession {
-            report(.interrupted)
-        }
-        startUnreachableTimer()
-        streams.connectLater()
-    }
-
-    /// After each turn: a session that was closed ends its stream, and what waits begins another.
-    private func turnStream(_ streams: StreamCarrier, _ link: Link) {
-        if let reason = endedBy, !link.isOpen, !link.isClosed {
-            endedBy = nil
-            streams.endStream()
-            link.streamEnded()
-            if reason == .rekey {
-                streams.connect()
-            } else if reason == .shutdown {
-                isAfterShutdown = true
-            }
-        }
-        // A message waits, and there is no stream to come.
-        if streams.isIdle, !link.isClosed, !isClosing, sends.hasWaiting || link.pending > 0 {
-            isAfterShutdown ? streams.connectLater() : streams.connect()
-            startUnreachableTimer()
-        }
-    }
-
-    private func startUnreachableTimer() {
-        guard isConnected, unreachableTimer == nil, !isUnreachable else { return }
-        unreachableTimer = loop.scheduleTask(in: TimeAmount(Self.giveUp)) { [weak self] in
-            guard let self else { return }
-            unreachableTimer = nil
-            isUnreachable = true
-            report(.unreachable)
-        }
-    }
-
-    private func streamIsUp() {
-        guard let streams else { return }
-        streams.succeeded()
-        isAfterShutdown = false
-        unreachableTimer?.cancel()
-        unreachableTimer = nil
-        if isUnreachable {
-            isUnreachable = false
-            report(.reachable)
-        }
-    }
-}
-
-/// What tasks may ask without going to the event loop.
-struct ClientFacts {
-    var maximumMessage = 0
-    var state = ConnectionState.connecting
-}
-
-/// A packet whose messages are safe.
-struct ConfirmedPacket: Sendable {
-    let sessionID: UInt32
-    let counter: UInt64
-
-    init(_ message: Message) {
-        sessionID = message.sessionID
-        counter = message.counter
-    }
-}
-
-extension OuroborosError {
-    static func socket(_ error: any Error, _ activity: String) -> OuroborosError {
-        OuroborosError(.transport, "\(activity): \(error)")
-    }
-
-    static func noAnswer(
-        from server: SocketAddress, within timeout: Duration?, _ cause: (any Error)? = nil
-    ) -> OuroborosError {
-        let time =
-            (timeout.map { "\($0)" } ?? "45 seconds or more, and five tries")
-            + (cause.map { " (\($0))" } ?? "")
-        return OuroborosError(
-            .unreachable,
-            "no answer from \(server.readable) within \(time): it is down or out of reach, does not know this "
-                + "device, or has another key for it")
     }
 }

@@ -1,6 +1,5 @@
 import NIOCore
 import Ouroboros
-import ServiceLifecycle
 
 /// Connections to many gateways, or of many devices, over one UDP socket (one for each address family).
 ///
@@ -38,7 +37,7 @@ public final class ConnectionPool: Sendable {
     private let network: any DatagramNetwork
     private let loop: any EventLoop
     private let state = Locked(State())
-    private let ended: EventLoopPromise<Void>
+    private let over: EventLoopPromise<Void>
 
     public init(configuration: Configuration = .init()) throws {
         guard let network = configuration.transport.datagramNetwork else {
@@ -47,7 +46,7 @@ public final class ConnectionPool: Sendable {
         self.configuration = configuration
         self.network = network
         loop = configuration.client.eventLoopGroup.next()
-        ended = loop.makePromise()
+        over = loop.makePromise()
     }
 
     deinit {
@@ -55,10 +54,11 @@ public final class ConnectionPool: Sendable {
         for socket in sockets.values {
             socket.whenSuccess { _ = $0.close() }
         }
-        ended.succeed()
+        over.succeed()
     }
 
     public var counts: Counts { state.withLock(\.counts) }
+    var ended: EventLoopFuture<Void> { over.futureResult }
 
     /// Connects over the pool's socket; the connection has to be closed.
     public func connect(
@@ -166,43 +166,6 @@ public final class ConnectionPool: Sendable {
         for socket in sockets.values {
             _ = try? await socket.flatMap { [loop] socket in loop.flatSubmit { socket.close() } }.get()
         }
-        ended.succeed()
+        over.succeed()
     }
-}
-
-extension ConnectionPool: Service {
-    /// Until the pool is closed; a graceful shutdown closes it.
-    public func run() async throws {
-        await runUntilEnded(ended.futureResult, close: { [self] in await close() })
-    }
-}
-
-extension OuroborosServer: Service {
-    /// Until the server is closed. A graceful shutdown closes it: each device is told, and what is under way is
-    /// waited for, up to a limit. Somebody else reads ``batches``.
-    public func run() async throws {
-        await runUntilEnded(ended, close: { [self] in await close() })
-    }
-}
-
-extension OuroborosConnection: Service {
-    /// Until the connection is over. A graceful shutdown closes it.
-    public func run() async throws {
-        await runUntilEnded(ended, close: { [self] in await close() })
-    }
-}
-
-/// A cancelled task closes at once.
-private func runUntilEnded(
-    _ ended: EventLoopFuture<Void>, close: @escaping @Sendable () async -> Void
-) async {
-    await cancelWhenGracefulShutdown { await waitUntilCancelled(or: ended) }
-    await close()
-}
-
-private func waitUntilCancelled(or ended: EventLoopFuture<Void>) async {
-    let (stream, over) = AsyncStream.makeStream(of: Void.self)
-    ended.whenComplete { _ in over.finish() }
-    // Iterating ends with the task, too.
-    for await _ in stream {}
 }

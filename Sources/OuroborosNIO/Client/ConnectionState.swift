@@ -16,3 +16,9 @@ public enum ConnectionState: Sendable, Hashable {
     /// The connection is over.
     case closed
 }
+
+/// What tasks may ask of a connection without going to its event loop.
+struct ClientFacts {
+    var maximumMessage = 0
+    var state = ConnectionState.connecting
+}

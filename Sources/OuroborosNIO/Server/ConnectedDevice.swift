@@ -1,3 +1,4 @@
+import NIOCore
 import Ouroboros
 
 /// What a server knows of a device that has a session.
@@ -34,7 +35,7 @@ extension OuroborosServer {
 extension ServerEngine {
     fileprivate var connectedDevices: [ConnectedDevice] {
         var newest: [DeviceID: ServerPeer] = [:]
-        for peer in linked.values where !peer.isClosing {
+        for peer in devices.linked.values where !peer.isClosing {
             if let other = newest[peer.device], other.lastHeard >= peer.lastHeard { continue }
             newest[peer.device] = peer
         }

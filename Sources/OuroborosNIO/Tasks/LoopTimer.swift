@@ -41,3 +41,8 @@ extension NIODeadline {
         .uptimeNanoseconds(min(time, UInt64(Int64.max) / 1_000_000) * 1_000_000)
     }
 }
+
+extension Duration {
+    /// The engine's milliseconds, without their fraction.
+    var milliseconds: UInt64 { UInt64(max(0, TimeAmount(self).nanoseconds) / 1_000_000) }
+}

@@ -1,3 +1,4 @@
+import CNIOLinux
 import LibC
 import NIOCore
 import Ouroboros

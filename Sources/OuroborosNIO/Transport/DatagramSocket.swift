@@ -7,7 +7,8 @@ import Ouroboros
 ///
 /// An address that cannot be reached for a while makes the system, or NIO, end a socket. It is opened anew,
 /// once a second, until ``close()``.
-// @unchecked: all of its state is touched on `loop` alone; the handler's callbacks are, and callers are.
+// @unchecked: all of its state is touched on `loop` alone: its handler and those who write call there, and opening
+// hops to it.
 final class DatagramSocket: DatagramPort, @unchecked Sendable {
     let loop: any EventLoop
     private let receiveBatch: Int
@@ -69,10 +70,13 @@ final class DatagramSocket: DatagramPort, @unchecked Sendable {
                 }
             }
             .bind(to: localAddress)
-            .map { [self] channel in
+            .flatMap { [self] channel in
                 self.channel = channel
                 // The port stays when the socket is opened anew.
                 localAddress = channel.localAddress ?? localAddress
+                guard isClosed else { return loop.makeSucceededVoidFuture() }
+                // It was closed while it opened.
+                return close().flatMapThrowing { throw OuroborosError.connectionClosed }
             }
     }
 
@@ -145,8 +149,6 @@ final class DatagramSocket: DatagramPort, @unchecked Sendable {
                 if case .failure(let error) = result {
                     self.lastError = error
                     self.reopenSoon()
-                } else if self.isClosed {
-                    _ = self.close()
                 }
             }
         }

@@ -16,9 +16,8 @@ protocol PacketStreamReceiver: AnyObject {
 /// One TCP connection: bytes in and out, cut into packets as their Length says.
 ///
 /// Reading and writing do not wait for each other: a reader who is slow pauses reading alone, and what the
-/// other side does not take stays with the engine.
-// @unchecked: all of its state is touched on its channel's event loop alone.
-final class PacketStream: @unchecked Sendable {
+/// other side does not take stays with the engine. It is bound to its channel's event loop.
+final class PacketStream {
     private weak var receiver: (any PacketStreamReceiver)?
     private let channel: any Channel
     private var context: ChannelHandlerContext?
@@ -107,7 +106,7 @@ final class PacketStream: @unchecked Sendable {
         isPaused = pauses
         guard !pauses else { return }
         // Not within the call that made room: the engine is at work there.
-        loop.execute { [self] in
+        loop.assumeIsolated().execute { [self] in
             deliver()
             if !isPaused, isReadComplete {
                 isReadComplete = false

@@ -3,6 +3,7 @@ import NIOCore
 import Ouroboros
 import OuroborosNIO
 import Subprocess
+import struct SystemPackage.FilePath
 
 /// The gateway, in a process of its own.
 enum BenchGateway {

@@ -3,6 +3,7 @@ import NIOCore
 import Ouroboros
 import Subprocess
 import Synchronization
+import SystemPackage
 
 /// A directory with what the real gateway needs, and with what an attacker hears.
 final class FloodPlace: Sendable {

@@ -1,7 +1,9 @@
 import Foundation
+import NIOCore
 import Ouroboros
 import OuroborosNIO
 import Subprocess
+import SystemPackage
 
 /// Resident memory, in kilobytes.
 enum Memory {

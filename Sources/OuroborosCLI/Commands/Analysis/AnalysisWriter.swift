@@ -1,6 +1,6 @@
-import CommandKit
 import Ouroboros
 import OuroborosAnalysis
+import OuroborosText
 
 /// Prints reports and statistics, for people or for programs.
 final class AnalysisWriter {
@@ -58,7 +58,7 @@ final class AnalysisWriter {
         if let header = report.packet.header {
             line.add("type", header.typeName)
             line.add("flags", header.flags.names)
-            line.add("session", Hexadecimal.string(UInt64(header.sessionID), digits: 8))
+            line.add("session", Hex.string(UInt64(header.sessionID), digits: 8))
             line.add(header.type?.isHandshake == true ? "epoch" : "counter", header.counter)
             line.add("length", header.length)
         }

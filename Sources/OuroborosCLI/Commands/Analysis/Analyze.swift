@@ -1,9 +1,9 @@
 import ArgumentParser
-import CommandKit
 import LibC
 import Ouroboros
 import OuroborosAnalysis
 import OuroborosStore
+import OuroborosText
 import Synchronization
 
 struct Analyze: ParsableCommand {
@@ -118,7 +118,7 @@ struct AnalysisKeyOptions: ParsableArguments {
 
     func ring() throws -> KeyRing {
         var ring = KeyRing()
-        let devices = try store.map { try openStore($0, sealedUnder: encryption.key()) }
+        let devices = try store.map { try GatewayStore.open($0, sealedUnder: encryption.key()) }
         if let fleetKeyFile {
             ring.add(FleetRegistry(fleetKey: try KeyFiles.read(fleetKeyFile), others: devices))
         } else if let devices {

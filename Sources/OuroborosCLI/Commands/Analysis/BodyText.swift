@@ -1,5 +1,6 @@
-import CommandKit
+import Ouroboros
 import OuroborosAnalysis
+import OuroborosText
 
 /// What was opened. It is printed only when payloads were asked for.
 enum BodyText {
@@ -7,7 +8,7 @@ enum BodyText {
         var lines: [String] = []
         if let acks = body.acks {
             lines.append(
-                "acknowledges \(acks.highest), bitmap \(Hexadecimal.string(acks.bitmap, digits: 16))")
+                "acknowledges \(acks.highest), bitmap \(Hex.string(acks.bitmap, digits: 16))")
         }
         if let once = body.once { lines.append("box \(once.box) sequence \(once.sequence)") }
         if let reason = body.reason { lines.append("reason \(reason)") }
@@ -19,7 +20,7 @@ enum BodyText {
     private static func line(_ content: [UInt8]) -> String {
         guard !content.isEmpty else { return "0 bytes" }
         guard let text = printable(content) else {
-            return "\(content.count) bytes: \(Hexadecimal.string(content))"
+            return "\(content.count) bytes: \(Hex.string(of: content))"
         }
         return "\(content.count) bytes: “\(text)”"
     }
@@ -37,7 +38,7 @@ enum BodyText {
     static func add(_ body: OpenedBody, to line: inout JSONLine) {
         if let acks = body.acks {
             line.add("acks_highest", acks.highest)
-            line.add("acks_bitmap", Hexadecimal.string(acks.bitmap, digits: 16))
+            line.add("acks_bitmap", Hex.string(acks.bitmap, digits: 16))
         }
         if let once = body.once {
             line.add("box", once.box)
@@ -45,6 +46,6 @@ enum BodyText {
         }
         if let reason = body.reason { line.add("reason", reason) }
         if let sent = body.sent { line.add("sent", sent) }
-        line.add("contents", body.contents.map { Hexadecimal.string($0) })
+        line.add("contents", body.contents.map { Hex.string(of: $0) })
     }
 }

@@ -1,7 +1,7 @@
 import ArgumentParser
-import CommandKit
 import Ouroboros
 import OuroborosAnalysis
+import OuroborosText
 
 struct Decode: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -21,7 +21,7 @@ struct Decode: ParsableCommand {
     var json = false
 
     func run() throws {
-        guard let bytes = Hexadecimal.bytes(hex.joined()) else {
+        guard let bytes = Hex.bytes(hex.joined()) else {
             throw OuroborosError(.invalidConfiguration, "that is not hexadecimal, or half a byte is missing")
         }
         guard (64...1200).contains(maxBody) else {
@@ -66,18 +66,18 @@ struct PacketFields {
             add("type", .string(header.typeName))
             add("flags", .list(header.flags.names))
             add("length", .number(UInt64(header.length)))
-            add("session", .string(Hexadecimal.string(UInt64(header.sessionID), digits: 8)))
+            add("session", .string(Hex.string(UInt64(header.sessionID), digits: 8)))
             add(header.type?.isHandshake == true ? "epoch" : "counter", .number(header.counter))
         }
         if let hello = packet.hello {
             add("device", .string("\(hello.device)"))
-            add("nonce", .string(Hexadecimal.string(hello.nonce)))
+            add("nonce", .string(Hex.string(of: hello.nonce)))
             addTerms(hello.reach, hello.top, hello.maxBody)
             if let challenge = hello.challenge {
-                add("challenge", .string(Hexadecimal.string(challenge)))
+                add("challenge", .string(Hex.string(of: challenge)))
             }
         } else if let welcome = packet.welcome {
-            add(welcome.isChallenge ? "challenge" : "nonce", .string(Hexadecimal.string(welcome.nonce)))
+            add(welcome.isChallenge ? "challenge" : "nonce", .string(Hex.string(of: welcome.nonce)))
             addTerms(welcome.reach, welcome.top, welcome.maxBody)
         }
         if let flaw = packet.flaw {

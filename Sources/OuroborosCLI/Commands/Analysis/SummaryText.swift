@@ -1,5 +1,5 @@
-import CommandKit
 import OuroborosAnalysis
+import OuroborosText
 
 /// The statistics at the end, by name.
 struct SummaryText {

@@ -1,7 +1,7 @@
 import ArgumentParser
-import CommandKit
 import Ouroboros
 import OuroborosAnalysis
+import OuroborosText
 
 struct Vectors: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,7 +1,8 @@
 import ArgumentParser
-import CommandKit
 import Ouroboros
 import OuroborosNIO
+import OuroborosStore
+import OuroborosText
 
 struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,4 +1,5 @@
-import CommandKit
+import Histogram
+import OuroborosText
 
 /// What was measured, and how.
 struct BenchReport {

@@ -1,5 +1,5 @@
-import CommandKit
 import Histogram
+import OuroborosText
 
 /// What a histogram of nanoseconds says, in microseconds.
 struct LatencyFigures {

@@ -1,6 +1,6 @@
-import CommandKit
 import Ouroboros
 import OuroborosStore
+import OuroborosText
 import Synchronization
 
 /// `send` with an outbox.

@@ -1,7 +1,7 @@
 import ArgumentParser
-import CommandKit
 import Ouroboros
 import OuroborosNIO
+import OuroborosText
 
 struct Ping: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,7 +1,8 @@
 import ArgumentParser
-import CommandKit
 import Ouroboros
 import OuroborosNIO
+import OuroborosText
+import SensorKit
 
 struct Send: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

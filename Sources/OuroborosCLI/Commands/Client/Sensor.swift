@@ -1,7 +1,7 @@
 import ArgumentParser
-import CommandKit
 import Ouroboros
 import OuroborosNIO
+import SensorKit
 
 struct Sensor: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,5 +1,5 @@
-import CommandKit
 import NIOPosix
+import SensorKit
 
 extension SensorSource {
     /// A reading that keeps none of the tasks' threads while a command runs.

@@ -1,7 +1,8 @@
-import CommandKit
 import Logging
 import Ouroboros
 import OuroborosNIO
+import OuroborosText
+import SensorKit
 import ServiceLifecycle
 
 /// The sensor at work.

@@ -1,7 +1,7 @@
 import ArgumentParser
-import CommandKit
 import Ouroboros
 import OuroborosStore
+import OuroborosText
 
 struct DeviceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -71,31 +71,4 @@ struct DeviceCommand: ParsableCommand {
             }
         }
     }
-}
-
-/// A store that is there: only `device add` and `device import` make one. Its keys are not asked for.
-func openStore(_ path: String) throws -> GatewayStore {
-    try PrivateFile.check(path)
-    return try GatewayStore(path: path, keyEncryptionKey: nil)
-}
-
-/// A store that is there, whose keys can be read.
-func openStore(_ path: String, sealedUnder key: SecretKey?) throws -> GatewayStore {
-    try PrivateFile.check(path)
-    let store = try GatewayStore(path: path, keyEncryptionKey: key)
-    try store.requireKeys()
-    return store
-}
-
-/// A store that is there, or a new one.
-func makeStore(_ path: String, _ encryption: KeyEncryptionOptions) throws -> GatewayStore {
-    let isNew = !PrivateFile.exists(path)
-    let store = try GatewayStore(path: path, keyEncryptionKey: try encryption.key())
-    try store.requireKeys()
-    if isNew, !store.isSealed {
-        Output.note(
-            "ouroboros: the keys in “\(path)” are not sealed: who can read the file has them (see --kek-file)"
-        )
-    }
-    return store
 }

@@ -1,7 +1,7 @@
 import ArgumentParser
-import CommandKit
 import Ouroboros
 import OuroborosStore
+import OuroborosText
 
 extension DeviceCommand {
     struct Show: ParsableCommand {

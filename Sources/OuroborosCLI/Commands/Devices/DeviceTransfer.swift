@@ -1,7 +1,7 @@
 import ArgumentParser
-import CommandKit
 import Ouroboros
 import OuroborosStore
+import OuroborosText
 
 extension DeviceCommand {
     struct PassphraseOption: ParsableArguments {
@@ -14,7 +14,7 @@ extension DeviceCommand {
 
         func secret(_ encryption: KeyEncryptionOptions) throws -> DeviceExport.Secret {
             if let passphraseFile {
-                return .passphrase(try KeyFiles.passphrase(passphraseFile))
+                return .passphrase(try Secrets.passphrase(passphraseFile))
             }
             guard let key = try encryption.key() else {
                 throw OuroborosError(

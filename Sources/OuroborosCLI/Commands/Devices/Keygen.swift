@@ -1,7 +1,7 @@
 import ArgumentParser
-import CommandKit
 import Ouroboros
 import OuroborosStore
+import OuroborosText
 
 struct Keygen: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -33,7 +33,7 @@ struct Keygen: ParsableCommand {
         if let out {
             try KeyFiles.write(key, toNew: out)
         } else {
-            try Output.write(KeyFiles.hex(key) + [UInt8(ascii: "\n")])
+            try Output.write(KeyFiles.digits(of: key) + [UInt8(ascii: "\n")])
         }
     }
 }

@@ -1,10 +1,12 @@
 import ArgumentParser
-import CommandKit
 import Logging
 import Ouroboros
 import OuroborosNIO
+import OuroborosStore
+import OuroborosText
 import ServiceLifecycle
 import Synchronization
+import UnixSignals
 
 struct Fleet: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

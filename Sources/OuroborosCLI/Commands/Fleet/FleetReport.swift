@@ -1,6 +1,6 @@
-import CommandKit
 import Histogram
 import Ouroboros
+import OuroborosText
 
 /// What a run of a fleet came to.
 struct FleetResult: Sendable {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import OuroborosGateway
 
 /// Some of the gateway's configuration as flags, which win over the environment and the file.
 protocol GatewayFlagGroup: ParsableArguments {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import OuroborosGateway
 
 /// The flags of sinks and downlink.
 enum GatewaySinkFlags {

@@ -1,8 +1,9 @@
 import ArgumentParser
-import CommandKit
+import NIOCore
 import Ouroboros
 import OuroborosNIO
 import OuroborosTesting
+import OuroborosText
 import ServiceLifecycle
 
 struct Impair: AsyncParsableCommand {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Ouroboros
 import OuroborosTesting
+import OuroborosText
 
 /// What `impair` does to a path.
 struct ImpairmentOptions: ParsableArguments {
@@ -55,7 +56,7 @@ struct ImpairmentOptions: ParsableArguments {
 
     private func times(_ text: String) throws -> (delay: Duration, jitter: Duration) {
         let parts = text.replacing("+-", with: "±").split(separator: "±", omittingEmptySubsequences: false)
-        let times = parts.compactMap { TimeArgument(argument: String($0))?.duration }
+        let times = parts.compactMap { Duration(written: String($0)) }
         guard times.count == parts.count, times.count <= 2 else {
             throw OuroborosError(
                 .invalidConfiguration, "--delay is a time, such as 50ms or 50ms±20ms, not “\(text)”")

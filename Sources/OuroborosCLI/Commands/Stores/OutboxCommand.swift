@@ -1,8 +1,7 @@
 import ArgumentParser
-import CommandKit
 import Ouroboros
-import OuroborosSinks
 import OuroborosStore
+import OuroborosText
 
 struct OutboxCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,8 +1,8 @@
 import ArgumentParser
-import CommandKit
 import Ouroboros
-import OuroborosSinks
+import OuroborosGateway
 import OuroborosStore
+import OuroborosText
 
 struct SpoolCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -17,7 +17,7 @@ protocol ClientCarrierDelegate: AnyObject, Sendable {
     func socketLost(_ error: (any Error)?)
 }
 
-/// How one client's packets travel. It lives on the client's event loop.
+/// How one client's packets travel. It is bound to the client's event loop.
 protocol ClientCarrier: AnyObject {
     func open(for delegate: any ClientCarrierDelegate) -> EventLoopFuture<Void>
     var isWritable: Bool { get }
@@ -29,7 +29,7 @@ protocol ClientCarrier: AnyObject {
 }
 
 /// Datagrams to and from one server.
-// @unchecked: its state is touched on the port's event loop alone.
+// @unchecked: its state is touched on the port's event loop alone: the port and the client's engine call there.
 final class DatagramCarrier: ClientCarrier, DatagramReceiver, @unchecked Sendable {
     private let port: any DatagramPort
     private let server: SocketAddress
@@ -59,4 +59,16 @@ final class DatagramCarrier: ClientCarrier, DatagramReceiver, @unchecked Sendabl
 
     func readComplete() { delegate?.readComplete() }
     func socketLost(_ error: (any Error)?) { delegate?.socketLost(error) }
+}
+
+extension Endpoint {
+    /// What carries one client's packets here, with a socket of its own.
+    func carrier(on loop: any EventLoop, _ configuration: ClientConfiguration) -> any ClientCarrier {
+        guard let network = transport.datagramNetwork else {
+            return StreamCarrier(on: loop, server: address, firstTimeout: configuration.link.firstTimeout)
+        }
+        let port = network.makePort(
+            on: loop, at: address.anyLocal, receiveBatch: configuration.receiveBatch)
+        return DatagramCarrier(port, server: address)
+    }
 }

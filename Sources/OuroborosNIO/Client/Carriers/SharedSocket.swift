@@ -2,7 +2,7 @@ import NIOCore
 import Ouroboros
 
 /// One port under many clients' links, each with its own server and session.
-// @unchecked: its state is touched on the port's event loop alone.
+// @unchecked: its state is touched on the port's event loop alone: the port and the engines' carriers call there.
 final class SharedSocket: DatagramReceiver, @unchecked Sendable {
     private let port: any DatagramPort
     private var carriers: [SocketAddress: [SharedCarrier]] = [:]
@@ -117,8 +117,7 @@ final class SharedSocket: DatagramReceiver, @unchecked Sendable {
 }
 
 /// One client's part of a ``SharedSocket``.
-// @unchecked: its state is touched on the port's event loop alone.
-final class SharedCarrier: ClientCarrier, @unchecked Sendable {
+final class SharedCarrier: ClientCarrier {
     let server: SocketAddress
     private let loop: any EventLoop
     private let socket: SharedSocket
@@ -138,10 +137,9 @@ final class SharedCarrier: ClientCarrier, @unchecked Sendable {
     var isShakingHands: Bool { delegate?.isShakingHands ?? false }
 
     func open(for delegate: any ClientCarrierDelegate) -> EventLoopFuture<Void> {
-        loop.submit { [self] in
-            self.delegate = delegate
-            socket.add(self)
-        }
+        self.delegate = delegate
+        socket.add(self)
+        return loop.makeSucceededVoidFuture()
     }
 
     var isWritable: Bool { true }

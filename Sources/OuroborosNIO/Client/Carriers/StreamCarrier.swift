@@ -3,8 +3,7 @@ import NIOPosix
 import Ouroboros
 
 /// A client's streams to one server, one after the other.
-// @unchecked: its state is touched on `loop` alone.
-final class StreamCarrier: ClientCarrier, PacketStreamReceiver, @unchecked Sendable {
+final class StreamCarrier: ClientCarrier, PacketStreamReceiver {
     private let loop: any EventLoop
     private let server: SocketAddress
     private weak var delegate: (any ClientCarrierDelegate)?
@@ -15,20 +14,19 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver, @unchecked Senda
     private var wait: Scheduled<Void>?
     private var isPaused = false
     private var isClosed = false
-    private var backoff: Backoff
+    private var pauses: ReconnectPauses
     private(set) var lastError: (any Error)?
 
     init(on loop: any EventLoop, server: SocketAddress, firstTimeout: UInt32) {
         self.loop = loop
         self.server = server
-        backoff = Backoff(first: UInt64(firstTimeout))
+        pauses = ReconnectPauses(first: .milliseconds(firstTimeout))
     }
 
     func open(for delegate: any ClientCarrierDelegate) -> EventLoopFuture<Void> {
-        loop.submit { [self] in
-            self.delegate = delegate
-            connect()
-        }
+        self.delegate = delegate
+        connect()
+        return loop.makeSucceededVoidFuture()
     }
 
     /// Nothing is open, begun or waited for.
@@ -37,7 +35,8 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver, @unchecked Senda
     /// Opens a stream after a pause: each is longer than the last, until ``succeeded()``.
     func connectLater() {
         guard isIdle, !isClosed else { return }
-        wait = loop.scheduleTask(in: .milliseconds(Int64(backoff.next(now: loop.now)))) { [weak self] in
+        let pause = TimeAmount(pauses.next(now: loop.now))
+        wait = loop.assumeIsolated().scheduleTask(in: pause) { [weak self] in
             self?.wait = nil
             self?.connect()
         }
@@ -45,18 +44,19 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver, @unchecked Senda
 
     func connect() {
         guard isIdle, !isClosed else { return }
+        let bound = NIOLoopBound(self, eventLoop: loop)
         let attempt = ClientBootstrap(group: loop)
             .connectTimeout(.seconds(10))
             .channelOption(.autoRead, value: false)
-            .channelInitializer { [weak self] channel in
-                self?.connecting = channel
+            .channelInitializer { channel in
+                bound.value.connecting = channel
                 return PacketStream.options(of: channel)
             }
             .connect(to: server)
         self.attempt = attempt
-        attempt.whenComplete { [weak self] result in
-            self?.connecting = nil
-            guard let self, !self.isClosed else {
+        attempt.assumeIsolated().whenComplete { [self] result in
+            connecting = nil
+            guard !isClosed else {
                 if case .success(let channel) = result { channel.close(promise: nil) }
                 return
             }
@@ -76,7 +76,7 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver, @unchecked Senda
 
     /// A session is there: the next pause is short again.
     func succeeded() {
-        backoff.reset()
+        pauses.reset()
     }
 
     /// Ends the stream that is there; another can be opened then.
@@ -125,33 +125,6 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver, @unchecked Senda
         self.stream = nil
         lastError = error ?? lastError
         delegate?.streamLost(error)
-    }
-}
-
-/// Pauses between tries (RFC 7252, 4.8): doubled each time, up to 8 s for the first 45 s, then up to 5 min.
-struct Backoff {
-    private let first: UInt64
-    private var pause: UInt64
-    private var since: NIODeadline?
-
-    init(first: UInt64) {
-        self.first = max(1, first)
-        pause = self.first
-    }
-
-    /// Milliseconds.
-    mutating func next(now: NIODeadline) -> UInt64 {
-        let begun = since ?? now
-        since = begun
-        let limit: UInt64 = now - begun < .seconds(45) ? 8000 : 300_000
-        let current = min(pause, limit)
-        pause = min(current * 2, 300_000)
-        return current + UInt64.random(in: 0...current / 2)
-    }
-
-    mutating func reset() {
-        pause = first
-        since = nil
     }
 }
 

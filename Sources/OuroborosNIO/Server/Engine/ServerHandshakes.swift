@@ -1,3 +1,4 @@
+import Logging
 import NIOCore
 import Ouroboros
 
@@ -46,7 +47,7 @@ extension ServerEngine {
         from address: SocketAddress, over port: ServerPort
     ) {
         let now = now
-        let isNew = peers[device] == nil
+        let isNew = devices.peers[device] == nil
         do {
             guard let peer = peer(for: device, credential, now: now) else {
                 tap(packet, from: PeerAddress(address), .handshake)
@@ -55,14 +56,14 @@ extension ServerEngine {
             let epoch = peer.accepted.epoch
             let answer = try acceptor.answer(
                 hello: packet, of: peer.accepted, link: peer.link, now: now,
-                isTaken: { sessions[$0] != nil })
+                isTaken: { devices.sessions[$0] != nil })
             switch answer {
             case .dropped(let reason):
                 count(reason)
                 // A registry that knows every device, a fleet's, must not make forged ones cost memory. An evolving
                 // device stays: the keys of its epochs ahead were derived for a minute, not for one HELLO.
                 if isNew, peer.accepted.credential.kind == .fixed {
-                    peers[device] = nil
+                    devices.remove(device)
                 }
             case .welcome(let welcome, let moved):
                 peer.lastHeard = now
@@ -71,7 +72,7 @@ extension ServerEngine {
                     welcome.withUnsafeBytes { port?.port.write($0, to: address) }
                 }
             }
-            tickAcceptor(now)
+            tickAcceptors(now)
         } catch {
             registryFailed("answering a HELLO", error, device)
         }
@@ -83,10 +84,10 @@ extension ServerEngine {
             refuseUnknown(device)
             return nil
         }
-        guard let peer = peers[device] else {
+        guard let peer = devices.peers[device] else {
             let accepted = AcceptedDevice(credential, acceptor: acceptor)
             let peer = ServerPeer(accepted, device: device, now: now)
-            peers[device] = peer
+            devices.add(peer)
             return peer
         }
         let known = peer.accepted.credential
@@ -110,12 +111,8 @@ extension ServerEngine {
         for peer in links(of: device) {
             dropLink(of: peer)
         }
-        peers[device] = nil
+        devices.remove(device)
         streams.devices[device] = nil
-    }
-
-    func links(of device: DeviceID) -> [ServerPeer] {
-        [peers[device]].compactMap { $0 } + (streams.devices[device]?.peers ?? [])
     }
 
     func disconnect(_ device: DeviceID) {
@@ -128,7 +125,8 @@ extension ServerEngine {
     func receiveFirst(
         _ packet: UnsafeMutableRawBufferPointer, sessionID: UInt32, from address: PeerAddress, now: UInt64
     ) {
-        guard let device = acceptor.device(ofPending: sessionID), let peer = peers[device], !isClosing else {
+        guard let device = acceptor.device(ofPending: sessionID), let peer = devices.peers[device], !isClosing
+        else {
             count(.unknownSession)
             tap(UnsafeRawBufferPointer(packet), from: address, .unknownSession)
             return
@@ -139,7 +137,7 @@ extension ServerEngine {
         }
         // A session of an epoch that the device has left, over the other transport or another gateway, is none.
         lookUp(device, for: packet, from: address) { [self] packet, known in
-            guard case .known(let credential) = known, let peer = peers[device] else { return }
+            guard case .known(let credential) = known, let peer = devices.peers[device] else { return }
             guard credential == peer.accepted.credential else {
                 count(.epoch)
                 tap(UnsafeRawBufferPointer(packet), from: address, .epoch)
@@ -165,7 +163,7 @@ extension ServerEngine {
                 guard let link = peer.link else { return }
                 peer.lastHeard = now
                 peer.retires = nil
-                noteSessions(of: peer, link)
+                devices.note(link.sessionIDs, of: peer)
                 save(moved, of: peer.device, from: epoch) { [self] isSaved in
                     guard isSaved, peer.link === link else { return }
                     link.epochSaved()

@@ -3,7 +3,7 @@ import Ouroboros
 
 /// A device as the server has it, on the server's event loop: its credential, and its link while it has one. Over
 /// datagrams there is one, over TCP one a connection.
-final class ServerPeer: TimerNode {
+final class ServerPeer: TimerNode, RoomTaker {
     let device: DeviceID
     var accepted: AcceptedDevice
     var link: Link?
@@ -13,12 +13,11 @@ final class ServerPeer: TimerNode {
     var linkNumber: UInt64 = 0
     var sessions: [UInt32] = []
     var sends = SendQueue()
-    /// Packets of messages that are not confirmed.
-    var unconfirmed = 0
-    var room = -1
-    var isTouched = false
+    var share = ReceiveShare()
     var isClosing = false
-    var isStarved = false
+    /// As the ``Agenda`` has it.
+    var isTouched = false
+    var awaitsPlace = false
     /// It has a newer session elsewhere: when this one ends.
     var retires: UInt64?
     var lastHeard: UInt64

@@ -1,4 +1,3 @@
-import LibC
 import Logging
 import NIOCore
 import Ouroboros
@@ -7,7 +6,8 @@ import Ouroboros
 ///
 /// A packet is passed on once, from where it landed to its owner; what comes here never goes to a third gateway.
 /// Answers go back the way they came, as a NAT lets only the address that the device sent to answer.
-// @unchecked: its state is touched on `loop` alone, and set before it is open.
+// @unchecked: its state is set before it is open and then touched on `loop` alone: what other loops pass on comes
+// through `queue`.
 final class FleetPort: DatagramReceiver, @unchecked Sendable {
     private struct Peer {
         let address: SocketAddress
@@ -150,13 +150,4 @@ public struct ForwardStatistics: Sendable, Hashable {
     public var overflowed: UInt64 = 0
     /// What came and was none, or not for here, by reason: `ahead` is a clock that is more than 30 s off.
     public var drops: [DropReason: UInt64] = [:]
-}
-
-enum WallTime {
-    /// Since 1970.
-    static func milliseconds() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
-    }
 }

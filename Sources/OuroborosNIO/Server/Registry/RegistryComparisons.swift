@@ -9,7 +9,7 @@ struct RegistryComparisons {
 }
 
 extension ServerEngine {
-    var knownDevices: [DeviceID] { Array(Set(peers.keys).union(streams.devices.keys)) }
+    var knownDevices: [DeviceID] { Array(Set(devices.peers.keys).union(streams.devices.keys)) }
 
     /// Ends what there is of devices that are not known any more, or have another key.
     func compare(_ devices: [DeviceID]) {
@@ -42,7 +42,8 @@ extension ServerEngine {
             forget(device)
             return
         }
-        let held = [peers[device]?.accepted, streams.devices[device]?.accepted].compactMap(\.?.credential)
+        let held = [devices.peers[device]?.accepted, streams.devices[device]?.accepted].compactMap(
+            \.?.credential)
         if held.contains(where: { $0.isReplaced(by: credential) }) {
             forget(device)
         }

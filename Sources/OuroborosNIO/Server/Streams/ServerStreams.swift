@@ -1,3 +1,4 @@
+import Logging
 import NIOCore
 import NIOPosix
 import Ouroboros
@@ -19,74 +20,14 @@ final class ServerStreams {
     init(acceptor: Acceptor) {
         self.acceptor = acceptor
     }
-}
 
-/// What a server keeps of a device that comes over TCP.
-final class StreamDevice {
-    let id: DeviceID
-    var accepted: AcceptedDevice
-    /// Those with a session, newest first.
-    var peers: [ServerPeer] = []
-    var lastHeard: UInt64
-
-    init(_ accepted: AcceptedDevice, id: DeviceID, now: UInt64) {
-        self.accepted = accepted
-        self.id = id
-        lastHeard = now
-    }
-
-    var newest: ServerPeer? { peers.first }
-}
-
-/// One connection, with its one session.
-// @unchecked: its state is touched on the server's event loop alone.
-final class ServerStream: PacketStreamReceiver, @unchecked Sendable {
-    let host: String
-    let accepted: UInt64
-    /// The session that its WELCOME named: the only one whose packets it may bring.
-    var pendingSession: UInt32?
-    var device: StreamDevice?
-    var peer: ServerPeer?
-    /// Replaced by a newer connection of the device: when it ends at the latest.
-    var retires: UInt64?
-    /// What keeps it from being read: the application takes no more; the registry is asked, or makes an epoch durable.
-    var isFull = false { didSet { packets?.pause(isFull || isWaiting) } }
-    var isWaiting = false { didSet { packets?.pause(isFull || isWaiting) } }
-    private(set) var packets: PacketStream?
-    private weak var engine: ServerEngine?
-
-    init(_ channel: any Channel, host: String, engine: ServerEngine) {
-        self.host = host
-        self.engine = engine
-        accepted = engine.now
-        packets = PacketStream(channel, for: self)
-    }
-
-    var isWritable: Bool { packets?.isWritable ?? false }
-    func write(_ packet: UnsafeRawBufferPointer) { packets?.write(packet) }
-    func flush() { packets?.flush() }
-    func close() -> EventLoopFuture<Void>? { packets?.close() }
-
-    func isStalled(at now: NIODeadline, after limit: TimeAmount) -> Bool {
-        [packets?.partialSince, packets?.stalledSince].contains { $0.map { now - $0 > limit } ?? false }
-    }
-
-    func receive(_ packet: UnsafeMutableRawBufferPointer, on stream: PacketStream) {
-        engine?.receive(packet, over: self)
-    }
-
-    func readComplete(on stream: PacketStream) {
-        engine?.finishTurn()
-    }
-
-    func becameWritable(_ stream: PacketStream) {
-        guard let peer, let engine else { return }
-        engine.touch(peer)
-        engine.finishTurn()
-    }
-
-    func ended(_ stream: PacketStream, _ error: (any Error)?) {
-        engine?.streamEnded(self, isBroken: error is OuroborosError)
+    /// Devices without a session are forgotten after so long.
+    func forgetSilent(now: UInt64, for silence: UInt64) {
+        for device in Array(devices.values)
+        where device.peers.isEmpty && !device.accepted.hasPendingSessions && now - device.lastHeard >= silence
+        {
+            devices[device.id] = nil
+        }
     }
 }
 
@@ -215,7 +156,7 @@ extension ServerEngine {
         }
         guard streams.due.map({ $0 <= now }) ?? true else { return }
         streams.due = now + 1000
-        let handshake = UInt64(TimeAmount(configuration.streamHandshakeTimeout).nanoseconds / 1_000_000)
+        let handshake = configuration.streamHandshakeTimeout.milliseconds
         let stall = TimeAmount(configuration.streamStallTimeout)
         for stream in Array(streams.connections.values) {
             let isLate = (stream.peer == nil || stream.isWaiting) && now - stream.accepted >= handshake

@@ -57,7 +57,7 @@ extension ServerEngine {
         do {
             let answer = try streams.acceptor.answer(
                 hello: packet, of: device.accepted, link: device.newest?.link, now: now,
-                isTaken: { number in linked.values.contains { $0.sessions.contains(number) } })
+                isTaken: { devices.isTaken($0) })
             switch answer {
             case .dropped(let reason):
                 count(reason)
@@ -76,7 +76,7 @@ extension ServerEngine {
                     stream.flush()
                 }
             }
-            tickAcceptor(now)
+            tickAcceptors(now)
         } catch {
             registryFailed("answering a HELLO", error, id)
             breakStream(stream)
@@ -149,7 +149,7 @@ extension ServerEngine {
                 guard let link = peer.link else { return }
                 stream.peer = peer
                 replace(device, with: peer, now)
-                noteSessions(of: peer, link)
+                devices.note(link.sessionIDs, of: peer)
                 save(moved, of: device.id, from: epoch, over: stream) { [self] in
                     link.epochSaved()
                     settle(peer, link)

@@ -1,0 +1,106 @@
+import Logging
+import Ouroboros
+import OuroborosNIO
+import OuroborosStore
+import ServiceLifecycle
+
+/// A gateway as it is configured.
+package struct Gateway: Sendable {
+    private let settings: GatewaySettings
+    private let devices: GatewayDevices
+    private let process: GatewayProcess
+    private let logger: Logger
+
+    /// Opens the store and reads keys, so that what is wrong with them is told before anything listens.
+    package init(_ settings: GatewaySettings, process: GatewayProcess, logger: Logger) throws {
+        self.settings = settings
+        self.process = process
+        self.logger = logger
+        devices = try GatewayDevices(settings)
+    }
+
+    /// Listens, and puts together what serves.
+    package func open(tap: PacketTap? = nil) async throws -> OpenGateway {
+        let shared = try settings.registry.map {
+            let shared = try SharedRegistry($0, try settings.encryption.key(), logger: logger)
+            _ = try shared.devicesWithKeys()
+            return shared
+        }
+        let spool: (any SinkStore)? = try settings.spool.map { try Spool(path: $0) } ?? shared?.messages
+        let metrics = GatewayMetrics(settings.metrics)
+        let (server, isKnown) = try await bind(try await configuration(tap, metrics), shared)
+        if devices.store?.isSealed == false {
+            logger.notice("the keys in the store are not sealed (see --kek-file)")
+        }
+        let known = KnownDevices(devices.store ?? shared?.directory)
+        let outputs = try await GatewayOutputs(
+            settings.sinks, number: settings.fleet?.number, spool: spool, known: known, shared: shared,
+            server: server, process: process, metrics: metrics.factory, logger: logger, isKnown: isKnown)
+        let page = try GatewayPage(settings, server: server, known: known, logger: logger)
+        let service = GatewayService(
+            server: server, store: devices.store, activity: devices.store ?? shared?.activity, spool: spool,
+            outputs: outputs, recent: page?.recent, echo: settings.echo, process: process, logger: logger)
+        let facts = metrics.service(
+            server: server, store: devices.store, shared: shared, outputs: outputs, page: page, logger: logger
+        )
+        return OpenGateway(
+            endpoints: server.endpoints, service: service, outputs: outputs, facts: facts, logger: logger)
+    }
+
+    private func configuration(
+        _ tap: PacketTap?, _ metrics: GatewayMetrics
+    ) async throws -> ServerConfiguration {
+        var configuration = settings.server
+        configuration.logger = logger
+        configuration.link.tap = tap
+        configuration.metrics = metrics.registry
+        configuration.fleet = try await settings.fleet?.configuration()
+        return configuration
+    }
+
+    /// The server, and who tells whether a device belongs to it.
+    private func bind(
+        _ configuration: ServerConfiguration, _ shared: SharedRegistry?
+    ) async throws -> (OuroborosServer, @Sendable (DeviceID) async throws -> Bool) {
+        var endpoints: [Endpoint] = []
+        for name in settings.bind {
+            endpoints.append(try await name.resolve())
+        }
+        if let shared {
+            let registry = devices.registry(and: shared.registry(logger))
+            let server = try await OuroborosServer.bind(
+                to: endpoints, sharedRegistry: registry, configuration: configuration)
+            return (server, { try await registry.credential(of: $0) != nil })
+        }
+        let registry = try devices.registry()
+        let server = try await OuroborosServer.bind(
+            to: endpoints, registry: registry, configuration: configuration)
+        return (server, { try registry.credential(of: $0) != nil })
+    }
+}
+
+/// A gateway that listens, and serves once it runs, until it is shut down gracefully: each device is told.
+package struct OpenGateway: Service {
+    package let endpoints: [Endpoint]
+    fileprivate let service: GatewayService
+    fileprivate let outputs: GatewayOutputs
+    /// Metrics and page, if they are asked for.
+    fileprivate let facts: (any Service)?
+    fileprivate let logger: Logger
+
+    package func run() async throws {
+        var services = outputs.before.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
+        services.append(
+            .init(
+                service: service, successTerminationBehavior: .gracefullyShutdownGroup,
+                failureTerminationBehavior: .cancelGroup))
+        services += outputs.after.map { .init(service: $0) }
+        if let facts {
+            services.append(.init(service: facts, failureTerminationBehavior: .cancelGroup))
+        }
+        // What the lifecycle has to tell is not the gateway's log.
+        var quiet = logger
+        quiet.logLevel = .critical
+        try await ServiceGroup(configuration: .init(services: services, logger: quiet)).run()
+    }
+}

@@ -1,0 +1,39 @@
+import Ouroboros
+import OuroborosNIO
+import OuroborosStore
+import OuroborosText
+import Synchronization
+
+/// What the devices did since it was last written to the store.
+final class ActivityCount: Sendable {
+    private let store: (any ActivityStore)?
+    private let counts = Mutex<[DeviceID: DeviceActivity]>([:])
+
+    /// Without a store nothing is counted.
+    init(_ store: (any ActivityStore)?) {
+        self.store = store
+    }
+
+    func add(messages: [ReceivedMessage]) {
+        guard store != nil else { return }
+        counts.withLock { counts in
+            for received in messages {
+                counts[received.device, default: DeviceActivity()].messages += 1
+                counts[received.device, default: DeviceActivity()].bytes += Int64(received.payload.count)
+            }
+        }
+    }
+
+    func add(sessionOf device: DeviceID) {
+        guard store != nil else { return }
+        counts.withLock { $0[device, default: DeviceActivity()].sessions += 1 }
+    }
+
+    func write() async throws {
+        let new = counts.withLock { counts in
+            defer { counts = [:] }
+            return counts
+        }
+        try await store?.count(new, at: WallClock.milliseconds() / 1000)
+    }
+}

@@ -1,0 +1,90 @@
+import Logging
+import NIOCore
+import Ouroboros
+
+/// One of a server's sockets for datagrams.
+// @unchecked: `engine` alone is not a `let`, as it is weak; it is set in `init` and never again.
+final class ServerPort: DatagramReceiver, @unchecked Sendable {
+    let port: any DatagramPort
+    let index: UInt8
+    private let endpoint: Endpoint
+    private weak var engine: ServerEngine?
+
+    init(_ port: any DatagramPort, _ endpoint: Endpoint, index: UInt8, engine: ServerEngine) {
+        self.port = port
+        self.endpoint = endpoint
+        self.index = index
+        self.engine = engine
+    }
+
+    func open() -> EventLoopFuture<Endpoint> {
+        let endpoint = endpoint
+        return port.open(for: self).map { Endpoint(endpoint.transport, $0) }
+            .flatMapErrorThrowing { throw OuroborosError.cannotListen(on: endpoint, $0) }
+    }
+
+    func receive(_ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress) {
+        engine?.receive(packet, from: address, over: self)
+    }
+
+    func readComplete() {
+        engine?.finishTurn()
+    }
+
+    func socketLost(_ error: (any Error)?) {
+        engine?.logger?.warning(
+            "the socket was lost and is opened anew: \(error.map { "\($0)" } ?? "no reason")")
+    }
+}
+
+/// Datagrams.
+extension ServerEngine {
+    func receive(
+        _ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress, over port: ServerPort
+    ) {
+        let now = now
+        let id = Packet.sessionID(of: UnsafeRawBufferPointer(packet))
+        guard id != 0 else {
+            receiveHello(packet, from: address, over: port, now: now)
+            return
+        }
+        let source = PeerAddress(address, socket: port.index)
+        if let peer = devices.sessions[id], let link = peer.link {
+            receive(packet, from: source, peer, link, now)
+        } else if hub.passOn(UnsafeRawBufferPointer(packet), sessionID: id, from: source, by: worker) {
+            statistics.passedOn += 1
+        } else {
+            receiveFirst(packet, sessionID: id, from: source, now: now)
+        }
+    }
+
+    /// A packet that landed elsewhere, of a session that is this worker's, if there is one.
+    func receive(
+        _ packet: UnsafeMutableRawBufferPointer, sessionID id: UInt32, from address: PeerAddress,
+        _ now: UInt64
+    ) {
+        if let peer = devices.sessions[id], let link = peer.link {
+            receive(packet, from: address, peer, link, now)
+        } else {
+            receiveFirst(packet, sessionID: id, from: address, now: now)
+        }
+    }
+
+    private func receive(
+        _ packet: UnsafeMutableRawBufferPointer, from address: PeerAddress, _ peer: ServerPeer,
+        _ link: Link, _ now: UInt64
+    ) {
+        // Its epoch is being made durable: until then it takes no more, and the device sends it again.
+        guard !registry.saving.contains(peer.device) else {
+            count(.limit)
+            return
+        }
+        switch link.receive(packet, from: address, now: now) {
+        case .taken: peer.lastHeard = now
+        // The link counts its drops itself.
+        case .dropped: break
+        case .ended(let error): logger?.debug("\(error)", metadata: ["device": "\(peer.device)"])
+        }
+        settle(peer, link)
+    }
+}

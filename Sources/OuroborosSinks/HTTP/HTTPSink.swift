@@ -1,0 +1,60 @@
+import NIOHTTP1
+import OuroborosStore
+
+/// A server that takes batches of JSON lines by POST.
+package actor HTTPSink: Sink {
+    package nonisolated let name = "http"
+    package nonisolated var batchLimit: Int { settings.batchLimit }
+    private let settings: HTTPSinkSettings
+    /// It has a thread, so that it is made when it is needed.
+    private var connection: HTTPConnection?
+
+    package init(_ settings: HTTPSinkSettings) {
+        self.settings = settings
+    }
+
+    private func openConnection() throws -> HTTPConnection {
+        if let connection {
+            return connection
+        }
+        let new = try HTTPConnection.open()
+        connection = new
+        return new
+    }
+
+    package func deliver(_ batch: SinkBatch) async throws {
+        let headers = HeaderList()
+        try headers.add("content-type: ", "application/x-ndjson".utf8)
+        // A string of RFC 8941, as the header's draft wants it.
+        try headers.add("idempotency-key: ", "\"\(batch.key)\"".utf8)
+        // Without it a large body would wait for leave to come.
+        try headers.add("expect:", [])
+        if let tokenFile = settings.tokenFile {
+            var token = try Secrets.line(of: tokenFile)
+            defer { Erasing.erase(&token) }
+            try headers.add("authorization: Bearer ", token)
+        }
+        let answer: HTTPAnswer
+        do {
+            answer = try await openConnection().post(
+                batch.messages.flatMap { MessageLine.line(for: $0) }, headers: headers, settings)
+        } catch {
+            try Task.checkCancellation()
+            throw SinkFailure("no answer from \(settings.shownURL): \(error)")
+        }
+        try Self.check(answer, settings.shownURL)
+    }
+
+    private static func check(_ answer: HTTPAnswer, _ url: String) throws {
+        let status = answer.status
+        guard !(200..<300).contains(status) else { return }
+        let failure = "\(url) answers \(status) \(HTTPResponseStatus(statusCode: status).reasonPhrase)"
+        let isTemporary = status >= 500 || [408, 425, 429].contains(status)
+        throw SinkFailure(
+            failure, retryAfter: RetryAfter.duration(answer.retryAfter), isRefusal: !isTemporary)
+    }
+
+    package func close() async {
+        await connection.take()?.close()
+    }
+}

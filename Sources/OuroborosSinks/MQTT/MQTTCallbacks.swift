@@ -1,0 +1,80 @@
+import CMosquitto
+import NIOCore
+
+/// What Mosquitto's library calls back, on the connection's thread.
+extension MQTTConnection {
+    func setCallbacks() {
+        mosquitto_connect_v5_callback_set(client) { _, object, code, _, _ in
+            MQTTConnection.of(object)?.noteConnected(code)
+        }
+        mosquitto_disconnect_v5_callback_set(client) { _, object, code, _ in
+            MQTTConnection.of(object)?.noteDisconnected(code)
+        }
+        mosquitto_publish_v5_callback_set(client) { _, object, id, code, _ in
+            MQTTConnection.of(object)?.notePublished(id, code)
+        }
+        mosquitto_subscribe_v5_callback_set(client) { _, object, id, count, codes, _ in
+            MQTTConnection.of(object)?.noteSubscribed(
+                id, Array(UnsafeBufferPointer(start: codes, count: Int(count))))
+        }
+        mosquitto_message_v5_callback_set(client) { _, object, message, properties in
+            guard let message else { return }
+            MQTTConnection.of(object)?.note(MQTTMessage(message.pointee, properties))
+        }
+        mosquitto_log_callback_set(client) { _, object, level, text in
+            guard level == MOSQ_LOG_ERR, let text else { return }
+            MQTTConnection.of(object)?.lastError = String(cString: text)
+        }
+    }
+
+    private static func of(_ object: UnsafeMutableRawPointer?) -> MQTTConnection? {
+        object.map { Unmanaged<MQTTConnection>.fromOpaque($0).takeUnretainedValue() }
+    }
+
+    private func noteConnected(_ code: Int32) {
+        events += 1
+        if code == 0 {
+            connected.succeed()
+        } else {
+            reason = "the broker refuses it: \(Self.meaning(of: code))"
+        }
+    }
+
+    private func noteDisconnected(_ code: Int32) {
+        events += 1
+        reason = reason ?? (code == 0 ? "closed" : Self.meaning(of: code))
+    }
+
+    private func notePublished(_ id: Int32, _ code: Int32) {
+        events += 1
+        let promise = acknowledgements.removeValue(forKey: id)
+        if code < 128 {
+            promise?.succeed()
+        } else {
+            promise?.fail(
+                SinkFailure("the broker refuses a message: \(Self.meaning(of: code))", isRefusal: true))
+        }
+    }
+
+    private func noteSubscribed(_ id: Int32, _ codes: [Int32]) {
+        events += 1
+        let promise = subscriptions.removeValue(forKey: id)
+        if let refusal = codes.first(where: { $0 >= 128 }) {
+            promise?.fail(
+                SinkFailure(
+                    "the broker refuses a subscription: \(Self.meaning(of: refusal))", isRefusal: true))
+        } else {
+            promise?.succeed()
+        }
+    }
+
+    private func note(_ message: MQTTMessage) {
+        events += 1
+        onMessage(message)
+    }
+
+    /// The library's own errors are below 128, MQTT's reasons from there.
+    private static func meaning(of code: Int32) -> String {
+        String(cString: code < 128 ? mosquitto_strerror(code) : mosquitto_reason_string(code))
+    }
+}

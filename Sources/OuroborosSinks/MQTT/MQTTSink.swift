@@ -1,0 +1,265 @@
+import CMosquitto
+import Logging
+import Ouroboros
+import OuroborosStore
+import OuroborosText
+import Synchronization
+
+/// A broker that the gateway publishes to, and takes messages to devices from.
+package final class MQTTSink: Sink {
+    /// What the sink asks of the gateway.
+    package struct Gateway: Sendable {
+        /// The devices that have a session.
+        package var statuses: @Sendable () async throws -> [DeviceID: DeviceStatus]
+        /// The devices that are offline unless they have a session, or somebody else speaks of them.
+        package var absent: @Sendable () async throws -> [DeviceID]
+        /// What people call these devices.
+        package var names: @Sendable (Set<DeviceID>) async throws -> [DeviceID: String]
+        /// Takes a message to a device; gives what tells its outcome.
+        package var send: @Sendable (DeviceID, MQTTMessage) async -> Outcome
+
+        /// Tells what became of a message, each time as a JSON object; the last time it is final.
+        package typealias Outcome = @Sendable (_ tell: @Sendable ([UInt8]) async -> Void) async -> Void
+
+        package init(
+            statuses: @escaping @Sendable () async throws -> [DeviceID: DeviceStatus],
+            absent: @escaping @Sendable () async throws -> [DeviceID],
+            names: @escaping @Sendable (Set<DeviceID>) async throws -> [DeviceID: String],
+            send: @escaping @Sendable (DeviceID, MQTTMessage) async -> Outcome
+        ) {
+            self.statuses = statuses
+            self.absent = absent
+            self.names = names
+            self.send = send
+        }
+    }
+
+    package let name = "mqtt"
+    package let batchLimit = 100
+    /// The connection is what comes back slowly, and that is looked after in ``run()``.
+    package let longestPause = Duration.seconds(2)
+
+    private struct State {
+        var connection: MQTTConnection?
+        var discovery: Discovery?
+        var board: StatusBoard
+        var problem = "it is not connected yet"
+    }
+
+    private let settings: MQTTSettings
+    private let gateway: Gateway
+    private let logger: Logger
+    private let state: Mutex<State>
+
+    private static let statusPeriod = Duration.seconds(1)
+    /// Commands that wait for the gateway; more are dropped, and told in the log.
+    private static let mostCommands = 1024
+
+    package init(_ settings: MQTTSettings, gateway: Gateway, logger: Logger) {
+        self.settings = settings
+        self.gateway = gateway
+        self.logger = logger
+        state = Mutex(
+            State(
+                discovery: settings.discoveryPrefix.map { Discovery(prefix: $0, settings: settings) },
+                board: StatusBoard(gateway: settings.clientID)))
+    }
+
+    // MARK: Deliveries
+
+    package func deliver(_ batch: SinkBatch) async throws {
+        let names = await namesToAnnounce(batch.messages)
+        let (connection, announcements, problem) = state.withLock { state in
+            (
+                state.connection,
+                state.connection == nil
+                    ? [] : state.discovery?.publications(for: batch.messages, names: names) ?? [],
+                state.problem
+            )
+        }
+        guard let connection else { throw SinkFailure(problem) }
+        try await connection.publish(announcements + batch.messages.map(publication))
+    }
+
+    /// The names of devices with something to announce; without them it is announced with their next message.
+    private func namesToAnnounce(_ messages: [SpooledMessage]) async -> [DeviceID: String] {
+        let devices = state.withLock { $0.discovery?.devices(toAnnounceIn: messages) ?? [] }
+        guard !devices.isEmpty, let known = try? await gateway.names(devices) else { return [:] }
+        return Dictionary(
+            uniqueKeysWithValues: devices.map { device in
+                let name = known[device] ?? ""
+                return (device, name.isEmpty ? "Ouroboros \(device)" : name)
+            })
+    }
+
+    private func publication(of message: SpooledMessage) -> MQTTPublication {
+        var properties = [
+            ("time", WallClock.string(milliseconds: message.receivedAt)), ("session", "\(message.sessionID)"),
+            ("counter", "\(message.counter)"),
+        ]
+        if let position = message.position {
+            properties += [("box", "\(position.box)"), ("seq", "\(position.sequence)")]
+        }
+        let topic = settings.up.topic(of: message.device)
+        switch settings.payload {
+        case .bytes:
+            return MQTTPublication(topic: topic, payload: message.payload, userProperties: properties)
+        case .json:
+            return MQTTPublication(
+                topic: topic, payload: MessageLine.line(for: message).dropLast(), userProperties: properties,
+                contentType: "application/json")
+        }
+    }
+
+    package func close() async {
+        guard let connection = state.withLock(\.connection) else { return }
+        // The gateway has told its devices: none has a session any more.
+        try? await publishStatuses(over: connection, [:], absent: [])
+        try? await publish(.offline, over: connection)
+        connection.close()
+        _ = await connection.whenEnded()
+    }
+
+    // MARK: The connection
+
+    /// Connects, and connects again whenever that ends.
+    package func run() async {
+        var backoff = Backoff(longest: .seconds(30))
+        while !Task.isCancelled {
+            let (commands, command) = AsyncStream.makeStream(
+                of: MQTTMessage.self, bufferingPolicy: .bufferingOldest(Self.mostCommands))
+            var problem: String
+            do {
+                let connection = try await MQTTConnection.open(settings) { [self] message in
+                    take(message, command)
+                }
+                backoff.reset()
+                problem = try await use(connection, commands)
+            } catch {
+                problem = "\(error)"
+            }
+            command.finish()
+            let isNew = state.withLock { state in
+                state.connection = nil
+                defer { state.problem = problem }
+                return state.problem != problem
+            }
+            if isNew, !Task.isCancelled {
+                logger.warning("\(problem)", metadata: ["sink": "mqtt"])
+            }
+            try? await Task.sleep(for: backoff.next())
+        }
+    }
+
+    /// Until the connection ends; gives why.
+    private func use(_ connection: MQTTConnection, _ commands: AsyncStream<MQTTMessage>) async throws
+        -> String
+    {
+        defer { connection.close() }
+        try await connection.subscribe(
+            to: settings.status.filter, options: MQTT_SUB_OPT_SEND_RETAIN_ALWAYS)
+        if let filter = settings.downFilter {
+            try await connection.subscribe(to: filter, options: MQTT_SUB_OPT_SEND_RETAIN_NEVER)
+        }
+        try await publish(.online, over: connection)
+        logger.info("connected to \(settings.broker.name)", metadata: ["sink": "mqtt"])
+        state.withLock { state in
+            state.connection = connection
+            // A broker that was started anew may have forgotten what it retained.
+            state.board = StatusBoard(gateway: settings.clientID)
+            state.discovery = settings.discoveryPrefix.map { Discovery(prefix: $0, settings: settings) }
+        }
+        return await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.keepStatuses(over: connection) }
+            group.addTask { await self.carryOut(commands, over: connection) }
+            let reason = await connection.whenEnded()
+            group.cancelAll()
+            return "the connection to \(settings.broker.name) has ended: \(reason)"
+        }
+    }
+
+    // MARK: Status
+
+    private func publish(_ status: DeviceStatus, over connection: MQTTConnection) async throws {
+        try await connection.publish([
+            MQTTPublication(
+                topic: settings.gatewayTopic, payload: Array(status.rawValue.utf8), isRetained: true)
+        ])
+    }
+
+    private func keepStatuses(over connection: MQTTConnection) async {
+        var problem: String?
+        // What is retained comes first.
+        while (try? await Task.sleep(for: Self.statusPeriod)) != nil {
+            do {
+                try await publishStatuses(
+                    over: connection, try await gateway.statuses(), absent: try await gateway.absent())
+                problem = nil
+            } catch {
+                if problem != "\(error)", !Task.isCancelled {
+                    problem = "\(error)"
+                    logger.warning("the devices' statuses: \(error)", metadata: ["sink": "mqtt"])
+                }
+            }
+        }
+    }
+
+    private func publishStatuses(
+        over connection: MQTTConnection, _ statuses: [DeviceID: DeviceStatus], absent: [DeviceID]
+    ) async throws {
+        let changes = state.withLock { $0.board.changes(now: statuses, absent: absent) }
+        try await connection.publish(
+            changes.map { device, status in
+                MQTTPublication(
+                    topic: settings.status.topic(of: device), payload: Array(status.rawValue.utf8),
+                    isRetained: true, userProperties: [(MQTTMessage.gatewayProperty, settings.clientID)])
+            })
+    }
+
+    // MARK: What the broker sends
+
+    /// On the connection's thread.
+    private func take(_ message: MQTTMessage, _ commands: AsyncStream<MQTTMessage>.Continuation) {
+        if let device = settings.status.device(of: message.topic) {
+            let status = DeviceStatus(rawValue: String(decoding: message.payload, as: UTF8.self))
+            state.withLock { $0.board.note(device, status, by: message.gateway) }
+        } else if case .dropped = commands.yield(message) {
+            logger.warning(
+                "too many messages to devices at once: one of MQTT's is dropped", metadata: ["sink": "mqtt"])
+        }
+    }
+
+    private func carryOut(_ commands: AsyncStream<MQTTMessage>, over connection: MQTTConnection) async {
+        await withDiscardingTaskGroup { group in
+            for await command in commands where !command.isRetained {
+                guard let device = settings.down?.device(of: command.topic) else {
+                    logger.warning(
+                        "a message to a device names none: 16 hexadecimal digits in its topic",
+                        metadata: ["sink": "mqtt"])
+                    continue
+                }
+                // One after the other: their order is kept.
+                let outcome = await gateway.send(device, command)
+                guard command.responseTopic != nil else { continue }
+                group.addTask { [self] in
+                    await outcome { await answer($0, to: command, over: connection) }
+                }
+            }
+        }
+    }
+
+    private func answer(
+        _ answer: [UInt8], to command: MQTTMessage, over connection: MQTTConnection
+    ) async {
+        guard let topic = command.responseTopic else { return }
+        do {
+            try await connection.publish([
+                MQTTPublication(
+                    topic: topic, payload: answer, contentType: "application/json",
+                    correlation: command.correlation)
+            ])
+        } catch {
+            logger.debug("an answer was not taken: \(error)", metadata: ["sink": "mqtt"])
+        }
+    }
+}

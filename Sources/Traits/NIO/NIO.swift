@@ -1,0 +1,3 @@
+#if !NIO
+#error("OuroborosNIO, -Testing and -Metrics need the package trait NIO: .package(..., traits: [\"NIO\"])")
+#endif

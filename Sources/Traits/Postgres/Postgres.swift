@@ -1,0 +1,3 @@
+#if !Postgres
+#error("OuroborosPostgres needs the package trait Postgres: .package(..., traits: [\"Postgres\"])")
+#endif

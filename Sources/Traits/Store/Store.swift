@@ -1,0 +1,3 @@
+#if !Store
+#error("OuroborosStore needs the package trait Store: .package(..., traits: [\"Store\"])")
+#endif

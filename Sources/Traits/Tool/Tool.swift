@@ -1,0 +1,3 @@
+#if !Tool
+#error("the command ouroboros needs the package trait Tool: .package(..., traits: [\"Tool\"])")
+#endif

@@ -1,0 +1,67 @@
+import Ouroboros
+import OuroborosText
+import Testing
+
+@Suite struct TextTests {
+    @Test func aLineHoldsWhateverItIsGiven() {
+        var line = JSONLine()
+        line.add("text", "a\"b\\c\n\r\t\u{1}\u{7f}é")
+        line.add("number", -7)
+        line.add("half", 0.5, decimals: 2)
+        line.add("none", Double.nan, decimals: 2)
+        line.add("list", ["x", ""])
+        #expect(
+            String(decoding: line.finished(), as: UTF8.self)
+                == #"{"text":"a\"b\\c\n\r\t\u0001\u007fé","number":-7,"half":0.50,"none":null,"list":["x",""]}"#
+        )
+        #expect(JSONLine().finished() == Array("{}".utf8))
+    }
+
+    /// RFC 4648, section 10.
+    @Test(arguments: [
+        ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
+        ("foobar", "Zm9vYmFy"),
+    ])
+    func base64(text: String, expected: String) {
+        #expect(Base64.string(of: Array(text.utf8)) == expected)
+    }
+
+    @Test(arguments: [
+        (0, 0, "0"), (1.25, 1, "1.3"), (-0.04, 1, "0.0"), (-1.5, 2, "-1.50"), (0.999, 2, "1.00"),
+        (12.007, 3, "12.007"),
+    ])
+    func decimals(number: Double, count: Int, expected: String) {
+        #expect(Decimal.text(number, count) == expected)
+    }
+
+    @Test func hexadecimalIsTakenAsPeopleWriteIt() {
+        #expect(Hex.bytes(" 00:fF\n10 ") == [0, 255, 16])
+        #expect(Hex.bytes("0") == nil)
+        #expect(Hex.bytes("0x00") == nil)
+        #expect(Hex.bytes("") == [])
+        #expect(Hex.string(of: [0, 0xff, 0x1a]) == "00ff1a")
+        #expect(Hex.string(0xab, digits: 4) == "00ab")
+        #expect(Hex.string(0xabcd, digits: 2) == "abcd")
+    }
+
+    @Test func timesInUTC() {
+        #expect(WallClock.string(seconds: 0) == "1970-01-01T00:00:00Z")
+        // 2024 is a leap year.
+        #expect(WallClock.string(milliseconds: 1_709_251_199_007) == "2024-02-29T23:59:59.007Z")
+    }
+
+    @Test func timesAsUsersWriteThem() {
+        let times: [(String, Duration)] = [
+            ("500ms", .milliseconds(500)), ("1s", .seconds(1)), ("2.5s", .milliseconds(2500)),
+            ("3", .seconds(3)),
+            ("5m", .seconds(300)), ("24h", .seconds(86_400)),
+        ]
+        for (text, expected) in times {
+            #expect(Duration(written: text) == expected, "\(text)")
+        }
+        for text in ["", "s", "-1s", "1d", "0s", "1e3", "1 s", "99999999999h"] {
+            #expect(Duration(written: text) == nil, "\(text)")
+        }
+        #expect(Duration.nanoseconds(1_999_999).milliseconds == 1)
+    }
+}
