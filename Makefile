@@ -2,7 +2,7 @@
 
 SYSTEM_PACKAGES = gcc libc6-dev pkg-config libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev libmosquitto-dev \
 	libssl-dev libcurl4-openssl-dev
-CHECK_PACKAGES = $(SYSTEM_PACKAGES) libcjson-dev clang-format-14 cppcheck valgrind libc6-dbg tshark spin \
+CHECK_PACKAGES = $(SYSTEM_PACKAGES) g++ libcjson-dev clang-format-14 cppcheck valgrind libc6-dbg tshark spin \
 	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl stunnel4 \
 	chromium chromium-driver python3-selenium curl prometheus jq \
 	python3-markdown-it sudo procps tcpdump nftables sqlite3
@@ -43,7 +43,7 @@ TEST_LINK = $(WRAP_KEYS) $(WRAP_FAULTS) -lcjson -lmbedcrypto -lm
 include ccore/firmware/firmware.mk
 
 .DEFAULT_GOAL = help
-.PHONY: FORCE help setup setup-check lib layers swift install uninstall docs formal demo check test-core test-swift \
+.PHONY: FORCE help setup setup-check lib layers cxx swift install uninstall docs formal demo check test-core test-swift \
 	sanitize soak test-threads flood netns fuzz fuzz-test secrets page-test monitoring lint format clean \
 	consumer doc-commands check-hard check-built check-built-c check-built-swift check-built-analyzer setup-all
 
@@ -69,6 +69,9 @@ $(BUILD)/libouroboros.a: $(CORE_OBJECTS)
 
 layers: setup $(CORE_OBJECTS) ## the engine's calls go down only: ccore/layers.txt
 	@ccore/layers.sh ccore/layers.txt $(CC) $(CORE_OBJECTS)
+
+cxx: setup-check $(BUILD)/libouroboros.a ## the headers in C++11 to C++20, and every function of theirs linked from C++
+	@Tests/cxx.sh $(CXX) $(BUILD)/libouroboros.a
 
 # $(1): directory, $(2): compiler and its options
 define test_rules

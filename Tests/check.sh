@@ -19,6 +19,7 @@ build_engine() {
     step formal make formal
     step lint make lint
     step layers make layers
+    step cxx make cxx
 }
 build_swift() {
     step swift make check-built-swift

@@ -24,6 +24,10 @@
 #include "ouroboros/pool.h"
 #include "ouroboros/session.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OURO_NEVER UINT64_MAX
 /* Bytes of scratch that ouro_link_transmit builds control packets and HELLOs in. */
 #define OURO_SCRATCH_SIZE 112
@@ -212,15 +216,23 @@ typedef struct ouro_link {
 /*
  * Makes a link. `settings` and `memory` must stay; what `memory` points to belongs to the link.
  * `seed` spreads time-outs, and is no secret. A client gets its credential, a server NULL.
+ * ERR_ARGUMENT when something is out of its range: the link is then as one that was closed.
  */
 OURO_CHECKED ouro_status ouro_link_init(ouro_link *link, const ouro_settings *settings,
                                         const ouro_memory *memory,
                                         const ouro_credential *credential, uint32_t seed);
 
-/* Client: begins a handshake now, if there is neither a session nor a handshake. */
+/*
+ * Client: begins a handshake now, if there is neither a session nor a handshake. ERR_STATE at a
+ * server, and where the link closes or is closed.
+ */
 OURO_CHECKED ouro_status ouro_link_connect(ouro_link *link, uint64_t now_ms);
 
-/* Client: the 16 random bytes that OURO_EVENT_NONCE asks for; never the same twice. */
+/*
+ * Client: the 16 random bytes that OURO_EVENT_NONCE asks for; never the same twice. ERR_STATE when
+ * none are asked for (any more): nothing is lost. ERR_CRYPTO when no HELLO could be made: they are
+ * asked for again after a time-out.
+ */
 OURO_CHECKED ouro_status ouro_link_nonce(ouro_link *link, const uint8_t nonce[16]);
 
 /* The credential that OURO_EVENT_EPOCH announced is durable: the link goes on. */
@@ -228,13 +240,18 @@ void ouro_link_epoch_saved(ouro_link *link);
 
 /*
  * Takes one datagram, and opens it in place. `from` is NULL at a client, which gives only packets
- * of its server. A drop is counted in the link's statistics and needs nothing more.
+ * of its server. OK when it was taken. A drop of any kind (status.h) is counted in the link's
+ * statistics and needs nothing more. ERR_STATE: there are events to drain first; ERR_ARGUMENT: no
+ * address at a server, or one that is too long; ERR_CRYPTO: it counts as lost on its way. In a
+ * stream a drop (but DROP_CLOSED) and ERR_CRYPTO become END_STREAM: end it.
  */
 OURO_CHECKED ouro_status ouro_link_receive(ouro_link *link, uint64_t now_ms, const ouro_addr *from,
                                            uint8_t *packet, size_t len);
 
-/* The message of that counter is handed on, and safe: it may be acknowledged. In a stream, in
- * order. */
+/*
+ * The message of that counter is handed on, and safe: it may be acknowledged. In a stream, in
+ * order. What never came, or of a session that is gone, is not acknowledged.
+ */
 void ouro_link_done(ouro_link *link, uint32_t session_id, uint64_t counter);
 
 /*
@@ -245,7 +262,9 @@ void ouro_link_set_room(ouro_link *link, size_t free, size_t capacity);
 
 /*
  * Takes a message, copies it, and gives it an id for its outcome. ERR_NO_PLACE: drain events, wait
- * for an outcome, and try again.
+ * for an outcome, and try again. ERR_TOO_LARGE: above ouro_link_max_message. ERR_ARGUMENT: no batch
+ * where one is said to be, no data, or ttl_ms out of its range. ERR_STATE: the session was saved.
+ * END_CLOSED: the link closes or is closed.
  */
 OURO_CHECKED ouro_status ouro_link_send(ouro_link *link, uint64_t now_ms,
                                         const ouro_message *message, uint32_t *id);
@@ -257,26 +276,40 @@ OURO_CHECKED ouro_status ouro_link_withdraw(ouro_link *link, uint32_t id);
 /* Largest `len` that ouro_link_send takes now: the peer's max_body once known, less 8 with ONCE. */
 size_t ouro_link_max_message(const ouro_link *link, bool once);
 
-/* Sends a PING, if none is outstanding; OURO_EVENT_PONG tells the round trip. */
+/*
+ * Sends a PING, if none is outstanding; OURO_EVENT_PONG tells the round trip. ERR_STATE without a
+ * session.
+ */
 OURO_CHECKED ouro_status ouro_link_ping(ouro_link *link);
 
-/* Client: replaces the session, make before break; server: asks the client to (CLOSE 2). */
+/*
+ * Client: replaces the session, make before break; server: asks the client to (CLOSE 2). ERR_STATE
+ * without a session, and where the link closes.
+ */
 OURO_CHECKED ouro_status ouro_link_rekey(ouro_link *link, uint64_t now_ms);
 
 /*
  * No new message is taken; what is queued is sent, then CLOSE goes out: at the latest after 45 s,
- * or at once if `now` is asked for. OURO_EVENT_CLOSED ends it.
+ * or at once if that is asked for. OURO_EVENT_CLOSED ends it. ERR_STATE when it is closed already;
+ * ERR_ARGUMENT for a reason that is none, and for OURO_REASON_REKEY: see ouro_link_rekey.
  */
 OURO_CHECKED ouro_status ouro_link_close(ouro_link *link, uint64_t now_ms, ouro_reason reason,
                                          bool at_once);
 
-/* Makes the next message's keys ahead, for a body of `body_len` bytes. For idle time. */
+/*
+ * Makes the next message's keys ahead, for a body of `body_len` bytes. For idle time. OK, too,
+ * where there is nothing to prepare; ERR_ARGUMENT above 1200 bytes; ERR_CRYPTO: they are made when
+ * needed.
+ */
 OURO_CHECKED ouro_status ouro_link_prepare(ouro_link *link, size_t body_len);
 
 /* Runs the timers that are due. */
 void ouro_link_tick(ouro_link *link, uint64_t now_ms);
 
-/* The next packet to send; `out->len` 0 when there is none. */
+/*
+ * The next packet to send; `out->len` 0 when there is none. ERR_CRYPTO: a packet could not be made.
+ * A message then fails, with its event; anything else counts as lost on its way, and is made again.
+ */
 OURO_CHECKED ouro_status ouro_link_transmit(ouro_link *link, uint64_t now_ms,
                                             uint8_t scratch[OURO_SCRATCH_SIZE], ouro_datagram *out);
 
@@ -311,7 +344,14 @@ uint32_t ouro_link_rtt(const ouro_link *link);
 /* The next counter of the newest session's messages (0 without one). */
 uint64_t ouro_link_sent_messages(const ouro_link *link);
 
-/* Erases everything; messages that have no outcome yet get no event any more. */
+/*
+ * Erases everything; messages that have no outcome yet get no event any more. The link is then as
+ * one that was closed.
+ */
 void ouro_link_erase(ouro_link *link);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -11,6 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OURO_DEVICE_ID_SIZE 8
 #define OURO_NONCE_SIZE 16
 
@@ -66,5 +70,9 @@ OURO_CHECKED ouro_status ouro_chain_step(uint8_t chain_enc[32], uint8_t chain_sc
  */
 OURO_CHECKED ouro_status ouro_counted_nonce(const uint8_t epoch_key[32], uint64_t count,
                                             const uint8_t randomness[16], uint8_t nonce[16]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,6 +14,10 @@
 
 #include "ouroboros/link.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OURO_PENDING_SLOTS 8
 #define OURO_PENDING_PER_DEVICE 4
 #define OURO_PENDING_MS 60000
@@ -93,7 +97,8 @@ typedef struct ouro_opened {
 
 /*
  * Makes a server over the caller's arrays. `challenge_key` is K_ch: 32 random bytes, new at each
- * start (or shared by a fleet's gateways).
+ * start (or shared by a fleet's gateways). ERR_ARGUMENT when something is out of its range: the
+ * server then answers nothing.
  */
 OURO_CHECKED ouro_status ouro_server_init(ouro_server *server, const ouro_server_settings *settings,
                                           ouro_pending *pending, size_t pending_count,
@@ -124,7 +129,10 @@ void ouro_server_forget(ouro_server *server, ouro_device *device);
  * Answers a HELLO of this device. `link` is the device's link, or NULL. `session_id` and `nonce`
  * are fresh random values; the id is ouro_server_session_id's and no link holds it (0, one that is
  * pending here and one of another prefix are refused with ERR_ARGUMENT: draw again). On OK
- * `welcome` is to be sent, after the credential was made durable if `*moved`. A drop is silence.
+ * `welcome` is to be sent, after the credential was made durable if `*moved`. A drop is silence:
+ * MALFORMED, AUTH, HANDSHAKE (it made the session that the link holds), EPOCH (spent, or too far
+ * ahead), LIMIT (come again later). ERR_ARGUMENT, too, for another device's HELLO; ERR_STATE: the
+ * server was not made; ERR_CRYPTO: nothing has moved, and it is silence as well.
  */
 OURO_CHECKED ouro_status ouro_server_hello(ouro_server *server, uint64_t now_ms,
                                            ouro_device *device, const ouro_link *link,
@@ -137,7 +145,9 @@ ouro_pending *ouro_server_pending(ouro_server *server, uint32_t session_id);
 
 /*
  * Opens the first packet of a pending session, in place. On OK it was authentic, and is to be
- * followed by ouro_server_adopt at once; anything else is a drop.
+ * followed by ouro_server_adopt at once; anything else is a drop: MALFORMED, HANDSHAKE, SESSION
+ * (too old, or NULL), LIMIT (too many of this device were confirmed), REPLAY, AHEAD, DUPLICATE,
+ * AUTH; or ERR_CRYPTO, which is as one.
  */
 OURO_CHECKED ouro_status ouro_server_open(ouro_server *server, uint64_t now_ms,
                                           ouro_pending *pending, uint8_t *packet, size_t len,
@@ -147,7 +157,9 @@ OURO_CHECKED ouro_status ouro_server_open(ouro_server *server, uint64_t now_ms,
  * Confirms the session: the link takes it as its newest, and the packet as its first; an older
  * session drains for 60 s. The pending entry is gone after this. With `*moved` the link sends and
  * hands on nothing until ouro_link_epoch_saved. ERR_STATE when the link closes, or still has a
- * message to hand on: the pending session is gone then too, and the device makes another.
+ * message to hand on, or is not made as the server is (role, reach, stream): the pending session is
+ * gone then too, and the device makes another. ERR_ARGUMENT without an address, or with one that is
+ * too long: nothing has happened. It does not fail otherwise.
  */
 OURO_CHECKED ouro_status ouro_server_adopt(ouro_server *server, uint64_t now_ms,
                                            ouro_pending *pending, ouro_link *link,
@@ -158,5 +170,9 @@ OURO_CHECKED ouro_status ouro_server_adopt(ouro_server *server, uint64_t now_ms,
 uint64_t ouro_server_tick(ouro_server *server, uint64_t now_ms);
 
 void ouro_server_erase(ouro_server *server);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
