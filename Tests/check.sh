@@ -31,6 +31,7 @@ test_engine() {
     step core env OURO_RUNS="$runs" build/plain/core_tests
     step sanitized env OURO_RUNS="$runs" build/sanitized/core_tests
     step secrets make secrets
+    step erasure make erasure
     step fuzz make fuzz-test SECONDS="$fuzz_seconds"
     step firmware make firmware-test
     step budget make budget

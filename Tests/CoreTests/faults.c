@@ -7,6 +7,7 @@
 #include <string.h>
 
 uint64_t fault_at = OURO_NEVER, fault_calls;
+void (*fault_secret)(const uint8_t key[32]);
 
 bool fault_now(void) {
     return fault_calls++ == fault_at;
@@ -44,12 +45,18 @@ static ouro_status failed(void *out, size_t len) {
 }
 
 ouro_status __wrap_ouro_hmac_init(ouro_hmac *hmac, const uint8_t key[32]) {
+    if (fault_secret != NULL)
+        fault_secret(key);
     return fault_now() ? failed(hmac, sizeof *hmac) : __real_ouro_hmac_init(hmac, key);
 }
 
 ouro_status __wrap_ouro_hmac_mac(const ouro_hmac *hmac, const ouro_span *parts, size_t count,
                                  uint8_t mac[32]) {
-    return fault_now() ? failed(mac, 32) : __real_ouro_hmac_mac(hmac, parts, count, mac);
+    ouro_status status =
+        fault_now() ? failed(mac, 32) : __real_ouro_hmac_mac(hmac, parts, count, mac);
+    if (fault_secret != NULL)
+        fault_secret(mac);
+    return status;
 }
 
 ouro_status __wrap_ouro_sha256(const ouro_span *parts, size_t count, uint8_t digest[32]) {

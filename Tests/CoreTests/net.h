@@ -192,6 +192,8 @@ void keys_not_sent(void);
 /* Call number `fault_at` of the crypto library fails, once (faults.c); calls are counted. */
 extern uint64_t fault_at, fault_calls;
 bool fault_now(void);
+/* Hears of each key that an HMAC takes or makes; or NULL. */
+extern void (*fault_secret)(const uint8_t key[32]);
 
 /* How often a window was asked where a counter stands. */
 extern unsigned window_checks;
