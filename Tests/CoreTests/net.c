@@ -66,8 +66,8 @@ static void init_side(net *n, int who, const net_options *o) {
     s->memory.prepared = o->prepare ? &s->prepared : NULL;
     s->memory.pool = &s->pool;
     size_t places = o->places != 0 ? o->places : NET_PLACES;
-    if (ouro_pool_init(&s->pool, s->pool_memory, ouro_pool_memory(places, OURO_MAX_PACKET),
-                       OURO_MAX_PACKET) != OURO_OK)
+    size_t cap = o->packet_cap != 0 ? o->packet_cap : OURO_MAX_PACKET;
+    if (ouro_pool_init(&s->pool, s->pool_memory, ouro_pool_memory(places, cap), cap) != OURO_OK)
         net_trouble(n, "a pool does not initialise");
 }
 

@@ -118,7 +118,7 @@ typedef struct net_options {
     bool evolving, small, prepare, stream;
     uint32_t keep_alive_ms;
     uint64_t rekey_packets, rekey_age_ms;
-    size_t places;
+    size_t places, packet_cap; /* of each side's pool; 0: many, for the largest packets */
 } net_options;
 
 /* Allocates and initialises; the client's handshake begins with its first message or net_connect.
