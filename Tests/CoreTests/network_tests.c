@@ -32,6 +32,7 @@ static void choose_options(net_options *o, uint64_t seed) {
     o->prepare = seed % 5 == 0;
     o->keep_alive_ms = seed % 7 == 0 ? 25000 : 0;
     o->rekey_packets = seed % 6 == 5 ? 40 + seed % 50 : 0;
+    o->packet_cap = seed % 4 == 2 ? 96 + seed % 65 : 0;
 }
 
 /* Messages that a wide path lost eleven times in a row, and carried others of: 0.4^11 of them. */
@@ -117,6 +118,10 @@ static bool run_seed(uint64_t seed) {
         for (int who = 0; who < 2; who++) {
             bool reliable = net_random(n) % 4 != 0;
             size_t len = 4 + net_random(n) % (net_random(n) % 8 == 0 ? 1100 : 60);
+            /* A small place's messages fill it now and then. */
+            size_t most = n->side[who].pool.packet_cap - OURO_OVERHEAD;
+            if (len > most)
+                len = most;
             if (sent[who] < MESSAGES && net_send(n, who, reliable, len) != UINT32_MAX)
                 sent[who]++;
             else

@@ -34,7 +34,9 @@ void ouro_ahead_drop(ouro_server *server, ouro_device *device) {
 static void refill_budget(ouro_server *server, uint64_t now) {
     uint64_t most = budget_of(server->settings);
     uint64_t second = server->settings->derivations_second;
-    uint64_t more = (now - server->budget_ms) * (second != 0 ? second : most) / 1000;
+    /* What takes longer to refill than the whole budget is the whole budget: no product wraps. */
+    uint64_t passed = OURO_MIN(now - server->budget_ms, (uint64_t)AHEAD_DERIVATIONS * 1000);
+    uint64_t more = passed * (second != 0 ? second : most) / 1000;
     if (more == 0)
         return;
     server->budget = OURO_MIN(server->budget + more, most);
@@ -90,12 +92,16 @@ static ouro_ahead *ahead_of(ouro_server *server, ouro_device *device, uint64_t n
             status = ouro_auth_key(key, epoch + 2 + i, table->auth[i]);
     }
     ouro_erase(key, sizeof key);
-    table->device = status == OURO_OK ? device : NULL;
-    table->epoch = epoch;
-    table->made_ms = now;
     device->ahead_made = status == OURO_OK;
     device->ahead_ms = now;
-    return status == OURO_OK ? table : NULL;
+    if (status != OURO_OK) {
+        ouro_erase(table, sizeof *table);
+        return NULL;
+    }
+    table->device = device;
+    table->epoch = epoch;
+    table->made_ms = now;
+    return table;
 }
 
 ouro_status ouro_ahead_key(ouro_server *server, ouro_device *device, uint64_t steps, uint64_t now,

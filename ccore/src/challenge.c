@@ -4,7 +4,12 @@
 #include "crypto.h"
 #include <string.h>
 
-enum { CHALLENGE_SLICE_MS = 60000 };
+enum { CHALLENGE_SLICE_MS = 60000, SLICE_MIN_MS = 1000, SLICE_MAX_MS = 3600000 };
+
+bool ouro_challenge_slice_fits(const ouro_server_settings *settings) {
+    uint32_t slice = settings->challenge_slice_ms;
+    return slice == 0 || (slice >= SLICE_MIN_MS && slice <= SLICE_MAX_MS);
+}
 
 /* Of this server's time, or of all gateways' that share its challenge key. */
 static uint64_t slice_at(const ouro_server *server, uint64_t now) {

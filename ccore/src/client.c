@@ -43,15 +43,11 @@ static uint64_t wait_after(const ouro_settings *settings, uint8_t shorts) {
 
 static void put_off(ouro_link *link, uint64_t until) {
     ouro_client *client = link->memory->client;
-    client->phase = OURO_HANDSHAKE_WAIT;
+    client->phase = OURO_HANDSHAKE_PUT_OFF;
     client->hello_len = 0;
     client->given_up = false;
     client->next_ms = until;
     link->events &= (uint16_t)~TELL_NONCE;
-}
-
-static bool is_put_off(const ouro_client *client) {
-    return client->phase == OURO_HANDSHAKE_WAIT && client->hello_len == 0;
 }
 
 static void start(ouro_link *link, uint64_t now) {
@@ -112,7 +108,7 @@ void ouro_client_heard(ouro_link *link) {
     if (client == NULL || !ouro_client_busy(link) || client->cause != CAUSE_DEAD_PATH ||
         (client->kept && !client->given_up))
         return;
-    if (!is_put_off(client))
+    if (client->phase != OURO_HANDSHAKE_PUT_OFF)
         client->cancelled_ms = client->begun_ms;
     ouro_client_cancel(link);
 }
@@ -162,9 +158,10 @@ static ouro_status write_hello(ouro_client *client, const ouro_settings *setting
     if (status == OURO_OK)
         status = ouro_hello_write(&hello, auth, client->hello, &len);
     ouro_erase(auth, sizeof auth);
-    client->hello_len = (uint8_t)len;
-    if (status == OURO_OK)
-        client->phase = OURO_HANDSHAKE_SEND;
+    /* One that cannot be made is as one that was lost: after a time-out there is another, anew. */
+    client->hello_len = status == OURO_OK ? (uint8_t)len : 0;
+    client->phase = status == OURO_OK ? OURO_HANDSHAKE_SEND : OURO_HANDSHAKE_WAIT;
+    client->next_ms = client->begun_ms + client->timeout_ms;
     return status;
 }
 
@@ -175,9 +172,14 @@ ouro_status ouro_link_nonce(ouro_link *link, const uint8_t nonce[16]) {
     return write_hello(client, link->settings, nonce, NULL);
 }
 
+bool ouro_client_says_hello(const ouro_link *link) {
+    const ouro_client *client = link->memory->client;
+    return client != NULL && client->phase == OURO_HANDSHAKE_SEND;
+}
+
 bool ouro_client_transmit(ouro_link *link, uint64_t now, ouro_datagram *out) {
     ouro_client *client = link->memory->client;
-    if (client == NULL || client->phase != OURO_HANDSHAKE_SEND)
+    if (!ouro_client_says_hello(link))
         return false;
     client->phase = OURO_HANDSHAKE_WAIT;
     client->sent_ms = now;
@@ -194,16 +196,27 @@ static void double_timeout(ouro_client *client, uint32_t most) {
     client->timeout_ms = OURO_MIN(client->timeout_ms * 2, most);
 }
 
+bool ouro_client_waits(const ouro_link *link) {
+    const ouro_client *client = link->memory->client;
+    return client->phase == OURO_HANDSHAKE_WAIT || client->phase == OURO_HANDSHAKE_PUT_OFF;
+}
+
 void ouro_client_tick(ouro_link *link, uint64_t now) {
     ouro_client *client = link->memory->client;
-    if (client->phase != OURO_HANDSHAKE_WAIT || now < client->next_ms)
+    if (!ouro_client_waits(link) || now < client->next_ms)
         return;
-    if (is_put_off(client)) {
+    if (client->phase == OURO_HANDSHAKE_PUT_OFF) {
         start(link, now);
         return;
     }
     if (link->settings->stream) {
         link->flags |= LINK_BROKEN;
+        return;
+    }
+    if (client->hello_len == 0) {
+        /* The wait for a HELLO that could not be made is over. */
+        client->begun_ms = now;
+        want_nonce(link);
         return;
     }
     if (client->given_up) {
@@ -231,11 +244,6 @@ static ouro_status establish(ouro_link *link, uint64_t now, const uint8_t *packe
     ouro_client *client = link->memory->client;
     ouro_slot *slots;
     bool replaces = has_session(link);
-    /* One that was closed with reason 2, and whose path is dead, is not rekeyed any more. */
-    if (client->cause == CAUSE_REKEY && link->live[0] != NULL)
-        link->live[0]->state |= TAIL_REKEYED;
-    else if (client->cause == CAUSE_DEAD_PATH && link->live[0] != NULL)
-        link->live[0]->state &= (uint16_t)~TAIL_REKEYED;
     ouro_session *session = ouro_sessions_new(link, &slots);
     ouro_status status =
         ouro_handshake_session(session, OURO_CLIENT, &client->credential, client->hello,
@@ -254,6 +262,11 @@ static ouro_status establish(ouro_link *link, uint64_t now, const uint8_t *packe
     }
     if (replaces)
         ouro_client_ended(link, client->cause == CAUSE_DEAD_PATH);
+    /* One that was closed with reason 2, and whose path is dead, is not rekeyed any more. */
+    if (client->cause == CAUSE_REKEY && link->live[0] != NULL)
+        link->live[0]->state |= TAIL_REKEYED;
+    else if (client->cause == CAUSE_DEAD_PATH && link->live[0] != NULL)
+        link->live[0]->state &= (uint16_t)~TAIL_REKEYED;
     /* Written with the epoch: the new session counts as a short one until something is heard. */
     client->credential.shorts =
         client->credential.evolving ? (uint8_t)OURO_MIN(client->shorts + 1, SHORTS_MAX) : 0;

@@ -14,7 +14,11 @@ void ouro_client_lives(ouro_link *link, uint64_t now);
 void ouro_client_heard(ouro_link *link);
 OURO_CHECKED ouro_status ouro_client_welcome(ouro_link *link, uint64_t now, const uint8_t *packet,
                                              size_t len);
+/* Time alone takes the handshake further, at `next_ms`. */
+bool ouro_client_waits(const ouro_link *link);
 void ouro_client_tick(ouro_link *link, uint64_t now);
+/* A HELLO is due. */
+bool ouro_client_says_hello(const ouro_link *link);
 /* True if the HELLO stands in `out`, which is due. */
 bool ouro_client_transmit(ouro_link *link, uint64_t now, ouro_datagram *out);
 /* A message waits and there is nothing to send it in. */

@@ -35,7 +35,9 @@ ouro_status ouro_forwarder_init(ouro_forwarder *forwarder, const uint8_t secret[
 ouro_status ouro_forward_seal(ouro_forwarder *forwarder, uint64_t wall, const ouro_forward *forward,
                               uint8_t *out, size_t *len) {
     const ouro_addr *address = &forward->address;
-    if (address->len > sizeof address->bytes || forward->len > OURO_MAX_PACKET)
+    if (address->len > sizeof address->bytes || forward->len > OURO_MAX_PACKET ||
+        (forward->packet == NULL && forward->len > 0) ||
+        (forward->kind != OURO_FORWARD_TO_OWNER && forward->kind != OURO_FORWARD_TO_DEVICE))
         return OURO_ERR_ARGUMENT;
     uint8_t nonce[12], *body = out + OURO_FORWARD_HEADER;
     size_t body_len = address->len + forward->len;
@@ -47,7 +49,8 @@ ouro_status ouro_forward_seal(ouro_forwarder *forwarder, uint64_t wall, const ou
     store_u64(out + AT_TIME, wall);
     store_u64(out + AT_NUMBER, ++forwarder->number);
     memcpy(body, address->bytes, address->len);
-    memcpy(body + address->len, forward->packet, forward->len);
+    if (forward->len > 0)
+        memcpy(body + address->len, forward->packet, forward->len);
     nonce_of(forwarder->number, nonce);
     *len = OURO_FORWARD_HEADER + body_len + OURO_TAG_SIZE;
     return ouro_aead_seal(&forwarder->aead, nonce, out, OURO_FORWARD_HEADER, body, body_len,
@@ -117,7 +120,7 @@ static ouro_status open_new_run(ouro_forward_window *window, uint64_t sent_ms,
     uint8_t copy[OURO_FORWARD_MAX];
     const uint8_t *secret = window->secret;
     size_t sealed_len = body_len + OURO_TAG_SIZE;
-    if (window->known && sent_ms <= window->newest_ms)
+    if (sent_ms <= window->newest_ms)
         return OURO_DROP_REPLAY;
     /* What does not open is erased. */
     memcpy(copy, data + OURO_FORWARD_HEADER, sealed_len);

@@ -81,8 +81,14 @@ ouro_status ouro_hello_read(const uint8_t *packet, size_t len, ouro_hello *hello
     return ouro_terms_fit(hello->reach, hello->max_body) ? OURO_OK : OURO_DROP_MALFORMED;
 }
 
+static bool is_hello_size(size_t len) {
+    return len == OURO_HELLO_SIZE || len == OURO_HELLO_MAX;
+}
+
 ouro_status ouro_hello_verify(const uint8_t auth_key[32], const uint8_t *packet, size_t len) {
     uint8_t tag[16];
+    if (!is_hello_size(len))
+        return OURO_ERR_ARGUMENT;
     ouro_span signed_part = {packet, len - OURO_TAG_SIZE};
     ouro_status status = truncated_hmac(auth_key, &signed_part, 1, tag);
     if (status != OURO_OK)
@@ -99,6 +105,8 @@ static ouro_status welcome_tag(const uint8_t auth_key[32], const uint8_t *hello,
 ouro_status ouro_welcome_write(const ouro_welcome *welcome, const uint8_t auth_key[32],
                                const uint8_t *hello, size_t hello_len,
                                uint8_t packet[OURO_WELCOME_SIZE]) {
+    if (!is_hello_size(hello_len))
+        return OURO_ERR_ARGUMENT;
     ouro_header header = {OURO_WELCOME, welcome->stream ? OURO_FLAG_STREAM : 0, WELCOME_BODY,
                           welcome->session_id, welcome->epoch};
     ouro_packet_encode(&header, packet);
@@ -150,6 +158,8 @@ static ouro_status welcome_check(const uint8_t auth_key[32], const uint8_t *hell
 
 ouro_status ouro_welcome_read(const uint8_t auth_key[32], const uint8_t *hello, size_t hello_len,
                               const uint8_t *packet, size_t len, ouro_welcome *welcome) {
+    if (!is_hello_size(hello_len))
+        return OURO_ERR_ARGUMENT;
     ouro_status status = welcome_check(auth_key, hello, hello_len, packet, len, welcome);
     if (status != OURO_OK)
         memset(welcome, 0, sizeof *welcome);
@@ -164,6 +174,8 @@ ouro_status ouro_handshake_session(ouro_session *session, ouro_role role,
     ouro_span parts[2] = {{hello, hello_len}, {welcome, OURO_WELCOME_SIZE}};
     const uint8_t *hello_body = hello + OURO_HEADER_SIZE;
     const uint8_t *welcome_body = welcome + OURO_HEADER_SIZE;
+    if (!is_hello_size(hello_len))
+        return OURO_ERR_ARGUMENT;
     ouro_status status = ouro_sha256(parts, 2, transcript);
     if (status == OURO_OK)
         status = ouro_session_ikm(credential->key, credential->epoch, ikm);

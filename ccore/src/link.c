@@ -16,33 +16,66 @@
 #include "sessions_internal.h"
 #include "stalled_internal.h"
 #include "stream_internal.h"
+#include "timer_internal.h"
+#include "transmit_internal.h"
 #include <string.h>
 
-static bool settings_fit(const ouro_settings *s, const ouro_memory *m) {
-    bool client = s->role == OURO_CLIENT;
-    if (s->role > OURO_SERVER || !ouro_terms_fit(s->reach, s->max_body))
-        return false;
+/* 0 stands for the default or for "off", `never` for no limit where there is such a value. */
+static bool in_range(uint64_t value, uint64_t least, uint64_t most, uint64_t never) {
+    return value == 0 || value == never || (value >= least && value <= most);
+}
+
+static bool settings_fit(const ouro_settings *s) {
+    return s->role <= OURO_SERVER && ouro_terms_fit(s->reach, s->max_body) &&
+           in_range(s->keep_alive_ms, KEEP_ALIVE_MIN_MS, UINT32_MAX, 0) &&
+           in_range(s->first_timeout_ms, TIMEOUT_MIN_MS, TIMEOUT_MAX_MS, 0) &&
+           in_range(s->unreliable_ttl_ms, 1, TTL_MAX_MS, 0) &&
+           in_range(s->rekey_age_ms, REKEY_AGE_MIN_MS, OURO_NEVER, OURO_NEVER) &&
+           in_range(s->rekey_packets, REKEY_PACKETS_MIN, DEFAULT_REKEY_PACKETS, OURO_NEVER) &&
+           in_range(s->idle_ms, IDLE_MIN_MS, OURO_NEVER, OURO_NEVER) &&
+           in_range(s->short_wait_ms, SHORT_WAIT_MIN_MS, SHORT_WAIT_MAX_MS, 0) &&
+           in_range(s->silence_ms, SILENCE_MIN_MS, UINT32_MAX, 0);
+}
+
+static bool memory_fits(const ouro_memory *m, const ouro_settings *s) {
     if (m->sessions == NULL || m->session_count == 0 || m->session_count > OURO_MAX_SESSIONS ||
-        m->pool == NULL || (m->tail_count > 0 && m->tails == NULL))
+        m->pool == NULL || !ouro_pool_is_made(m->pool) || m->tail_count > OURO_MAX_SESSIONS ||
+        (m->tail_count > 0 && m->tails == NULL))
         return false;
     if (s->stream != (m->slots == NULL))
         return false;
+    if (s->role == OURO_SERVER)
+        return m->client == NULL && m->session_count >= 2 - s->stream &&
+               (s->stream || m->paths != NULL);
     /* A client holds two older sessions, whole or as tails (section 6). */
-    if (client && !s->stream && m->session_count + m->tail_count < OURO_MAX_SESSIONS)
-        return false;
-    return client ? m->client != NULL : m->client == NULL && m->session_count >= 2 - s->stream;
+    return m->client != NULL &&
+           (s->stream || m->session_count + m->tail_count >= OURO_MAX_SESSIONS);
+}
+
+/* What is not a link, or none any more, is one that is closed. */
+static void make_closed(ouro_link *link) {
+    static const ouro_settings no_settings = {.role = OURO_SERVER};
+    static const ouro_pool no_pool = {.packet_cap = OURO_OVERHEAD + OURO_ONCE_SIZE};
+    /* Nothing is taken from a pool for a link that is closed. */
+    static const ouro_memory no_memory = {.pool = (ouro_pool *)(uintptr_t)&no_pool};
+    memset(link, 0, sizeof *link);
+    link->settings = &no_settings;
+    link->memory = &no_memory;
+    link->flags = LINK_CLOSED;
 }
 
 ouro_status ouro_link_init(ouro_link *link, const ouro_settings *settings,
                            const ouro_memory *memory, const ouro_credential *credential,
                            uint32_t seed) {
-    memset(link, 0, sizeof *link);
-    if (!settings_fit(settings, memory) || (credential == NULL) == (settings->role == OURO_CLIENT))
+    make_closed(link);
+    if (settings == NULL || memory == NULL || !settings_fit(settings) ||
+        !memory_fits(memory, settings) || (credential == NULL) == (settings->role == OURO_CLIENT))
         return OURO_ERR_ARGUMENT;
     if (credential != NULL && !credential->evolving && credential->epoch != 0)
         return OURO_ERR_ARGUMENT;
     link->settings = settings;
     link->memory = memory;
+    link->flags = 0;
     link->random = seed != 0 ? seed : 1;
     memset(memory->sessions, 0, memory->session_count * sizeof *memory->sessions);
     if (memory->tail_count > 0)
@@ -107,6 +140,8 @@ void ouro_link_done(ouro_link *link, uint32_t session_id, uint64_t counter) {
         return;
     }
     const ouro_slot *slot = session != NULL ? ouro_window_slot(&session->window, counter) : NULL;
+    if (slot != NULL && slot->state != OURO_SLOT_OPENED)
+        return;
     ouro_tail_done(tail, counter);
     /* Without its slot, what it asked for is not known any more: an answer does no harm. */
     if (slot != NULL && !(slot->flags & OURO_FLAG_ACK_REQ))
@@ -124,7 +159,8 @@ void ouro_link_set_room(ouro_link *link, size_t free, size_t capacity) {
     for (size_t i = 0; free > 0 && i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++) {
         ouro_tail *tail = link->live[i];
         tail->state &= (uint16_t)~TAIL_BUSY_DUE;
-        if (free * 2 < capacity || !(tail->state & TAIL_BUSY_SENT))
+        bool half_free = free >= capacity || free >= capacity - free;
+        if (!half_free || !(tail->state & TAIL_BUSY_SENT))
             continue;
         tail->state = (uint16_t)((tail->state & ~TAIL_BUSY_SENT) | TAIL_OPEN_DUE);
     }
@@ -171,6 +207,8 @@ ouro_status ouro_link_send(ouro_link *link, uint64_t now, const ouro_message *me
         return OURO_END_CLOSED;
     if (link->flags & LINK_ASLEEP)
         return OURO_ERR_STATE;
+    if (message->ttl_ms > TTL_MAX_MS || (message->data == NULL && message->len > 0))
+        return OURO_ERR_ARGUMENT;
     if (message->len > ouro_link_max_message(link, message->box != 0))
         return OURO_ERR_TOO_LARGE;
     if (message->batch && !ouro_batch_fits(message->data, message->len))
@@ -228,6 +266,9 @@ ouro_status ouro_link_rekey(ouro_link *link, uint64_t now) {
 ouro_status ouro_link_close(ouro_link *link, uint64_t now, ouro_reason reason, bool at_once) {
     if (link->flags & LINK_CLOSED)
         return OURO_ERR_STATE;
+    /* Reason 2 asks for another session: ouro_link_rekey. */
+    if (reason > OURO_REASON_PROTOCOL || reason == OURO_REASON_REKEY)
+        return OURO_ERR_ARGUMENT;
     if (!(link->flags & LINK_CLOSING)) {
         link->flags |= LINK_CLOSING;
         link->flags &= (uint16_t) ~(LINK_SUSPECT | LINK_RECONNECT);
@@ -357,6 +398,21 @@ bool ouro_link_next_event(ouro_link *link, ouro_event *event) {
     return next_outcome(link, event) || next_tell(link, event);
 }
 
+/* True if ouro_link_next_event has one to tell. */
+static bool has_event(const ouro_link *link) {
+    if (link->flags & LINK_HOLD)
+        return (link->events & TELL_EPOCH) != 0;
+    return link->inbox_full || link->ended != NULL || link->reports > 0 ||
+           ouro_stalled_untold(link) != NULL || (link->events & ~TELL_CLOSED_BY_PEER) != 0;
+}
+
+/* Whatever can go out, or be told, is due: a caller who waits as told misses nothing. */
+uint64_t ouro_link_deadline(const ouro_link *link, uint64_t now) {
+    if (has_event(link) || ouro_transmit_is_due(link, now) || !ouro_policy_is_settled(link, now))
+        return now;
+    return ouro_timer_next(link, now);
+}
+
 bool ouro_link_is_open(const ouro_link *link) {
     return ouro_sessions_newest(link) != NULL && !(link->live[0]->state & TAIL_NO_NEW) &&
            !(link->flags & (LINK_CLOSED | LINK_BROKEN));
@@ -402,4 +458,5 @@ void ouro_link_erase(ouro_link *link) {
     if (link->memory->client != NULL)
         ouro_erase(link->memory->client, sizeof *link->memory->client);
     ouro_erase(link, sizeof *link);
+    make_closed(link);
 }

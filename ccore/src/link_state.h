@@ -89,4 +89,11 @@ static inline bool ouro_same_addr(const ouro_addr *a, const ouro_addr *b) {
     return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
 }
 
+/* Where a packet came from: at a server that is somewhere, but for a stream's. */
+static inline bool ouro_source_fits(const ouro_link *link, const ouro_addr *from) {
+    const ouro_settings *settings = link->settings;
+    return from != NULL ? from->len <= sizeof from->bytes
+                        : settings->role == OURO_CLIENT || settings->stream;
+}
+
 #endif

@@ -188,7 +188,7 @@ ouro_status ouro_batch_append(uint8_t *batch, size_t cap, size_t *len, const uin
 
 bool ouro_batch_next(const uint8_t *batch, size_t len, size_t *offset, const uint8_t **item,
                      size_t *item_len) {
-    if (len - *offset < 2)
+    if (*offset > len || len - *offset < 2)
         return false;
     size_t size = load_u16(batch + *offset);
     if (len - *offset - 2 < size)

@@ -34,6 +34,16 @@ enum {
     DEFAULT_IDLE_MS = 604800000, /* 7 days */
     DEFAULT_REKEY_MS = 86400000  /* 24 h */
 };
+/* The ranges of settings: a session lives long enough to be used, a time fits its arithmetic. */
+enum {
+    KEEP_ALIVE_MIN_MS = 10,
+    REKEY_AGE_MIN_MS = 1000,
+    REKEY_PACKETS_MIN = 16,
+    IDLE_MIN_MS = 100,
+    SHORT_WAIT_MIN_MS = 1000,
+    SILENCE_MIN_MS = 1000,
+    TTL_MAX_MS = INT32_MAX /* times of messages are kept modulo 2^32 */
+};
 #define DEFAULT_REKEY_PACKETS (OURO_COUNTER_LIMIT - 0x100000)
 
 /* Congestion window, in packets: RFC 9002 7 in packets instead of bytes. */

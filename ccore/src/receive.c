@@ -79,6 +79,8 @@ ouro_status ouro_link_receive(ouro_link *link, uint64_t now, const ouro_addr *fr
                               size_t len) {
     if (link->inbox_full)
         return OURO_ERR_STATE;
+    if (!ouro_source_fits(link, from))
+        return OURO_ERR_ARGUMENT;
     link->stats.received++;
     ouro_status status = receive(link, now, from, packet, len);
     if (ouro_is_drop(status))

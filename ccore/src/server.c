@@ -17,8 +17,9 @@ ouro_status ouro_server_init(ouro_server *server, const ouro_server_settings *se
                              ouro_pending *pending, size_t pending_count, ouro_ahead *ahead,
                              size_t ahead_count, const uint8_t challenge_key[32], uint64_t now) {
     memset(server, 0, sizeof *server);
-    if (!ouro_terms_fit(settings->reach, settings->max_body) || pending_count == 0 ||
-        settings->id_prefix_bits > MAX_PREFIX_BITS ||
+    if (settings == NULL || pending == NULL || challenge_key == NULL ||
+        !ouro_terms_fit(settings->reach, settings->max_body) || pending_count == 0 ||
+        !ouro_challenge_slice_fits(settings) || settings->id_prefix_bits > MAX_PREFIX_BITS ||
         settings->id_prefix >> settings->id_prefix_bits != 0)
         return OURO_ERR_ARGUMENT;
     server->settings = settings;
@@ -212,19 +213,18 @@ static ouro_status answer(ouro_server *server, uint64_t now, ouro_device *device
     bool ahead = hello->epoch > device->credential.epoch;
     if (ahead && !allows(server, &device->moves, now))
         return OURO_DROP_LIMIT;
-    ouro_status status = fresh ? make_room(server, device) : OURO_OK;
-    if (status == OURO_OK && ahead) {
-        device->moves.left--;
-        status = move_to(server, device, hello->epoch);
-        *moved = status == OURO_OK;
-    }
-    if (status != OURO_OK)
-        return status;
     w.session_id = session_id;
     memcpy(w.nonce, nonce, sizeof w.nonce);
     w.reach = server->settings->reach;
     w.max_body = server->settings->max_body;
-    status = ouro_welcome_write(&w, auth, packet, len, welcome);
+    ouro_status status = ouro_welcome_write(&w, auth, packet, len, welcome);
+    if (status == OURO_OK && fresh)
+        status = make_room(server, device);
+    if (status == OURO_OK && ahead) {
+        status = move_to(server, device, hello->epoch);
+        *moved = status == OURO_OK;
+        device->moves.left -= *moved;
+    }
     if (status != OURO_OK)
         return status;
     ouro_pending *p = server->free;
@@ -251,6 +251,8 @@ ouro_status ouro_server_hello(ouro_server *server, uint64_t now, ouro_device *de
     uint8_t auth[32];
     *moved = false;
     memset(welcome, 0, OURO_WELCOME_SIZE);
+    if (server->settings == NULL)
+        return OURO_ERR_STATE;
     ouro_status status = ouro_hello_read(packet, len, &hello);
     if (status != OURO_OK)
         return status;
@@ -300,6 +302,12 @@ static ouro_status derive(ouro_server *server, ouro_pending *p) {
     ouro_status status =
         ouro_handshake_session(&p->session, OURO_SERVER, &p->device->credential, p->hello,
                                p->hello_len, p->welcome, slots, OURO_MIN_REACH);
+    /* Before the first packet is spent, so that ouro_server_adopt cannot fail half way. */
+    const ouro_credential *c = &p->device->credential;
+    if (status == OURO_OK && c->evolving) {
+        memcpy(p->next_key, c->key, OURO_KEY_SIZE);
+        status = ouro_epoch_advance(p->next_key, c->epoch, 1);
+    }
     p->derived = status == OURO_OK;
     return status;
 }
@@ -307,6 +315,8 @@ static ouro_status derive(ouro_server *server, ouro_pending *p) {
 ouro_status ouro_server_open(ouro_server *server, uint64_t now, ouro_pending *pending,
                              uint8_t *packet, size_t len, ouro_opened *opened) {
     memset(opened, 0, sizeof *opened);
+    if (pending == NULL)
+        return OURO_DROP_SESSION;
     ouro_status status =
         ouro_packet_decode(packet, len, server->settings->max_body, &opened->header);
     if (status != OURO_OK)
@@ -336,6 +346,8 @@ ouro_status ouro_server_adopt(ouro_server *server, uint64_t now, ouro_pending *p
                               bool *moved) {
     ouro_device *device = pending->device;
     *moved = false;
+    if (!ouro_source_fits(link, from))
+        return OURO_ERR_ARGUMENT;
     if (link->settings->role != OURO_SERVER || link->inbox_full || !pending->derived ||
         (link->flags & (LINK_CLOSING | LINK_CLOSED)) ||
         link->settings->reach != server->settings->reach ||
@@ -351,9 +363,8 @@ ouro_status ouro_server_adopt(ouro_server *server, uint64_t now, ouro_pending *p
         ouro_window_move(&session->window, slots, link->settings->reach);
     ouro_sessions_enter(link, session, now);
     if (session->path != NULL) {
-        session->path->known = *from;
         /* After a dead path the device is often elsewhere: what is sent again goes there, too. */
-        for (size_t i = 1; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
+        for (size_t i = 0; from != NULL && i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
             ouro_tail_full(link->live[i])->path->known = *from;
         memcpy(session->path->hello_tag, pending->hello + pending->hello_len - OURO_TAG_SIZE,
                OURO_TAG_SIZE);
@@ -362,20 +373,22 @@ ouro_status ouro_server_adopt(ouro_server *server, uint64_t now, ouro_pending *p
     /* Those made before it go; the list is newest first. */
     while (pending->next != NULL)
         release(server, pending->next);
-    uint64_t left = device->credential.epoch + 1;
-    release(server, pending);
-    ouro_status status = OURO_OK;
     if (device->credential.evolving) {
-        status = move_to(server, device, left);
+        memcpy(device->credential.key, pending->next_key, OURO_KEY_SIZE);
+        device->credential.epoch++;
+        ouro_ahead_drop(server, device);
+        ouro_server_drop_pending(server, device);
         *moved = true;
         link->flags |= LINK_HOLD;
+    } else {
+        release(server, pending);
     }
     ouro_policy_confirmed(link, now);
     ouro_receive_take(link, now, &session->tail, from, &opened->header, &opened->body,
                       opened->status);
     if (link->settings->stream && opened->status != OURO_OK)
         link->flags |= LINK_BROKEN;
-    return status;
+    return OURO_OK;
 }
 
 uint64_t ouro_server_tick(ouro_server *server, uint64_t now) {

@@ -70,7 +70,8 @@ static ouro_status unseal(const uint8_t key[32], uint8_t *packet, const ouro_hea
 
 ouro_status ouro_tail_protect(ouro_tail *tail, uint8_t type, uint8_t flags, uint8_t *packet,
                               size_t body_len, uint64_t *counter) {
-    if (type == OURO_DATA || body_len > OURO_MAX_BODY)
+    if (type <= OURO_DATA || type > OURO_CLOSE || type == OURO_HELLO || type == OURO_WELCOME ||
+        body_len > OURO_MAX_BODY)
         return OURO_ERR_ARGUMENT;
     /* The last control counters are kept for what ends a session (section 6, rekeying). */
     uint64_t limit =
@@ -78,8 +79,10 @@ ouro_status ouro_tail_protect(ouro_tail *tail, uint8_t type, uint8_t flags, uint
     if (tail->tx_control_next >= limit)
         return OURO_END_LIMIT;
     ouro_header header = {type, flags, (uint16_t)body_len, tail->id, tail->tx_control_next};
-    *counter = tail->tx_control_next++;
-    return seal(tail->tx_control, NULL, packet, &header);
+    ouro_status status = seal(tail->tx_control, NULL, packet, &header);
+    if (status == OURO_OK)
+        *counter = tail->tx_control_next++;
+    return status;
 }
 
 static ouro_status next_keys(ouro_session *session, uint8_t secret[64]) {
@@ -87,22 +90,23 @@ static ouro_status next_keys(ouro_session *session, uint8_t secret[64]) {
                            secret + OURO_KEY_SIZE);
 }
 
+/*
+ * Chains and counter move when the packet is made, or not at all. One that cannot be made is zeroed
+ * and never leaves, so that its keys are free for the next.
+ */
 static ouro_status protect_data(ouro_session *session, uint8_t flags, uint8_t *packet,
                                 size_t body_len, uint64_t *counter) {
     ouro_tail *tail = &session->tail;
     if (tail->tx_next == UINT32_MAX)
         return OURO_END_LIMIT;
-    uint8_t keys[64];
-    uint8_t *secret = keys;
     ouro_prepared *prepared = session->prepared;
-    ouro_status status = OURO_OK;
-    if (prepared != NULL && prepared->keyed)
-        secret = prepared->secret;
-    else
-        status = next_keys(session, keys);
-    bool ready = secret != keys && prepared->ready;
+    bool keyed = prepared != NULL && prepared->keyed, ready = keyed && prepared->ready;
+    uint8_t keys[64], before[64];
+    const uint8_t *secret = keyed ? prepared->secret : keys;
+    memcpy(before, session->tx_enc, OURO_KEY_SIZE);
+    memcpy(before + OURO_KEY_SIZE, session->tx_scr, OURO_KEY_SIZE);
+    ouro_status status = keyed ? OURO_OK : next_keys(session, keys);
     ouro_header header = {OURO_DATA, flags, (uint16_t)body_len, tail->id, tail->tx_next};
-    *counter = tail->tx_next++;
     uint8_t *body = packet + OURO_HEADER_SIZE;
     if (status == OURO_OK)
         status = seal(secret, ready ? &prepared->aead : NULL, packet, &header);
@@ -110,9 +114,16 @@ static ouro_status protect_data(ouro_session *session, uint8_t flags, uint8_t *p
         ouro_scramble_with(prepared->stream, body, body_len);
     else if (status == OURO_OK)
         status = ouro_scramble(secret + OURO_KEY_SIZE, body, body_len);
+    if (status == OURO_OK) {
+        *counter = tail->tx_next++;
+        if (keyed)
+            ouro_prepared_erase(prepared);
+    } else {
+        memcpy(session->tx_enc, before, OURO_KEY_SIZE);
+        memcpy(session->tx_scr, before + OURO_KEY_SIZE, OURO_KEY_SIZE);
+    }
     ouro_erase(keys, sizeof keys);
-    if (secret != keys)
-        ouro_prepared_erase(prepared);
+    ouro_erase(before, sizeof before);
     return status;
 }
 
@@ -128,6 +139,8 @@ ouro_status ouro_session_protect(ouro_session *session, uint8_t type, uint8_t fl
 ouro_status ouro_session_prepare(ouro_session *session, size_t body_len) {
     ouro_prepared *prepared = session->prepared;
     ouro_status status = OURO_OK;
+    if (body_len > OURO_MAX_BODY)
+        return OURO_ERR_ARGUMENT;
     if (prepared == NULL || session->tail.tx_next == UINT32_MAX)
         return OURO_OK;
     if (prepared->ready && prepared->body_len == body_len)

@@ -17,6 +17,8 @@
 static const uint8_t magic[8] = {'O', 'U', 'R', 'O', 'S', 'L', 'P', '2'};
 
 enum { DIGEST = 32 };
+/* An age that no clock comes to, so that sums with it do not wrap. */
+#define AGE_MAX_MS (UINT64_MAX / 2)
 
 size_t ouro_saved_size(uint8_t reach) {
     return OURO_SAVED_SIZE(reach);
@@ -188,9 +190,8 @@ static uint64_t gone(uint64_t now, uint64_t end, uint64_t whole) {
 }
 
 /* When the rest of it is over. */
-static uint64_t rest(uint64_t now, uint64_t passed, uint64_t slept, uint64_t whole) {
-    uint64_t left = whole - OURO_MIN(passed, whole);
-    return now + left - OURO_MIN(slept, left);
+static uint64_t rest(uint64_t now, uint64_t passed, uint64_t whole) {
+    return whole == OURO_NEVER ? whole : ouro_after(now, whole - OURO_MIN(passed, whole));
 }
 
 ouro_status ouro_link_save(ouro_link *link, uint64_t now, uint8_t *out, size_t cap, size_t *len) {
@@ -200,9 +201,9 @@ ouro_status ouro_link_save(ouro_link *link, uint64_t now, uint8_t *out, size_t c
         return OURO_ERR_TOO_LARGE;
     ouro_session *session = ouro_sessions_newest(link);
     cursor c = {out, out + cap - DIGEST, true, false};
-    history past = {gone(now, session->renew_ms, ouro_sessions_rekey_age(link)),
-                    gone(now, link->ask_ms, ouro_path_silence(link)),
-                    link->memory->client->lived_ms};
+    const ouro_client *client = link->memory->client;
+    history past = {now - client->welcome_ms, gone(now, link->ask_ms, ouro_path_silence(link)),
+                    client->lived_ms};
     exchange(&c, link, session, &past);
     ouro_status status = c.short_of ? OURO_ERR_TOO_LARGE : OURO_OK;
     if (status == OURO_OK)
@@ -222,8 +223,12 @@ ouro_status ouro_link_save(ouro_link *link, uint64_t now, uint8_t *out, size_t c
 static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_t *saved,
                            size_t len) {
     uint8_t sum[DIGEST];
-    if (len < DIGEST || digest(saved, len - DIGEST, sum) != OURO_OK ||
-        !ouro_equal(sum, saved + len - DIGEST, DIGEST))
+    if (len < DIGEST)
+        return OURO_ERR_DAMAGED;
+    ouro_status status = digest(saved, len - DIGEST, sum);
+    if (status != OURO_OK)
+        return status;
+    if (!ouro_equal(sum, saved + len - DIGEST, DIGEST))
         return OURO_ERR_DAMAGED;
     ouro_slot *slots;
     ouro_session *session = ouro_sessions_new(link, &slots);
@@ -246,13 +251,14 @@ static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_
     ouro_sessions_enter(link, session, now);
     link->srtt8 = srtt8;
     link->rttvar4 = rttvar4;
-    session->renew_ms = rest(now, past.age, slept, ouro_sessions_rekey_age(link));
+    uint64_t age = OURO_MIN(ouro_after(past.age, slept), AGE_MAX_MS);
+    session->renew_ms = rest(now, age, ouro_sessions_rekey_age(link));
     link->memory->client->lived_ms = past.lived;
-    link->memory->client->welcome_ms = now - past.age - OURO_MIN(slept, UINT32_MAX);
+    link->memory->client->welcome_ms = now - age;
     link->heard_ms = link->sent_ms = now;
     /* After a sleep of unknown length the first message asks whether the server is there. */
-    link->ask_ms =
-        rest(now, past.silence, slept != 0 ? slept : UINT64_MAX, ouro_path_silence(link));
+    uint64_t silence = slept != 0 ? ouro_after(past.silence, slept) : UINT64_MAX;
+    link->ask_ms = rest(now, silence, ouro_path_silence(link));
     link->flags &= (uint16_t)~LINK_ASLEEP;
     return OURO_OK;
 }

@@ -1,4 +1,6 @@
 /* What happens when nothing happens: the timers of section 6, and when the next is due. */
+#include "timer_internal.h"
+
 #include "client_internal.h"
 #include "flight_internal.h"
 #include "link_state.h"
@@ -141,7 +143,7 @@ static bool is_idle_server(const ouro_link *link) {
 
 static uint64_t idle_due(const ouro_link *link) {
     uint64_t idle = link->settings->idle_ms;
-    return link->heard_ms + (idle != 0 ? idle : DEFAULT_IDLE_MS);
+    return ouro_after(link->heard_ms, idle != 0 ? idle : DEFAULT_IDLE_MS);
 }
 
 void ouro_link_tick(ouro_link *link, uint64_t now) {
@@ -167,8 +169,7 @@ void ouro_link_tick(ouro_link *link, uint64_t now) {
     for (size_t i = OURO_MAX_SESSIONS; i-- > 0;)
         if (link->live[i] != NULL)
             time_out_close(link, link->live[i], now);
-    if ((link->flags & LINK_CLOSING) && !(link->flags & LINK_CLOSED) &&
-        now >= link->closing_ms + GIVE_UP_MS)
+    if (ouro_policy_closing_waits(link) && now >= link->closing_ms + GIVE_UP_MS)
         ouro_policy_cut_short(link);
     if (is_idle_server(link) && now >= idle_due(link))
         ouro_policy_goodbye(link, link->live[0], OURO_REASON_IDLE);
@@ -205,14 +206,14 @@ static uint64_t client_deadline(const ouro_link *link) {
     uint64_t deadline = OURO_NEVER;
     if (client == NULL || (link->flags & LINK_BROKEN))
         return deadline;
-    if (client->phase == OURO_HANDSHAKE_WAIT)
+    if (ouro_client_waits(link))
         earlier(&deadline, client->next_ms);
     if (link->flags & LINK_SUSPECT)
         earlier(&deadline, link->suspect_ms);
     return deadline;
 }
 
-uint64_t ouro_link_deadline(const ouro_link *link, uint64_t now) {
+uint64_t ouro_timer_next(const ouro_link *link, uint64_t now) {
     uint64_t deadline = client_deadline(link);
     for (const ouro_place *p = link->queue; p != NULL; p = p->next)
         if (p->counter != 0)
@@ -231,7 +232,7 @@ uint64_t ouro_link_deadline(const ouro_link *link, uint64_t now) {
         earlier(&deadline, keep_alive_due(link));
     for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
         earlier(&deadline, session_deadline(link, link->live[i], now));
-    if ((link->flags & LINK_CLOSING) && now < link->closing_ms + GIVE_UP_MS)
+    if (ouro_policy_closing_waits(link))
         earlier(&deadline, link->closing_ms + GIVE_UP_MS);
     if (is_idle_server(link))
         earlier(&deadline, idle_due(link));

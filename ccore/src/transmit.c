@@ -1,4 +1,6 @@
 /* Packets out: PONG, a GAP, HELLO, what is sent again, new messages, PING, ACK, CLOSE. */
+#include "transmit_internal.h"
+
 #include "bytes.h"
 #include "client_internal.h"
 #include "flight_internal.h"
@@ -76,7 +78,10 @@ static bool goes_along(ouro_tail *tail) {
     return reply == NULL || ouro_same_addr(reply, known(tail));
 }
 
-/* A control packet: an ack block if there is one and it is wanted, then `len` bytes of its own. */
+/*
+ * A control packet: an ack block if there is one and it is wanted, then `len` bytes of its own. One
+ * that cannot be made is as one that was lost on its way: its time-out follows.
+ */
 static ouro_status control(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t type, bool acks,
                            const uint8_t *own, size_t len, const ouro_addr *to, uint8_t *scratch,
                            ouro_datagram *out) {
@@ -96,9 +101,10 @@ static ouro_status control(ouro_link *link, ouro_tail *tail, uint64_t now, uint8
     /* Near the end of the control counters all but ACK and CLOSE stay silent (section 6). */
     if (status == OURO_END_LIMIT)
         return OURO_OK;
-    if (status == OURO_OK)
-        emit(link, now, out, scratch, OURO_OVERHEAD + at + len, to);
-    return status;
+    if (status != OURO_OK)
+        return status;
+    emit(link, now, out, scratch, OURO_OVERHEAD + at + len, to);
+    return OURO_OK;
 }
 
 static ouro_status pong(ouro_link *link, uint64_t now, uint8_t *scratch, ouro_datagram *out) {
@@ -233,23 +239,27 @@ static void repeat(ouro_link *link, ouro_tail *tail, ouro_place *place, uint64_t
 }
 
 /* Sent again: lowest first; what counts as lost waits for the window. */
-static bool again(ouro_link *link, uint64_t now, ouro_datagram *out) {
+static ouro_place *next_again(const ouro_link *link, uint64_t now) {
     if (ouro_link_waits(link, now))
-        return false;
+        return NULL;
     for (ouro_place *p = link->flight; p != NULL; p = p->next) {
         if (!(p->flags & (PLACE_RESEND | PLACE_LOST)))
             continue;
-        ouro_tail *tail = ouro_sessions_find(link, p->session_id);
-        if (!(p->flags & PLACE_RESEND) && !ouro_flight_room(link, tail, p))
-            continue;
-        repeat(link, tail, p, now, out);
-        ouro_stalled_find(link, tail);
-        return true;
+        const ouro_tail *tail = ouro_sessions_find(link, p->session_id);
+        if ((p->flags & PLACE_RESEND) || ouro_flight_room(link, tail, p))
+            return p;
     }
-    ouro_place *stalled = ouro_stalled_due(link, now);
-    if (stalled != NULL)
-        repeat(link, ouro_sessions_find(link, stalled->session_id), stalled, now, out);
-    return stalled != NULL;
+    return ouro_stalled_due(link, now);
+}
+
+static bool again(ouro_link *link, uint64_t now, ouro_datagram *out) {
+    ouro_place *place = next_again(link, now);
+    if (place == NULL)
+        return false;
+    ouro_tail *tail = ouro_sessions_find(link, place->session_id);
+    repeat(link, tail, place, now, out);
+    ouro_stalled_find(link, tail);
+    return true;
 }
 
 /* Whether the newest session has a counter for one more message (section 5). */
@@ -272,7 +282,7 @@ static bool is_last(const ouro_link *link, const ouro_tail *tail) {
     return next >= tail->acked_next + reach || (base != NULL && next >= base->counter + reach);
 }
 
-static ouro_place *next_message(ouro_link *link, uint64_t now) {
+static ouro_place *next_message(const ouro_link *link, uint64_t now) {
     ouro_session *session = ouro_sessions_newest(link);
     ouro_place *place = link->queue;
     if (place == NULL || session == NULL || (session->tail.state & TAIL_NO_NEW) ||
@@ -312,18 +322,17 @@ static ouro_status first(ouro_link *link, ouro_place *place, uint64_t now, ouro_
         ouro_place_finish(link, &link->flight, place, PLACE_FAILED);
         return OURO_OK;
     }
-    ouro_stalled_make_way(link, place);
     bool reliable = (place->flags & PLACE_RELIABLE) != 0;
     uint8_t flags = flags_of(link, tail, place, now);
     bool room = len + OURO_ACK_BLOCK_SIZE <= tail->peer_max_body &&
                 OURO_OVERHEAD + OURO_ACK_BLOCK_SIZE + len <= link->memory->pool->packet_cap;
     ouro_ack_block block;
-    if (room && owes(link, tail, now) && goes_along(tail) && next_block(link, tail, &block)) {
+    bool acks = room && owes(link, tail, now) && goes_along(tail) && next_block(link, tail, &block);
+    if (acks) {
         memmove(body + OURO_ACK_BLOCK_SIZE, body, len);
         write_block(body, &block);
         len += OURO_ACK_BLOCK_SIZE;
         flags |= OURO_FLAG_ACKS;
-        paid(link, tail, now);
     }
     uint64_t counter = 0;
     ouro_status status = ouro_session_protect(session, OURO_DATA, flags, packet, len, &counter);
@@ -331,6 +340,9 @@ static ouro_status first(ouro_link *link, ouro_place *place, uint64_t now, ouro_
         ouro_place_finish(link, &link->flight, place, PLACE_FAILED);
         return status;
     }
+    ouro_stalled_make_way(link, place);
+    if (acks)
+        paid(link, tail, now);
     place->wire_flags = flags;
     place->counter = (uint32_t)counter;
     place->mark = tail->tx_next;
@@ -368,11 +380,28 @@ static ouro_status for_session(ouro_link *link, ouro_tail *tail, uint64_t now, u
 }
 
 /* A client confirms at once, and keeps something outstanding that will be answered (section 3). */
-static void confirm_with_ping(ouro_link *link) {
-    ouro_tail *tail = link->live[0];
-    if (tail != NULL && (tail->state & TAIL_UNCONFIRMED) && !(link->flags & LINK_PING_OUT) &&
-        !ouro_flight_reliable(link, tail))
-        link->flags |= LINK_PING_DUE;
+static bool confirms_with_ping(const ouro_link *link) {
+    const ouro_tail *tail = link->live[0];
+    return tail != NULL && (tail->state & TAIL_UNCONFIRMED) && !(link->flags & LINK_PING_OUT) &&
+           !ouro_flight_reliable(link, tail);
+}
+
+static bool has_control(const ouro_link *link, ouro_tail *tail, uint64_t now) {
+    const ouro_path *path = path_of(tail);
+    return owes(link, tail, now) ||
+           (tail->state & (TAIL_GAP | TAIL_BUSY_DUE | TAIL_OPEN_DUE | TAIL_CLOSE_DUE)) != 0 ||
+           (path != NULL && path->probe_due);
+}
+
+bool ouro_transmit_is_due(const ouro_link *link, uint64_t now) {
+    if (link->flags & LINK_HOLD)
+        return false;
+    for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
+        if (has_control(link, link->live[i], now))
+            return true;
+    return (link->flags & LINK_PONG_DUE) != 0 || ouro_client_says_hello(link) ||
+           (link->live[0] != NULL && (link->flags & LINK_PING_DUE)) || confirms_with_ping(link) ||
+           next_again(link, now) != NULL || next_message(link, now) != NULL;
 }
 
 ouro_status ouro_link_transmit(ouro_link *link, uint64_t now, uint8_t scratch[OURO_SCRATCH_SIZE],
@@ -399,7 +428,8 @@ ouro_status ouro_link_transmit(ouro_link *link, uint64_t now, uint8_t scratch[OU
     }
     if (status != OURO_OK || out->len > 0)
         return status;
-    confirm_with_ping(link);
+    if (confirms_with_ping(link))
+        link->flags |= LINK_PING_DUE;
     for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++) {
         status = for_session(link, link->live[i], now, scratch, out);
         if (status != OURO_OK || out->len > 0)

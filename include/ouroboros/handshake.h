@@ -1,6 +1,8 @@
 /*
  * HELLO and WELCOME (section 3), without state: bytes in, bytes out. Every function is
- * deterministic; nonces and ids are arguments.
+ * deterministic; nonces and ids are arguments. Each that uses a key says ERR_CRYPTO when the crypto
+ * library failed, and each that takes a whole HELLO says ERR_ARGUMENT when it is not 60 or 76
+ * bytes.
  */
 #ifndef OUROBOROS_HANDSHAKE_H
 #define OUROBOROS_HANDSHAKE_H
@@ -8,6 +10,10 @@
 #include "ouroboros/packet.h"
 #include "ouroboros/ratchet.h"
 #include "ouroboros/session.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define OURO_HELLO_SIZE 60
 #define OURO_HELLO_MAX 76 /* with a challenge */
@@ -38,13 +44,16 @@ typedef struct ouro_welcome {
     uint16_t max_body;
 } ouro_welcome;
 
-/* Writes a HELLO; `*len` is 60, or 76 with a challenge. */
+/*
+ * Writes a HELLO; `*len` is 60, or 76 with a challenge. ERR_ARGUMENT: reach or max_body out of
+ * range.
+ */
 OURO_CHECKED ouro_status ouro_hello_write(const ouro_hello *hello, const uint8_t auth_key[32],
                                           uint8_t packet[OURO_HELLO_MAX], size_t *len);
 
 /*
- * Takes a HELLO apart and checks its ranges; the tag is not looked at. Whether it came the way that
- * `stream` says is for the caller to see; ouro_server_hello does.
+ * Takes a HELLO apart and checks its ranges, or DROP_MALFORMED; the tag is not looked at. Whether
+ * it came the way that `stream` says is for the caller to see; ouro_server_hello does.
  */
 OURO_CHECKED ouro_status ouro_hello_read(const uint8_t *packet, size_t len, ouro_hello *hello);
 
@@ -57,13 +66,17 @@ OURO_CHECKED ouro_status ouro_welcome_write(const ouro_welcome *welcome, const u
                                             const uint8_t *hello, size_t hello_len,
                                             uint8_t packet[OURO_WELCOME_SIZE]);
 
-/* Takes a WELCOME apart and checks its ranges; neither tag nor epoch is looked at. */
+/*
+ * Takes a WELCOME apart and checks its ranges, or DROP_MALFORMED; neither tag nor epoch is looked
+ * at.
+ */
 OURO_CHECKED ouro_status ouro_welcome_parse(const uint8_t *packet, size_t len,
                                             ouro_welcome *welcome);
 
 /*
- * Takes a WELCOME apart, checks its ranges and its tag against the HELLO that it answers.
- * DROP_TRANSPORT where one is for a stream and the other for datagrams.
+ * Takes a WELCOME apart, checks its ranges and its epoch (DROP_MALFORMED) and its tag (DROP_AUTH)
+ * against the HELLO that it answers. DROP_TRANSPORT where one is for a stream and the other for
+ * datagrams.
  */
 OURO_CHECKED ouro_status ouro_welcome_read(const uint8_t auth_key[32], const uint8_t *hello,
                                            size_t hello_len, const uint8_t *packet, size_t len,
@@ -78,5 +91,9 @@ OURO_CHECKED ouro_status ouro_handshake_session(ouro_session *session, ouro_role
                                                 const uint8_t *hello, size_t hello_len,
                                                 const uint8_t welcome[OURO_WELCOME_SIZE],
                                                 ouro_slot *slots, uint8_t reach);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

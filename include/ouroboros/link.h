@@ -10,7 +10,10 @@
  *     ouro_link_tick(...)           if the deadline has passed
  *     ouro_link_transmit(...)       until it gives no packet
  *     ouro_link_next_event(...)     until there is none
- *     wait for a packet or for ouro_link_deadline(...)
+ *     wait for a packet or for ouro_link_deadline(...); not at all when that is not in the future
+ *
+ * Whatever can go out, or be told, has a deadline: a nonce or a message that was given after
+ * ouro_link_transmit makes it that moment.
  *
  * A message that was handed on is acknowledged only after ouro_link_done: make it safe first.
  */
@@ -20,6 +23,10 @@
 #include "ouroboros/handshake.h"
 #include "ouroboros/pool.h"
 #include "ouroboros/session.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define OURO_NEVER UINT64_MAX
 /* Bytes of scratch that ouro_link_transmit builds control packets and HELLOs in. */
@@ -32,27 +39,38 @@ typedef struct ouro_addr {
     uint8_t bytes[27];
 } ouro_addr;
 
-/* Times are milliseconds. Zero of a field marked with * means the default that is named. */
+/*
+ * Times are milliseconds. Zero of a field marked with * means the default that is named, and
+ * OURO_NEVER of one marked with + means never. What is out of its range is refused at init.
+ */
 typedef struct ouro_settings {
     uint8_t role;               /* ouro_role */
     uint8_t reach;              /* of this side as a receiver: 4 to 64 */
     uint16_t max_body;          /* largest body this side takes: 64 to 1200 */
     bool stream;                /* over a stream (stream.h) instead of datagrams */
     uint16_t place_limit;       /* * places of the pool this link may hold at once: all */
-    uint32_t keep_alive_ms;     /* a PING after so long a silence; 0 is off; 25,000 is usual */
-    uint32_t first_timeout_ms;  /* * time-out while there is no sample: 2,000 */
-    uint32_t unreliable_ttl_ms; /* * how long an unreliable message may wait: 2,000 */
-    uint64_t rekey_age_ms;      /* * age at which a session is replaced: 24 h */
-    uint64_t rekey_packets;     /* * packets of a space, likewise: 2^32 - 2^20 */
-    uint64_t idle_ms;           /* * server: silence after which a session ends: 7 days */
-    uint32_t short_wait_ms;     /* * client: the longest wait before a handshake after sessions that
-                                     did not last: 300,000. A device that is never up for 5 minutes
-                                     sets it below the time that it is up */
-    uint32_t silence_ms;        /* * client: nothing heard for so long: unreliable messages ask for
-                                     an answer, so that a dead server is noticed: 300,000 */
+    uint32_t keep_alive_ms;     /* a PING after so long a silence: 10 and more; 0 is off; 25,000 is
+                                   usual */
+    uint32_t first_timeout_ms;  /* * time-out while there is no sample: 2,000; 50 to 8,000 */
+    uint32_t unreliable_ttl_ms; /* * how long an unreliable message may wait: 2,000; to 2^31 - 1 */
+    uint64_t rekey_age_ms;      /* *+ age at which a session is replaced: 24 h; 1,000 and more */
+    uint64_t rekey_packets; /* *+ packets of a space, likewise: 2^32 - 2^20; 16 to that. Without,
+                               the session ends where its counters do */
+    uint64_t idle_ms; /* *+ server: silence after which a session ends: 7 days; 100 and more */
+    uint32_t short_wait_ms; /* * client: the longest wait before a handshake after sessions that did
+                               not last: 300,000; 1,000 to that. A device that is never up for 5
+                               minutes sets it below the time that it is up */
+    uint32_t silence_ms;    /* * client: nothing heard for so long: unreliable messages ask for an
+                               answer, so that a dead server is noticed: 300,000; 1,000 and more */
 } ouro_settings;
 
-enum { OURO_HANDSHAKE_IDLE = 0, OURO_HANDSHAKE_NONCE, OURO_HANDSHAKE_SEND, OURO_HANDSHAKE_WAIT };
+enum {
+    OURO_HANDSHAKE_IDLE = 0,
+    OURO_HANDSHAKE_NONCE,
+    OURO_HANDSHAKE_SEND,
+    OURO_HANDSHAKE_WAIT,
+    OURO_HANDSHAKE_PUT_OFF /* until it may begin */
+};
 
 /* A client's handshake: its credential and the one HELLO alive. */
 typedef struct ouro_client {
@@ -85,17 +103,18 @@ struct ouro_path {
 };
 
 /*
- * The memory of a link. `sessions` full sessions (a client 1 to 3, a server 2), each with 2 x reach
- * slots; a client with fewer than 3 has `tails` for the older ones.
+ * The memory of a link. `sessions` full sessions (a client 1 to 3, a server 2 or 3, in a stream 1
+ * to 3), each with 2 x reach slots; a client with fewer than 3 has `tails` for the older ones, so
+ * that there are 3 in all. What is not marked as NULL is there.
  */
 typedef struct ouro_memory {
     ouro_session *sessions;
-    ouro_slot *slots; /* session_count * 2 * reach; NULL in a stream */
-    ouro_tail *tails;
-    ouro_path *paths;        /* a server's, session_count of them */
-    ouro_client *client;     /* a client's */
+    ouro_slot *slots;        /* session_count * 2 * reach; NULL in a stream */
+    ouro_tail *tails;        /* tail_count, 0 to 3; NULL without */
+    ouro_path *paths;        /* a server's, session_count of them; NULL at a client */
+    ouro_client *client;     /* a client's; NULL at a server */
     ouro_prepared *prepared; /* one, or NULL */
-    ouro_pool *pool;
+    ouro_pool *pool;         /* made by ouro_pool_init */
     uint8_t session_count, tail_count;
 } ouro_memory;
 
@@ -158,7 +177,8 @@ typedef struct ouro_message {
     bool batch;      /* data is a batch, made with ouro_batch_append */
     uint32_t box;    /* not 0: sent with ONCE */
     uint32_t seq;    /* within the box, counted from 0: see ouro_link_send */
-    uint32_t ttl_ms; /* failed when it waits longer; 0: for ever, or the settings' if unreliable */
+    uint32_t ttl_ms; /* failed when it waits longer: to 2^31 - 1; 0: for ever, or the settings' if
+                        unreliable */
 } ouro_message;
 
 typedef struct ouro_datagram {
@@ -234,6 +254,7 @@ typedef struct ouro_link {
 /*
  * Makes a link. `settings` and `memory` must stay; what `memory` points to belongs to the link.
  * `seed` spreads time-outs, and is no secret. A client gets its credential, a server NULL.
+ * ERR_ARGUMENT when something is out of its range: the link is then as one that was closed.
  */
 OURO_CHECKED ouro_status ouro_link_init(ouro_link *link, const ouro_settings *settings,
                                         const ouro_memory *memory,
@@ -241,7 +262,8 @@ OURO_CHECKED ouro_status ouro_link_init(ouro_link *link, const ouro_settings *se
 
 /*
  * Client: begins a handshake, if there is neither a session nor a handshake; at once, or where
- * sessions did not last, when ouro_link_connects_at says.
+ * sessions did not last, when ouro_link_connects_at says. ERR_STATE at a server, and where the link
+ * closes or is closed.
  */
 OURO_CHECKED ouro_status ouro_link_connect(ouro_link *link, uint64_t now_ms);
 
@@ -251,7 +273,11 @@ OURO_CHECKED ouro_status ouro_link_connect(ouro_link *link, uint64_t now_ms);
  */
 uint64_t ouro_link_connects_at(const ouro_link *link, uint64_t now_ms);
 
-/* Client: the 16 random bytes that OURO_EVENT_NONCE asks for; never the same twice. */
+/*
+ * Client: the 16 random bytes that OURO_EVENT_NONCE asks for; never the same twice. ERR_STATE when
+ * none are asked for (any more): nothing is lost. ERR_CRYPTO when no HELLO could be made: they are
+ * asked for again after a time-out.
+ */
 OURO_CHECKED ouro_status ouro_link_nonce(ouro_link *link, const uint8_t nonce[16]);
 
 /* The credential that OURO_EVENT_EPOCH announced is durable: the link goes on. */
@@ -259,14 +285,18 @@ void ouro_link_epoch_saved(ouro_link *link);
 
 /*
  * Takes one datagram, and opens it in place. `from` is NULL at a client, which gives only packets
- * of its server. A drop is counted in the link's statistics and needs nothing more.
+ * of its server. OK when it was taken. A drop of any kind (status.h) is counted in the link's
+ * statistics and needs nothing more. ERR_STATE: there are events to drain first; ERR_ARGUMENT: no
+ * address at a server, or one that is too long; ERR_CRYPTO: it counts as lost on its way. In a
+ * stream a drop (but DROP_CLOSED) and ERR_CRYPTO become END_STREAM: end it.
  */
 OURO_CHECKED ouro_status ouro_link_receive(ouro_link *link, uint64_t now_ms, const ouro_addr *from,
                                            uint8_t *packet, size_t len);
 
 /*
  * The message of that counter is handed on, and safe: it may be acknowledged. In a stream that
- * happens once all before it are, too (reliable or not): each is named to this function.
+ * happens once all before it are, too (reliable or not): each is named to this function. What never
+ * came, or of a session that is gone, is not acknowledged.
  */
 void ouro_link_done(ouro_link *link, uint32_t session_id, uint64_t counter);
 
@@ -278,7 +308,9 @@ void ouro_link_set_room(ouro_link *link, size_t free, size_t capacity);
 
 /*
  * Takes a message, copies it, and gives it an id for its outcome. ERR_NO_PLACE: drain events, wait
- * for an outcome, and try again (one that is stalled gives up its place).
+ * for an outcome, and try again (one that is stalled gives up its place). ERR_TOO_LARGE: above
+ * ouro_link_max_message. ERR_ARGUMENT: no batch where one is said to be, no data, or ttl_ms out of
+ * its range. ERR_STATE: the session was saved. END_CLOSED: the link closes or is closed.
  *
  * With ONCE: give what was told UNKNOWN again, same box, seq and content, before anything higher.
  * ERR_SEQ refuses a seq that is 64 or more above the lowest of its box that waits, is in flight, or
@@ -303,26 +335,40 @@ OURO_CHECKED ouro_status ouro_link_withdraw(ouro_link *link, uint32_t id);
 /* Largest `len` that ouro_link_send takes now: the peer's max_body once known, less 8 with ONCE. */
 size_t ouro_link_max_message(const ouro_link *link, bool once);
 
-/* Sends a PING, if none is outstanding; OURO_EVENT_PONG tells the round trip. */
+/*
+ * Sends a PING, if none is outstanding; OURO_EVENT_PONG tells the round trip. ERR_STATE without a
+ * session.
+ */
 OURO_CHECKED ouro_status ouro_link_ping(ouro_link *link);
 
-/* Client: replaces the session, make before break; server: asks the client to (CLOSE 2). */
+/*
+ * Client: replaces the session, make before break; server: asks the client to (CLOSE 2). ERR_STATE
+ * without a session, and where the link closes.
+ */
 OURO_CHECKED ouro_status ouro_link_rekey(ouro_link *link, uint64_t now_ms);
 
 /*
  * No new message is taken; what is queued is sent, then CLOSE goes out: at the latest after 45 s,
- * or at once if `now` is asked for. OURO_EVENT_CLOSED ends it.
+ * or at once if that is asked for. OURO_EVENT_CLOSED ends it. ERR_STATE when it is closed already;
+ * ERR_ARGUMENT for a reason that is none, and for OURO_REASON_REKEY: see ouro_link_rekey.
  */
 OURO_CHECKED ouro_status ouro_link_close(ouro_link *link, uint64_t now_ms, ouro_reason reason,
                                          bool at_once);
 
-/* Makes the next message's keys ahead, for a body of `body_len` bytes. For idle time. */
+/*
+ * Makes the next message's keys ahead, for a body of `body_len` bytes. For idle time. OK, too,
+ * where there is nothing to prepare; ERR_ARGUMENT above 1200 bytes; ERR_CRYPTO: they are made when
+ * needed.
+ */
 OURO_CHECKED ouro_status ouro_link_prepare(ouro_link *link, size_t body_len);
 
 /* Runs the timers that are due. */
 void ouro_link_tick(ouro_link *link, uint64_t now_ms);
 
-/* The next packet to send; `out->len` 0 when there is none. */
+/*
+ * The next packet to send; `out->len` 0 when there is none. ERR_CRYPTO: a packet could not be made.
+ * A message then fails, with its event; anything else counts as lost on its way, and is made again.
+ */
 OURO_CHECKED ouro_status ouro_link_transmit(ouro_link *link, uint64_t now_ms,
                                             uint8_t scratch[OURO_SCRATCH_SIZE], ouro_datagram *out);
 
@@ -336,7 +382,9 @@ OURO_CHECKED ouro_status ouro_link_transmit_pong(ouro_link *link, uint64_t now_m
 /* The next event; false when there is none. */
 bool ouro_link_next_event(ouro_link *link, ouro_event *event);
 
-/* When ouro_link_tick is to be called next, OURO_NEVER when only a packet or a message can matter.
+/*
+ * When the caller's loop is to turn next: at most `now_ms` when there is something to send, to tell
+ * or to do already, OURO_NEVER when only a packet or a call can matter. Ask after each turn.
  */
 uint64_t ouro_link_deadline(const ouro_link *link, uint64_t now_ms);
 
@@ -355,7 +403,14 @@ uint32_t ouro_link_rtt(const ouro_link *link);
 /* The next counter of the newest session's messages (0 without one). */
 uint64_t ouro_link_sent_messages(const ouro_link *link);
 
-/* Erases everything; messages that have no outcome yet get no event any more. */
+/*
+ * Erases everything; messages that have no outcome yet get no event any more. The link is then as
+ * one that was closed.
+ */
 void ouro_link_erase(ouro_link *link);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

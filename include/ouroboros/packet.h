@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OURO_VERSION 1
 #define OURO_HEADER_SIZE 16
 #define OURO_TAG_SIZE 16
@@ -144,5 +148,9 @@ OURO_CHECKED ouro_status ouro_batch_append(uint8_t *batch, size_t cap, size_t *l
  */
 bool ouro_batch_next(const uint8_t *batch, size_t len, size_t *offset, const uint8_t **item,
                      size_t *item_len);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -10,6 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct ouro_place {
     struct ouro_place *next;
     uint32_t sent_ms;     /* last sent; while queued: since when. All times modulo 2^32 */
@@ -42,9 +46,14 @@ size_t ouro_pool_memory(size_t count, size_t packet_cap);
 
 /*
  * Makes a pool over the caller's memory (aligned for a uint64_t). `packet_cap` is 96 to 1232.
- * ERR_ARGUMENT when there is not room for one place.
+ * ERR_ARGUMENT when it is not, without memory or alignment, and when there is not room for one
+ * place.
  */
 OURO_CHECKED ouro_status ouro_pool_init(ouro_pool *pool, void *memory, size_t memory_len,
                                         size_t packet_cap);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #if defined(__GNUC__) || defined(__clang__)
 #define OURO_CHECKED __attribute__((warn_unused_result))
 #else
@@ -55,5 +59,9 @@ static inline bool ouro_is_drop(ouro_status status) {
 
 /* A short English name, for logs and metrics; never NULL. */
 const char *ouro_status_name(ouro_status status);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,6 +9,10 @@
 
 #include "ouroboros/link.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OURO_STREAM_HANDSHAKE_MS 10000
 
 /*
@@ -42,5 +46,9 @@ bool ouro_stream_is_broken(const ouro_link *link);
  * well, after CLOSE and with nothing missing.
  */
 bool ouro_stream_ended(ouro_link *link);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,0 +1,187 @@
+/* What was used is gone: keys from memory and from the stack, packets from places. */
+#include "check.h"
+#include "secrets.h"
+
+#include <string.h>
+
+enum { MINUTE = 60000, PLACES = 6 };
+
+static net_options options_of(uint64_t seed) {
+    net_options o;
+    memset(&o, 0, sizeof o);
+    o.seed = seed;
+    o.places = PLACES;
+    o.reach[DEVICE] = o.reach[GATEWAY] = 4;
+    o.evolving = seed % 2 == 1;
+    o.small = seed % 4 >= 2;
+    o.prepare = seed % 4 != 0;
+    o.stream = seed == 6;
+    return o;
+}
+
+static void talk(net *n, int messages) {
+    for (int i = 0; i < messages; i++) {
+        (void)net_send(n, DEVICE, i % 3 != 0, 20);
+        if (n->side[GATEWAY].alive)
+            (void)net_send(n, GATEWAY, i % 3 != 0, 300);
+        CHECK(ouro_link_prepare(&n->side[DEVICE].link, 20) == OURO_OK);
+        net_run_for(n, 150);
+    }
+}
+
+static void rekey(net *n) {
+    if (n->side[DEVICE].settings.stream)
+        return;
+    CHECK(ouro_link_rekey(&n->side[DEVICE].link, n->now_ms) == OURO_OK);
+    net_pump(n, DEVICE);
+    net_run_for(n, 500);
+}
+
+static void sleep_and_wake(net *n) {
+    uint8_t saved[OURO_SAVED_SIZE(OURO_MAX_REACH)];
+    size_t len = 0;
+    ouro_link *link = &n->side[DEVICE].link;
+    for (int i = 0; i < 100 && !ouro_link_is_quiet(link); i++)
+        net_run_for(n, 1000);
+    if (n->side[DEVICE].settings.stream || !CHECK(ouro_link_is_quiet(link)))
+        return;
+    CHECK(ouro_link_save(link, n->now_ms, saved, sizeof saved, &len) == OURO_OK);
+    CHECK(ouro_link_restore(link, n->now_ms, 1, saved, len) == OURO_OK);
+    CHECK_EQUAL(secrets_in(saved, sizeof saved), 0);
+    net_pump(n, DEVICE);
+}
+
+/* A whole life, with what ends sessions in it; nothing that went is found after any call. */
+static void nothing_stays_behind(void) {
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        net_options o = options_of(seed);
+        net *n = net_new(&o);
+        n->path.delay_ms = 20;
+        n->path.loss = o.stream ? 0 : 0.1;
+        secrets_watch(n);
+        net_connect(n);
+        net_run_for(n, 15000);
+        talk(n, 8);
+        rekey(n);
+        talk(n, 4);
+        net_run_for(n, 2 * MINUTE);
+        n->path.loss = 0;
+        sleep_and_wake(n);
+        talk(n, 4);
+        net_run_for(n, 2 * MINUTE);
+        CHECK(secrets.seen > 100 && secrets.calls > 100);
+        CHECK_EQUAL(secrets.on_stack, 0);
+        CHECK_EQUAL(secrets.in_memory, 0);
+        CHECK_EQUAL(secrets.in_places, 0);
+        CHECK_EQUAL(n->trouble, 0);
+        /* The end of all: not even what was in use. */
+        talk(n, 1);
+        for (int who = 0; who < 2; who++) {
+            net_side *s = &n->side[who];
+            ouro_link_erase(&s->link);
+            s->alive = false;
+            CHECK_EQUAL(secrets_in(&s->link, sizeof s->link), 0);
+            CHECK_EQUAL(secrets_in(s->sessions, sizeof s->sessions), 0);
+            CHECK_EQUAL(secrets_in(s->slots, sizeof s->slots), 0);
+            CHECK_EQUAL(secrets_in(s->tails, sizeof s->tails), 0);
+            CHECK_EQUAL(secrets_in(&s->client, sizeof s->client), 0);
+            CHECK_EQUAL(secrets_in(&s->prepared, sizeof s->prepared), 0);
+            CHECK_EQUAL(s->pool.used, 0);
+        }
+        ouro_server_forget(&n->server, &n->device);
+        CHECK_EQUAL(secrets_in(&n->device, sizeof n->device), 0);
+        CHECK_EQUAL(secrets_in(n->pending, sizeof n->pending), 0);
+        ouro_server_erase(&n->server);
+        CHECK_EQUAL(secrets_in(&n->server, sizeof n->server), 0);
+        secrets_forget();
+        net_free(n);
+    }
+}
+
+/* Sessions that nobody confirmed, keys ahead, and a server that ends with both. */
+static void servers_forget(void) {
+    enum { AHEAD = 3 };
+    net_options o = options_of(1);
+    net *n = net_new(&o);
+    secrets_watch(n);
+    CHECK(ouro_epoch_advance(n->durable[DEVICE].key, 0, AHEAD) == OURO_OK);
+    n->durable[DEVICE].epoch = AHEAD;
+    net_restart(n, DEVICE);
+    n->side[DEVICE].no_storage = true;
+    net_connect(n);
+    net_run_for(n, 2 * MINUTE);
+    CHECK_EQUAL(n->device.credential.epoch, AHEAD);
+    CHECK_EQUAL(secrets.in_memory, 0);
+    CHECK_EQUAL(secrets.on_stack, 0);
+    CHECK_EQUAL(secrets_left(n), 0);
+    /* Derived, and never confirmed: a first packet of it that does not verify. */
+    net_restart(n, DEVICE);
+    net_connect(n);
+    net_run_for(n, 200);
+    for (ouro_pending *p = n->device.pending; p != NULL; p = p->next) {
+        ouro_header header = {OURO_PING, 0, 0, p->id, 0};
+        uint8_t packet[OURO_OVERHEAD] = {0};
+        ouro_opened opened;
+        ouro_packet_encode(&header, packet);
+        CHECK(ouro_server_open(&n->server, n->now_ms, p, packet, sizeof packet, &opened) ==
+              OURO_DROP_AUTH);
+        CHECK(p->derived);
+    }
+    ouro_server_drop_pending(&n->server, &n->device);
+    CHECK_EQUAL(secrets_left(n), 0);
+    secrets_forget();
+    net_free(n);
+}
+
+/* Keys ahead are gone after their minute, after a move, and with the server. */
+static void keys_ahead_go(void) {
+    for (int way = 0; way < 3; way++) {
+        enum { AHEAD = 3 };
+        net_options o = options_of(1);
+        net *n = net_new(&o);
+        secrets_watch(n);
+        uint8_t hello[OURO_HELLO_MAX], welcome[OURO_WELCOME_SIZE], auth[32] = {9};
+        static const uint8_t nonce[OURO_NONCE_SIZE] = {1};
+        ouro_hello fields = {.epoch = AHEAD, .evolving = true, .reach = 8, .max_body = 200};
+        bool moved;
+        size_t len;
+        memcpy(fields.device_id, n->device.credential.device_id, sizeof fields.device_id);
+        /* Its tag is wrong: the keys are derived, and the credential stays. */
+        CHECK(ouro_hello_write(&fields, auth, hello, &len) == OURO_OK);
+        CHECK(ouro_server_hello(&n->server, n->now_ms, &n->device, NULL, hello, len, 1, nonce,
+                                welcome, &moved) == OURO_DROP_AUTH);
+        CHECK(secrets_in(n->ahead, OURO_AHEAD_DEVICES * sizeof *n->ahead) > OURO_EPOCHS_AHEAD - 2);
+        if (way == 0)
+            (void)ouro_server_tick(&n->server, n->now_ms + MINUTE);
+        else if (way == 1)
+            ouro_server_forget(&n->server, &n->device);
+        else
+            ouro_server_erase(&n->server);
+        CHECK_EQUAL(secrets_in(n->ahead, OURO_AHEAD_DEVICES * sizeof *n->ahead), 0);
+        secrets_forget();
+        net_free(n);
+    }
+}
+
+/* Section 4: what a session begins with is gone from the side that receives at once. */
+static void direction_keys_go(void) {
+    static const uint8_t up[32] = {1, 2, 3}, down[32] = {4, 5, 6};
+    ouro_session session;
+    ouro_slot slots[2 * 4];
+    secrets_watch(NULL);
+    CHECK(ouro_session_init(&session, OURO_CLIENT, 1, up, down, slots, 4) == OURO_OK);
+    CHECK_EQUAL(session.window.keyed, 1);
+    CHECK(memcmp(session.window.chain_enc, down, 32) != 0);
+    CHECK(memcmp(session.window.chain_scr, down, 32) != 0);
+    ouro_session_erase(&session);
+    CHECK_EQUAL(secrets_in(&session, sizeof session), 0);
+    CHECK_EQUAL(secrets_in(slots, sizeof slots), 0);
+    secrets_forget();
+}
+
+void erase_tests(void) {
+    RUN(nothing_stays_behind);
+    RUN(servers_forget);
+    RUN(keys_ahead_go);
+    RUN(direction_keys_go);
+}
