@@ -1,6 +1,8 @@
 /* Rules with a number in them, on both sides of the number. */
 #include "check.h"
 #include "net.h"
+#include "ouroboros/sleep.h"
+#include "ouroboros/stream.h"
 
 #include <string.h>
 
@@ -279,7 +281,79 @@ static void moves_are_limited(void) {
     net_free(n);
 }
 
+/* Settings that wait, on both sides of their ranges. */
+static void waits_have_ranges(void) {
+    static const struct {
+        uint32_t wait, silence;
+        bool fits;
+    } rows[] = {{1000, 0, true},        {999, 0, false}, {300000, 0, true}, {300001, 0, false},
+                {UINT32_MAX, 0, false}, {0, 1000, true}, {0, 999, false},   {0, UINT32_MAX, true}};
+    net_options o = {.seed = 1};
+    net *n = net_new(&o);
+    net_side *s = &n->side[DEVICE];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        s->settings.short_wait_ms = rows[i].wait;
+        s->settings.silence_ms = rows[i].silence;
+        ouro_status status =
+            ouro_link_init(&s->link, &s->settings, &s->memory, &n->durable[DEVICE], 1);
+        CHECK_EQUAL(status == OURO_OK, rows[i].fits);
+        /* What is refused is as one that was closed, for what version 1 asks of it, too. */
+        if (!rows[i].fits) {
+            CHECK_EQUAL(ouro_link_connects_at(&s->link, n->now_ms), OURO_NEVER);
+            CHECK(ouro_link_give_up(&s->link, 1, 1) == OURO_ERR_STATE);
+            ouro_stream_set_reading(&s->link, n->now_ms, false);
+            CHECK_EQUAL(ouro_link_deadline(&s->link, n->now_ms), OURO_NEVER);
+        }
+    }
+    net_free(n);
+}
+
+static void challenges_have_a_range(void) {
+    static const struct {
+        uint32_t slice;
+        bool fits;
+    } rows[] = {{0, true}, {999, false}, {1000, true}, {3600000, true}, {3600001, false}};
+    net_options o = {.seed = 1};
+    net *n = net_new(&o);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        static const uint8_t key[32] = {1};
+        n->server_settings.challenge_slice_ms = rows[i].slice;
+        CHECK_EQUAL(ouro_server_init(&n->server, &n->server_settings, n->pending, 32, NULL, 0, key,
+                                     n->now_ms) == OURO_OK,
+                    rows[i].fits);
+    }
+    net_free(n);
+}
+
+/* A session without a limit of age is as old after a sleep as it is, and no older. */
+static void an_age_without_a_limit_survives_sleep(void) {
+    enum { AWAKE = 200000, ASLEEP = 50000 };
+    for (int never = 0; never < 2; never++) {
+        net_options o = {.seed = 4, .rekey_age_ms = never == 1 ? OURO_NEVER : 0};
+        net *n = net_connected(&o, 20);
+        uint8_t saved[OURO_SAVED_SIZE(OURO_MAX_REACH)];
+        size_t len;
+        ouro_client *client = &n->side[DEVICE].client;
+        uint64_t began = client->welcome_ms;
+        n->now_ms = began + AWAKE;
+        CHECK(ouro_link_save(&n->side[DEVICE].link, n->now_ms, saved, sizeof saved, &len) ==
+              OURO_OK);
+        n->now_ms += ASLEEP;
+        CHECK(ouro_link_restore(&n->side[DEVICE].link, n->now_ms, ASLEEP, saved, len) == OURO_OK);
+        net_pump(n, DEVICE);
+        (void)net_send(n, DEVICE, true, 20);
+        net_run_for(n, 1000);
+        CHECK_EQUAL(client->welcome_ms, began);
+        CHECK_EQUAL(client->lived_ms, AWAKE + ASLEEP + 40);
+        CHECK_EQUAL(n->trouble, 0);
+        net_free(n);
+    }
+}
+
 void border_tests(void) {
+    RUN(waits_have_ranges);
+    RUN(challenges_have_a_range);
+    RUN(an_age_without_a_limit_survives_sleep);
     RUN(ack_blocks_fit_their_places);
     RUN(busy_once_in_a_tenth_of_a_second);
     RUN(busy_older_than_an_ack);

@@ -1,5 +1,6 @@
 /* What was used is gone: keys from memory and from the stack, packets from places. */
 #include "check.h"
+#include "ouroboros/fleet.h"
 #include "secrets.h"
 
 #include <string.h>
@@ -163,6 +164,32 @@ static void keys_ahead_go(void) {
     }
 }
 
+/* A fleet's second secret goes when it is taken back, and with what held it. */
+static void second_secrets_go(void) {
+    static const uint8_t second[32] = {7, 8, 9}, zero[32] = {0};
+    for (int taken_back = 0; taken_back < 2; taken_back++) {
+        net_options o = options_of(1);
+        net *n = net_new(&o);
+        ouro_forward_window window;
+        ouro_forward_window_init(&window, second, 1, 2);
+        ouro_forward_window_set_second(&window, second);
+        ouro_server_set_second_challenge_key(&n->server, second);
+        CHECK_BYTES(n->server.second_challenge_key, second, 32);
+        CHECK_BYTES(window.second, second, 32);
+        if (taken_back == 1) {
+            ouro_server_set_second_challenge_key(&n->server, NULL);
+            ouro_forward_window_set_second(&window, NULL);
+        } else {
+            ouro_server_erase(&n->server);
+            ouro_forward_window_erase(&window);
+            CHECK_BYTES(window.secret, zero, 32);
+        }
+        CHECK_BYTES(n->server.second_challenge_key, zero, 32);
+        CHECK_BYTES(window.second, zero, 32);
+        net_free(n);
+    }
+}
+
 /* Section 4: what a session begins with is gone from the side that receives at once. */
 static void direction_keys_go(void) {
     static const uint8_t up[32] = {1, 2, 3}, down[32] = {4, 5, 6};
@@ -183,5 +210,6 @@ void erase_tests(void) {
     RUN(nothing_stays_behind);
     RUN(servers_forget);
     RUN(keys_ahead_go);
+    RUN(second_secrets_go);
     RUN(direction_keys_go);
 }

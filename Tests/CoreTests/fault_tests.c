@@ -4,6 +4,7 @@
  */
 #include "check.h"
 #include "net.h"
+#include "ouroboros/fleet.h"
 #include "ouroboros/stream.h"
 
 #include <inttypes.h>
@@ -259,9 +260,51 @@ static void hello_ahead_moves_whole(void) {
         (void)hello_ahead(at);
 }
 
+/* A forward of a new run under the fleet's second secret, whose call number `at` fails. */
+static uint64_t forward_under_second(uint64_t at) {
+    static const uint8_t old[32] = {1}, new[32] = {2}, run[2][OURO_RUN_SIZE] = {{3}, {4}};
+    uint8_t out[OURO_FORWARD_MAX], bytes[4] = {5}, calls = 0;
+    ouro_forwarder forwarder;
+    ouro_forward_window window;
+    ouro_forward forward, taken;
+    size_t len;
+    ouro_forward_window_init(&window, new, 1, 2);
+    ouro_forward_window_set_second(&window, old);
+    memset(&forward, 0, sizeof forward);
+    forward.kind = OURO_FORWARD_TO_OWNER;
+    forward.packet = bytes;
+    forward.len = sizeof bytes;
+    for (uint64_t sent = 1; sent <= 4; sent++) {
+        /* Two of each run; the first of the second run meets the failure. */
+        if (sent % 2 == 1)
+            CHECK(ouro_forwarder_init(&forwarder, old, 1, 2, run[sent / 2]) == OURO_OK);
+        CHECK(ouro_forward_seal(&forwarder, sent, &forward, out, &len) == OURO_OK);
+        arm(sent == 3 ? at : OURO_NEVER);
+        ouro_status status = ouro_forward_open(&window, sent, out, len, &taken);
+        if (sent == 3)
+            calls = (uint8_t)fault_calls;
+        arm(OURO_NEVER);
+        CHECK(status == (sent == 3 && at != OURO_NEVER ? OURO_ERR_CRYPTO : OURO_OK));
+        if (status == OURO_OK)
+            CHECK_BYTES(taken.packet, bytes, sizeof bytes);
+    }
+    ouro_forwarder_erase(&forwarder);
+    ouro_forward_window_erase(&window);
+    return calls;
+}
+
+/* One forward is lost, no more: the next of its run is taken. */
+static void forwards_go_on(void) {
+    uint64_t calls = forward_under_second(OURO_NEVER);
+    CHECK(calls > 4);
+    for (uint64_t at = 0; at < calls; at++)
+        (void)forward_under_second(at);
+}
+
 void fault_tests(void) {
     RUN(chains_move_whole);
     RUN(epochs_move_whole);
     RUN(hello_ahead_moves_whole);
+    RUN(forwards_go_on);
     RUN(each_call_fails_once);
 }

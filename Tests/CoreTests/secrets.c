@@ -105,6 +105,7 @@ static void use_tail(const ouro_tail *tail) {
 
 static void use_server(const net *n) {
     use(n->server.challenge_key);
+    use(n->server.second_challenge_key);
     use(n->device.credential.key);
     for (const ouro_pending *p = n->device.pending; p != NULL; p = p->next) {
         if (!p->derived)

@@ -1,6 +1,7 @@
 /* A caller who waits as link.h tells, and for nothing else, misses nothing. */
 #include "check.h"
 #include "net.h"
+#include "ouroboros/stream.h"
 
 #include <string.h>
 
@@ -120,23 +121,153 @@ static net *lively(uint64_t seed, bool eager) {
     return n;
 }
 
+/* The same packets, byte by byte and at the same times; and outcomes. Both nets are freed. */
+static void are_the_same(net *told, net *eager) {
+    CHECK_EQUAL(told->log_len, eager->log_len);
+    size_t same = 0;
+    while (same < told->log_len && told->log[same].at_ms == eager->log[same].at_ms &&
+           told->log[same].len == eager->log[same].len &&
+           memcmp(told->log[same].bytes, eager->log[same].bytes, told->log[same].len) == 0)
+        same++;
+    CHECK_EQUAL(same, told->log_len);
+    for (uint32_t i = 0; i < told->side[DEVICE].count; i++)
+        CHECK_EQUAL(told->side[DEVICE].messages[i].ended_ms,
+                    eager->side[DEVICE].messages[i].ended_ms);
+    net_free(told);
+    net_free(eager);
+}
+
 static void told_is_as_good_as_each_millisecond(void) {
     for (uint64_t seed = 1; seed <= 12; seed++) {
-        net *told = lively(seed, false), *eager = lively(seed, true);
+        net *told = lively(seed, false);
         CHECK(told->log_len > 100);
-        CHECK_EQUAL(told->log_len, eager->log_len);
-        size_t same = 0;
-        while (same < told->log_len && told->log[same].at_ms == eager->log[same].at_ms &&
-               told->log[same].len == eager->log[same].len &&
-               memcmp(told->log[same].bytes, eager->log[same].bytes, told->log[same].len) == 0)
-            same++;
-        CHECK_EQUAL(same, told->log_len);
-        for (uint32_t i = 0; i < told->side[DEVICE].count; i++)
-            CHECK_EQUAL(told->side[DEVICE].messages[i].ended_ms,
-                        eager->side[DEVICE].messages[i].ended_ms);
-        net_free(told);
-        net_free(eager);
+        are_the_same(told, lively(seed, true));
     }
+}
+
+static net *begun(net_options o, uint64_t seed, bool eager) {
+    o.seed = seed;
+    net *n = net_connected(&o, 20);
+    n->eager = eager;
+    return n;
+}
+
+/* Messages stall, are sent again as they are, and are delivered once the path is wide. */
+static net *narrow(uint64_t seed, bool eager) {
+    net *n = begun((net_options){.evolving = true}, seed, eager);
+    n->path.largest = 600;
+    for (int who = 0; who < 2; who++)
+        for (int i = 0; i < 30; i++)
+            (void)net_send(n, who, true, i % 15 == 0 ? 1000 : 20);
+    net_run_for(n, 150000);
+    CHECK(n->side[DEVICE].link.stats.stalled > 0 && n->side[GATEWAY].link.stats.stalled > 0);
+    n->path.largest = 0;
+    (void)net_send(n, DEVICE, true, 20);
+    net_run_for(n, 150000);
+    return n;
+}
+
+static bool only_handshakes(net *n, int from, const uint8_t *bytes, size_t len) {
+    (void)n;
+    (void)from;
+    (void)len;
+    return (bytes[0] & 15) != OURO_HELLO && (bytes[0] & 15) != OURO_WELCOME;
+}
+
+/* Sessions do not last: handshakes are put off. */
+static net *short_lived(uint64_t seed, bool eager) {
+    net *n = begun((net_options){.evolving = true}, seed, eager);
+    n->filter = only_handshakes;
+    (void)net_send(n, DEVICE, true, 20);
+    net_run_for(n, 200000);
+    CHECK(n->side[DEVICE].client.shorts > 2);
+    n->filter = NULL;
+    net_run_for(n, 100000);
+    return n;
+}
+
+/* CLOSE 2 is not answered: a handshake follows. */
+static net *unanswered(uint64_t seed, bool eager) {
+    net *n = begun((net_options){.small = true, .rekey_age_ms = 30000}, seed, eager);
+    n->drop[GATEWAY] = 1u << OURO_CLOSE;
+    for (int i = 0; i < 30; i++) {
+        (void)net_send(n, i % 2, true, 20);
+        net_run_for(n, 3000);
+    }
+    CHECK(n->side[DEVICE].types[OURO_CLOSE] >= 2 && n->side[DEVICE].established >= 2);
+    return n;
+}
+
+/* Unreliable messages ask whether the server is there, and it is not. */
+static net *silent(uint64_t seed, bool eager) {
+    net *n = begun((net_options){0}, seed, eager);
+    n->side[DEVICE].settings.silence_ms = 20000;
+    for (int i = 0; i < 10; i++) {
+        n->path.down = i > 5;
+        (void)net_send(n, DEVICE, false, 20);
+        net_run_for(n, 15000);
+    }
+    CHECK(n->side[DEVICE].types[OURO_HELLO] >= 2);
+    return n;
+}
+
+static bool from_the_gateway(net *n, int from, const uint8_t *bytes, size_t len) {
+    (void)n;
+    (void)bytes;
+    (void)len;
+    return from == GATEWAY;
+}
+
+/* A stream: one side says that it does not read, the other asks; then it is gone. */
+static net *slow_stream(uint64_t seed, bool eager) {
+    net *n = begun((net_options){.stream = true}, seed, eager);
+    (void)net_send(n, DEVICE, true, 20);
+    net_run_for(n, 1000);
+    ouro_stream_set_reading(&n->side[DEVICE].link, n->now_ms, false);
+    net_run_for(n, 100000);
+    CHECK(n->side[DEVICE].types[OURO_ACK] + n->side[DEVICE].types[OURO_PING] >= 6);
+    ouro_stream_set_reading(&n->side[DEVICE].link, n->now_ms, true);
+    n->filter = from_the_gateway;
+    (void)net_send(n, DEVICE, true, 20);
+    net_run_for(n, 100000);
+    CHECK(ouro_stream_is_broken(&n->side[DEVICE].link));
+    return n;
+}
+
+/* Each rule that waits, and for minutes. */
+static void rules_wait_as_told(void) {
+    static net *(*const rules[])(uint64_t, bool) = {narrow, short_lived, unanswered, silent,
+                                                    slow_stream};
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+        for (uint64_t seed = 1; seed <= 2; seed++) {
+            net *told = rules[i](seed, false), *eager = rules[i](seed, true);
+            CHECK_EQUAL(told->trouble + eager->trouble, 0);
+            are_the_same(told, eager);
+        }
+}
+
+/* A stalled message that is due, while an epoch is not durable yet, is due after that. */
+static void nothing_is_due_while_an_epoch_is_written(void) {
+    net *n = begun((net_options){.evolving = true}, 6, false);
+    n->path.largest = 600;
+    for (int i = 0; i < 8; i++)
+        (void)net_send(n, DEVICE, true, i == 0 ? 1000 : 20);
+    net_run_for(n, 100000);
+    CHECK_EQUAL(n->side[DEVICE].link.stats.stalled, 1);
+    n->side[DEVICE].no_storage = true;
+    CHECK(ouro_link_rekey(&n->side[DEVICE].link, n->now_ms) == OURO_OK);
+    net_pump(n, DEVICE);
+    net_run_for(n, 600000);
+    CHECK_EQUAL(n->trouble, 0);
+    n->path.largest = 0;
+    n->side[DEVICE].no_storage = false;
+    n->durable[DEVICE] = n->side[DEVICE].client.credential;
+    ouro_link_epoch_saved(&n->side[DEVICE].link);
+    net_pump(n, DEVICE);
+    net_run_for(n, 1000);
+    CHECK_EQUAL(n->side[DEVICE].messages[0].outcome, DELIVERED);
+    CHECK_EQUAL(n->trouble, 0);
+    net_free(n);
 }
 
 /* Hooks of the example that wait as they are told, and not a moment less. */
@@ -246,5 +377,7 @@ void wait_tests(void) {
     RUN(says_hello_to_the_letter);
     RUN(server_asks_at_its_limit);
     RUN(told_is_as_good_as_each_millisecond);
+    RUN(rules_wait_as_told);
+    RUN(nothing_is_due_while_an_epoch_is_written);
     RUN(example_waits_as_told);
 }

@@ -95,6 +95,9 @@ ouro_place *ouro_stalled_due(const ouro_link *link, uint64_t now) {
 
 uint64_t ouro_stalled_deadline(const ouro_link *link, uint64_t now) {
     uint64_t deadline = OURO_NEVER;
+    /* Nothing goes out before the epoch is durable. */
+    if (link->flags & LINK_HOLD)
+        return deadline;
     for (const ouro_place *p = link->stalled; p != NULL; p = p->next)
         deadline = OURO_MIN(deadline, due(link, p, now));
     return deadline;
