@@ -20,6 +20,9 @@ bool check_bytes(const uint8_t *a, const uint8_t *b, size_t len, const char *tex
 void run_test(const char *name, void (*test)(void));
 #define RUN(test) run_test(#test, test)
 
+/* True once a test has failed. */
+bool any_failed(void);
+
 /* Prints the sum; true when something passed and nothing failed. */
 bool report_sum(void);
 

@@ -75,6 +75,10 @@ static void nothing_stays_behind(void) {
         CHECK_EQUAL(secrets.in_memory, 0);
         CHECK_EQUAL(secrets.in_places, 0);
         CHECK_EQUAL(n->trouble, 0);
+        for (int who = 0; who < 2; who++) {
+            CHECK_EQUAL(net_count(n, who, PENDING), 0);
+            CHECK_EQUAL(net_count(n, who, FAILED), 0);
+        }
         /* The end of all: not even what was in use. */
         talk(n, 1);
         for (int who = 0; who < 2; who++) {
@@ -99,27 +103,17 @@ static void nothing_stays_behind(void) {
     }
 }
 
-/* Sessions that nobody confirmed, keys ahead, and a server that ends with both. */
-static void servers_forget(void) {
-    enum { AHEAD = 3 };
-    net_options o = options_of(1);
-    net *n = net_new(&o);
-    secrets_watch(n);
-    CHECK(ouro_epoch_advance(n->durable[DEVICE].key, 0, AHEAD) == OURO_OK);
-    n->durable[DEVICE].epoch = AHEAD;
-    net_restart(n, DEVICE);
-    n->side[DEVICE].no_storage = true;
-    net_connect(n);
-    net_run_for(n, 2 * MINUTE);
-    CHECK_EQUAL(n->device.credential.epoch, AHEAD);
-    CHECK_EQUAL(secrets.in_memory, 0);
-    CHECK_EQUAL(secrets.on_stack, 0);
-    CHECK_EQUAL(secrets_left(n), 0);
-    /* Derived, and never confirmed: a first packet of it that does not verify. */
-    net_restart(n, DEVICE);
-    net_connect(n);
-    net_run_for(n, 200);
-    for (ouro_pending *p = n->device.pending; p != NULL; p = p->next) {
+/* Sessions whose keys were derived and that nobody confirmed: dropped, too old, or with the server.
+ */
+static void pending_sessions_go(void) {
+    for (int way = 0; way < 3; way++) {
+        net_options o = options_of(1);
+        net *n = net_new(&o);
+        secrets_watch(n);
+        n->drop[DEVICE] = ~(1u << OURO_HELLO);
+        net_connect(n);
+        net_run_for(n, 200);
+        ouro_pending *p = n->device.pending;
         ouro_header header = {OURO_PING, 0, 0, p->id, 0};
         uint8_t packet[OURO_OVERHEAD] = {0};
         ouro_opened opened;
@@ -127,11 +121,19 @@ static void servers_forget(void) {
         CHECK(ouro_server_open(&n->server, n->now_ms, p, packet, sizeof packet, &opened) ==
               OURO_DROP_AUTH);
         CHECK(p->derived);
+        CHECK(secrets_in(n->pending, sizeof n->pending) > 5);
+        if (way == 0)
+            ouro_server_drop_pending(&n->server, &n->device);
+        else if (way == 1)
+            (void)ouro_server_tick(&n->server, n->now_ms + MINUTE);
+        else
+            ouro_server_erase(&n->server);
+        CHECK_EQUAL(secrets_in(n->pending, sizeof n->pending), 0);
+        CHECK_EQUAL(secrets.on_stack, 0);
+        secrets_forget();
+        n->device.pending = NULL;
+        net_free(n);
     }
-    ouro_server_drop_pending(&n->server, &n->device);
-    CHECK_EQUAL(secrets_left(n), 0);
-    secrets_forget();
-    net_free(n);
 }
 
 /* Keys ahead are gone after their minute, after a move, and with the server. */
@@ -208,7 +210,7 @@ static void direction_keys_go(void) {
 
 void erase_tests(void) {
     RUN(nothing_stays_behind);
-    RUN(servers_forget);
+    RUN(pending_sessions_go);
     RUN(keys_ahead_go);
     RUN(second_secrets_go);
     RUN(direction_keys_go);

@@ -21,9 +21,13 @@ static const struct {
     {"network", network_tests},   {"figures", figure_tests},
 };
 
-/* Without arguments every suite runs, else those that are named. */
+/*
+ * Without arguments every suite runs, else those that are named. With OURO_STOP the first suite
+ * that fails is the last.
+ */
 int main(int argc, char **argv) {
-    for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++) {
+    const bool stops = getenv("OURO_STOP") != NULL;
+    for (size_t i = 0; i < sizeof suites / sizeof suites[0] && !(stops && any_failed()); i++) {
         bool wanted = argc == 1;
         for (int k = 1; k < argc; k++)
             wanted |= strcmp(argv[k], suites[i].name) == 0;

@@ -8,7 +8,7 @@ scratch="$1"
 link="$2"
 list="${3:-Tests/Mutants/mutants.txt}"
 export scratch link
-export OURO_RUNS=15
+export OURO_RUNS=15 OURO_STOP=1
 # All but the figures, which take longer than the rest together.
 suites=$(grep -o '{"[a-z]*"' Tests/CoreTests/main.c | tr -d '{"' | grep -v '^figures$' | tr '\n' ' ')
 export suites
@@ -40,7 +40,7 @@ judge() {
         verdict=stale
     else
         cc "$own/mutant.o" $(ls "$scratch"/core/*.o | grep -vx "$object") "$scratch"/tests/*.o $link -o "$own/tests"
-        if timeout 100 "$own/tests" $suites >"$own/log" 2>&1; then verdict=alive; fi
+        if timeout 60 "$own/tests" $suites >"$own/log" 2>&1; then verdict=alive; fi
     fi
     rm -f "$own/tests" "$own/mutant.o"
     [ "$verdict" = "$expected" ] && verdict="$verdict as-said" || verdict="$verdict NOT-$expected"

@@ -103,9 +103,12 @@ static ouro_status protect_data(ouro_session *session, uint8_t flags, uint8_t *p
     bool keyed = prepared != NULL && prepared->keyed, ready = keyed && prepared->ready;
     uint8_t keys[64], before[64];
     const uint8_t *secret = keyed ? prepared->secret : keys;
-    memcpy(before, session->tx_enc, OURO_KEY_SIZE);
-    memcpy(before + OURO_KEY_SIZE, session->tx_scr, OURO_KEY_SIZE);
-    ouro_status status = keyed ? OURO_OK : next_keys(session, keys);
+    ouro_status status = OURO_OK;
+    if (!keyed) {
+        memcpy(before, session->tx_enc, OURO_KEY_SIZE);
+        memcpy(before + OURO_KEY_SIZE, session->tx_scr, OURO_KEY_SIZE);
+        status = next_keys(session, keys);
+    }
     ouro_header header = {OURO_DATA, flags, (uint16_t)body_len, tail->id, tail->tx_next};
     uint8_t *body = packet + OURO_HEADER_SIZE;
     if (status == OURO_OK)
@@ -118,7 +121,7 @@ static ouro_status protect_data(ouro_session *session, uint8_t flags, uint8_t *p
         *counter = tail->tx_next++;
         if (keyed)
             ouro_prepared_erase(prepared);
-    } else {
+    } else if (!keyed) {
         memcpy(session->tx_enc, before, OURO_KEY_SIZE);
         memcpy(session->tx_scr, before + OURO_KEY_SIZE, OURO_KEY_SIZE);
     }
