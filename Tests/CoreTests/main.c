@@ -16,7 +16,7 @@ static const struct {
     {"replaced", replaced_tests}, {"attacks", attack_tests},  {"limits", limit_tests},
     {"waiting", wait_tests},      {"faults", fault_tests},    {"misuse", misuse_tests},
     {"borders", border_tests},    {"erasure", erase_tests},   {"server", server_tests},
-    {"ahead", ahead_tests},       {"stream", stream_tests},   {"slow streams", slow_stream_tests},
+    {"ahead", ahead_tests},       {"stream", stream_tests},   {"slow", slow_stream_tests},
     {"sleep", sleep_tests},       {"flags", flag_tests},      {"fleet", fleet_tests},
     {"network", network_tests},   {"figures", figure_tests},
 };
