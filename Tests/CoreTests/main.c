@@ -1,5 +1,6 @@
 #include "check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,15 +8,15 @@ static const struct {
     const char *name;
     void (*tests)(void);
 } suites[] = {
-    {"crypto", crypto_tests},   {"vectors", vector_tests},  {"packet", packet_tests},
-    {"window", window_tests},   {"session", session_tests}, {"handshake", handshake_tests},
-    {"epochs", epoch_tests},    {"hostile", hostile_tests}, {"senseless", senseless_tests},
-    {"rules", rule_tests},      {"flow", flow_tests},       {"paths", path_tests},
-    {"dead", dead_tests},       {"closing", close_tests},   {"limits", limit_tests},
-    {"waiting", wait_tests},    {"faults", fault_tests},    {"misuse", misuse_tests},
-    {"borders", border_tests},  {"erasure", erase_tests},   {"server", server_tests},
-    {"stream", stream_tests},   {"sleep", sleep_tests},     {"fleet", fleet_tests},
-    {"network", network_tests}, {"figures", figure_tests},
+    {"crypto", crypto_tests}, {"vectors", vector_tests},  {"packet", packet_tests},
+    {"window", window_tests}, {"session", session_tests}, {"handshake", handshake_tests},
+    {"epochs", epoch_tests},  {"hostile", hostile_tests}, {"senseless", senseless_tests},
+    {"rules", rule_tests},    {"flow", flow_tests},       {"paths", path_tests},
+    {"dead", dead_tests},     {"closing", close_tests},   {"limits", limit_tests},
+    {"waiting", wait_tests},  {"misuse", misuse_tests},   {"borders", border_tests},
+    {"erasure", erase_tests}, {"server", server_tests},   {"stream", stream_tests},
+    {"sleep", sleep_tests},   {"fleet", fleet_tests},     {"network", network_tests},
+    {"faults", fault_tests},  {"figures", figure_tests},
 };
 
 /*
@@ -28,8 +29,11 @@ int main(int argc, char **argv) {
         bool wanted = argc == 1;
         for (int k = 1; k < argc; k++)
             wanted |= strcmp(argv[k], suites[i].name) == 0;
-        if (wanted)
-            suites[i].tests();
+        if (!wanted)
+            continue;
+        suites[i].tests();
+        if (stops && any_failed())
+            printf("stopped at: %s\n", suites[i].name);
     }
     return report_sum() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
