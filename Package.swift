@@ -33,6 +33,10 @@ let subprocess = Target.Dependency.product(
     name: "Subprocess", package: "swift-subprocess", condition: .when(traits: ["Tool"]))
 let hummingbird = Target.Dependency.product(
     name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Gateway"]))
+let httpTypes = Target.Dependency.product(
+    name: "HTTPTypes", package: "swift-http-types", condition: .when(traits: ["Gateway"]))
+let system = Target.Dependency.product(
+    name: "SystemPackage", package: "swift-system", condition: .when(traits: ["Gateway"]))
 let curl = Target.Dependency.target(name: "CCurl", condition: .when(traits: ["Gateway"]))
 let mustache = Target.Dependency.product(
     name: "Mustache", package: "swift-mustache", condition: .when(traits: ["Gateway"]))
@@ -83,9 +87,11 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(
             url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["JSON", "YAML"]),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.7.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", .upToNextMinor(from: "0.2.0")),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(
@@ -166,6 +172,7 @@ let package = Package(
         .target(
             name: "OuroborosHTTP",
             dependencies: [
+                httpTypes,
                 "Ouroboros", "OuroborosDownlink", "OuroborosMetrics", "OuroborosStore", hummingbird, logging,
                 nio("NIOCore"), "TraitGateway",
             ],
@@ -178,8 +185,9 @@ let package = Package(
         .target(
             name: "OuroborosGateway",
             dependencies: [
-                "Ouroboros", "OuroborosDownlink", "OuroborosHTTP", "OuroborosMetrics", "OuroborosNIO",
-                "OuroborosPage", "OuroborosSinks", "OuroborosStore", "OuroborosText",
+                system,
+                "Ouroboros", "OuroborosBuild", "OuroborosDownlink", "OuroborosHTTP", "OuroborosMetrics",
+                "OuroborosNIO", "OuroborosPage", "OuroborosSinks", "OuroborosStore", "OuroborosText",
                 .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
                 collections, nio("NIOCore"), logging, metrics, lifecycle, settings,
             ],
@@ -208,7 +216,7 @@ let package = Package(
         example("SleepySensor", ["ExampleKit", "Ouroboros"]),
         .executableTarget(
             name: "NIOBench",
-            dependencies: ["Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), subprocess],
+            dependencies: [system, "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), subprocess],
             path: "Tests/Benchmarks/NIOBench", swiftSettings: strict),
         .executableTarget(
             name: "Flood", path: "Tests/Flood", cSettings: [.treatAllWarnings(as: .error)]),
@@ -233,6 +241,7 @@ let package = Package(
         .testTarget(
             name: "OuroborosPageTests",
             dependencies: [
+                httpTypes,
                 "OuroborosPage", hummingbird, logging, nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
@@ -278,6 +287,7 @@ let package = Package(
         .testTarget(
             name: "OuroborosCLITests",
             dependencies: [
+                system,
                 "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosTesting",
                 "OuroborosCLI", nio("NIOCore"), hummingbird, logging, subprocess, grdb, "SimpleServer",
                 "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "OuroborosLean", "NIOBench",

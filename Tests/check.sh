@@ -24,6 +24,8 @@ build_engine() {
 build_swift() {
     step swift make check-built-swift
     step analyzer make check-built-analyzer
+    step consumer Tests/consumer.sh
+    step doc-swift Tests/Docs/swift_blocks.py check
     step docs make docs
 }
 
@@ -44,6 +46,7 @@ test_library() {
     step monitoring make monitoring
     step vectors Tests/vectors.sh
     step interop make interop-test
+    step commands Tests/Docs/commands.py
 }
 
 lane build_engine
@@ -65,7 +68,7 @@ OURO_KILLS="$kills" swift_tests kills --filter '^OuroborosCLITests\.CrashTests'
 
 grep -E '^(network|packets|unreliable|first|BUSY)' "$logs/core.log"
 grep -aE '^kills: ' "$logs/kills.log"
-grep -E '^skipped: ' "$logs/netns.log" || true
+grep -hE '^skipped: ' "$logs/netns.log" "$logs/commands.log" || true
 cat "$logs/sums"
 echo "built in $built s, tested in $((SECONDS - built)) s"
 awk '{ passed += $2 } END { print passed " passed, 0 failed" }' "$logs/sums"

@@ -1,3 +1,4 @@
+import Ouroboros
 import OuroborosStore
 
 /// Where messages of the spool go: each at least once, in the order of their ids.
@@ -50,4 +51,18 @@ package struct SinkFailure: Error, CustomStringConvertible {
         self.retryAfter = retryAfter
         self.isRefusal = isRefusal
     }
+
+    /// After a refusal somebody has to look.
+    private static let afterRefusal = Duration.seconds(30)
+    private static let longestRetryAfter = Duration.seconds(3600)
+
+    /// How long to wait at least before the next try.
+    var leastPause: Duration {
+        max(isRefusal ? Self.afterRefusal : .zero, min(retryAfter ?? .zero, Self.longestRetryAfter))
+    }
+}
+
+extension Backoff {
+    /// The first pause of all that sinks try again.
+    static let ofSinks = Backoff(first: .milliseconds(500))
 }

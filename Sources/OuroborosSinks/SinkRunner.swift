@@ -53,7 +53,7 @@ final class SinkRunner: Sendable {
     /// Until ``stop()``, or the task is cancelled: what was not delivered by then stays in the spool. It waits for a
     /// database that is away, and throws when the spool fails otherwise.
     func run() async throws {
-        var backoff = Backoff(longest: Self.longestPause)
+        var backoff = Backoff.ofSinks
         var isTold = false
         while true {
             do {
@@ -73,7 +73,7 @@ final class SinkRunner: Sendable {
                     isTold = true
                     logger.notice("the sink waits, and another gateway may run it: \(error.message)")
                 }
-                await pause(backoff.next())
+                await pause(backoff.next(upTo: Self.longestPause))
             }
         }
     }
@@ -104,7 +104,7 @@ final class SinkRunner: Sendable {
 
     /// Tries until the sink has taken it; false if that has to end.
     private func isDelivered(_ batch: SinkBatch, _ claim: any SinkClaim) async throws -> Bool {
-        var backoff = Backoff(longest: sink.longestPause)
+        var backoff = Backoff.ofSinks
         var complaint: String?
         while true {
             do {
@@ -123,7 +123,8 @@ final class SinkRunner: Sendable {
                     logger.log(
                         level: level, "the sink does not take messages, which wait in the spool: \(error)")
                 }
-                await pause(backoff.next(after: error as? SinkFailure))
+                let least = (error as? SinkFailure)?.leastPause ?? .zero
+                await pause(backoff.next(upTo: sink.longestPause, atLeast: least))
                 guard !stops else { return false }
                 metrics.retries.increment()
             }

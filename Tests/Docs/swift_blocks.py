@@ -42,9 +42,9 @@ def modules():
     flags = ["-I", str(built / "Modules"), "-I", str(ROOT / "ccore" / "include")]
     for found in sorted(built.glob("*.build/module.modulemap")):
         flags += ["-Xcc", f"-fmodule-map-file={found}"]
-    sources = ROOT / ".build" / "checkouts"
-    for headers in sorted([*sources.glob("*/Sources/*/include"), *sources.glob("*/Sources/*/module.modulemap")]):
-        flags += ["-Xcc", "-I", "-Xcc", str(headers if headers.is_dir() else headers.parent)]
+    for sources in [ROOT / "Sources", *sorted((ROOT / ".build" / "checkouts").glob("*/Sources"))]:
+        for headers in sorted([*sources.glob("*/include"), *sources.glob("*/module.modulemap")]):
+            flags += ["-Xcc", "-I", "-Xcc", str(headers if headers.is_dir() else headers.parent)]
     return flags
 
 

@@ -52,6 +52,12 @@ import Testing
             #expect(metrics.samples["ouroboros_packets_received_total"].map { $0 >= 1 } == true)
             #expect(metrics.types["ouroboros_round_trip_seconds"] == "histogram")
             #expect(metrics.types["ouroboros_sessions"] == "gauge")
+            let build = try #require(
+                metrics.samples.keys.compactMap {
+                    $0.wholeMatch(of: /ouroboros_build_info\{commit="(.+)",version="(.+)"\}/)
+                }.first)
+            let version = try await Tool.run(["--version"], in: scratch)
+            #expect(version.output == "ouroboros \(build.2) (commit \(build.1))\n")
             // Their number must not grow with the fleet.
             #expect(!second.contains(device))
 

@@ -1,4 +1,5 @@
 import NIOCore
+import Ouroboros
 import Testing
 
 @testable import OuroborosNIO

@@ -1,6 +1,5 @@
 import Foundation
 import Ouroboros
-
 import Testing
 
 @testable import OuroborosSinks
@@ -30,23 +29,26 @@ import Testing
     }
 }
 
-@Suite struct BackoffTests {
-    @Test func itDoublesUpToALimit() {
-        var backoff = Backoff(longest: .seconds(4))
+@Suite struct PauseTests {
+    @Test func theyDoubleUpToALimit() {
+        var backoff = Backoff.ofSinks
         for expected in [0.5, 1, 2, 4, 4, 4] {
-            let pause = backoff.next() / .seconds(1)
+            let pause = backoff.next(upTo: .seconds(4)) / .seconds(1)
             #expect((expected...expected * 1.5).contains(pause), "\(pause)")
         }
         backoff.reset()
-        #expect(backoff.next() <= .milliseconds(750))
+        #expect(backoff.next(upTo: .seconds(4)) <= .milliseconds(750))
     }
 
     @Test func whatTheOtherSideSaysCounts() {
-        var backoff = Backoff(longest: .seconds(4))
-        #expect(backoff.next(after: SinkFailure("x", retryAfter: .seconds(20))) >= .seconds(20))
-        #expect(backoff.next(after: SinkFailure("x", retryAfter: .seconds(1_000_000))) <= .seconds(5400))
-        #expect(backoff.next(after: SinkFailure("x", isRefusal: true)) >= .seconds(30))
-        #expect(backoff.next(after: SinkFailure("x", retryAfter: .seconds(0))) >= .milliseconds(500))
+        var backoff = Backoff.ofSinks
+        func next(after failure: SinkFailure) -> Duration {
+            backoff.next(upTo: .seconds(4), atLeast: failure.leastPause)
+        }
+        #expect(next(after: SinkFailure("x", retryAfter: .seconds(20))) >= .seconds(20))
+        #expect(next(after: SinkFailure("x", retryAfter: .seconds(1_000_000))) <= .seconds(5400))
+        #expect(next(after: SinkFailure("x", isRefusal: true)) >= .seconds(30))
+        #expect(next(after: SinkFailure("x", retryAfter: .seconds(0))) >= .milliseconds(500))
     }
 
     @Test func retryAfter() {

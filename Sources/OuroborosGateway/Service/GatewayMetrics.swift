@@ -2,6 +2,7 @@ import CoreMetrics
 import Logging
 import NIOCore
 import Ouroboros
+import OuroborosBuild
 import OuroborosHTTP
 import OuroborosMetrics
 import OuroborosNIO
@@ -31,6 +32,11 @@ struct GatewayMetrics {
         for (name, help) in Array(ServerMetrics.descriptions) + GatewayOutputs.descriptions {
             registry.describe(name, help)
         }
+        registry.describe("ouroboros_build_info", "The version and the commit that run; always 1.")
+        Meter(
+            label: "ouroboros_build_info",
+            dimensions: [("version", Build.version), ("commit", Build.commit)], factory: registry
+        ).set(1)
         let metrics = ServerMetrics(factory: registry)
         let registryState = shared.map { RegistryMetrics($0, registry) }
         let endpoint = MetricsEndpoint(

@@ -10,7 +10,7 @@ import Synchronization
 final class PostgresDatabase: Sendable {
     private struct State {
         var idle: [PostgresConnection] = []
-        var pause = PostgresDatabase.firstPause
+        var backoff = Backoff(first: .milliseconds(250))
         var nextTry = ContinuousClock.now
         var isUp = true
         var failures: UInt64 = 0
@@ -22,7 +22,6 @@ final class PostgresDatabase: Sendable {
     private let state = Mutex(State())
 
     private static let connections = 4
-    private static let firstPause = Duration.milliseconds(250)
     private static let longestPause = Duration.seconds(5)
 
     init(_ location: PostgresLocation, logger: Logger? = nil) {
@@ -150,7 +149,7 @@ final class PostgresDatabase: Sendable {
     private func noteUp() {
         let wasUp = state.withLock { state in
             defer { state.isUp = true }
-            state.pause = Self.firstPause
+            state.backoff.reset()
             state.nextTry = .now
             return state.isUp
         }
@@ -163,8 +162,7 @@ final class PostgresDatabase: Sendable {
         let wasUp = state.withLock { state in
             defer { state.isUp = false }
             state.failures += 1
-            state.nextTry = .now + state.pause
-            state.pause = min(state.pause * 2, Self.longestPause)
+            state.nextTry = .now + state.backoff.next(upTo: Self.longestPause)
             return state.isUp
         }
         if wasUp {

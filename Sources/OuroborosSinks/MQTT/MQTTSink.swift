@@ -124,7 +124,7 @@ package final class MQTTSink: Sink {
 
     /// Connects, and connects again whenever that ends.
     package func run() async {
-        var backoff = Backoff(longest: .seconds(30))
+        var backoff = Backoff.ofSinks
         while !Task.isCancelled {
             let (commands, command) = AsyncStream.makeStream(
                 of: MQTTMessage.self, bufferingPolicy: .bufferingOldest(Self.mostCommands))
@@ -147,7 +147,7 @@ package final class MQTTSink: Sink {
             if isNew, !Task.isCancelled {
                 logger.warning("\(problem)", metadata: ["sink": "mqtt"])
             }
-            try? await Task.sleep(for: backoff.next())
+            try? await Task.sleep(for: backoff.next(upTo: .seconds(30)))
         }
     }
 

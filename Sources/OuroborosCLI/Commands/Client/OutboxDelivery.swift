@@ -12,8 +12,8 @@ struct OutboxDelivery: Sendable {
     let logger: Logger
     private let progress = Progress()
 
-    /// The pause between two tries to connect, which doubles; each is drawn out by up to a half.
-    private static let pauses = (first: Duration.seconds(1), longest: Duration.seconds(60))
+    /// Between two tries to connect.
+    private static let longestPause = Duration.seconds(60)
 
     init(
         outbox: Outbox, client: ClientOptions, identity: ClientOptions.Identity, logger: Logger,
@@ -34,7 +34,7 @@ struct OutboxDelivery: Sendable {
     /// Returns once ``OutboxSender/finish()`` was called and all is delivered. After that call it throws when the
     /// gateway does not answer; before, it tries again.
     func run() async throws {
-        var pause = Self.pauses.first
+        var backoff = Backoff(first: .seconds(1))
         while true {
             let before = progress.delivered
             do {
@@ -46,9 +46,8 @@ struct OutboxDelivery: Sendable {
                 }
                 logger.warning("\(error.message); messages wait in the outbox")
             }
-            pause = progress.delivered > before ? Self.pauses.first : pause
-            try await sleep(pause * Double.random(in: 1...1.5))
-            pause = min(pause * 2, Self.pauses.longest)
+            if progress.delivered > before { backoff.reset() }
+            try await sleep(backoff.next(upTo: Self.longestPause))
         }
     }
 

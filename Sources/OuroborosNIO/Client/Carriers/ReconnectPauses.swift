@@ -1,4 +1,5 @@
 import NIOCore
+import Ouroboros
 
 /// Pauses between tries to reach a server (RFC 7252, 4.8): up to 8 s for the first 45 s, then up to 5 min.
 struct ReconnectPauses {
