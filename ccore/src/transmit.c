@@ -96,10 +96,7 @@ static bool goes_along(ouro_tail *tail) {
     return reply == NULL || ouro_same_addr(reply, known(tail));
 }
 
-/*
- * A control packet: an ack block if there is one and it is wanted, then `len` bytes of its own. One
- * that cannot be made is as one that was lost on its way: its time-out follows.
- */
+/* An ack block if there is one and it is wanted, then `len` bytes of its own; or as if lost. */
 static ouro_status control(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t type, bool acks,
                            const uint8_t *own, size_t len, const ouro_addr *to, uint8_t *scratch,
                            ouro_datagram *out) {
@@ -260,10 +257,9 @@ static ouro_place *next_again(const ouro_link *link, uint64_t now) {
 
 static bool again(ouro_link *link, uint64_t now, ouro_datagram *out) {
     ouro_place *place = next_again(link, now);
-    if (place == NULL)
-        return false;
-    repeat(link, ouro_sessions_find(link, place->session_id), place, now, out);
-    return true;
+    if (place != NULL)
+        repeat(link, ouro_sessions_find(link, place->session_id), place, now, out);
+    return place != NULL;
 }
 
 /* A seq 64 or more above the lowest in flight of its box waits (section 6, once). */
