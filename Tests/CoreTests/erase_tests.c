@@ -146,6 +146,9 @@ static void a_window_that_is_given_away(void) {
         CHECK(ouro_link_prepare(&n->side[DEVICE].link, 20) == OURO_OK);
         (void)net_send(n, GATEWAY, true, 20);
         net_run_for(n, 500);
+        /* The old session lives on for a message that nothing acknowledges. */
+        n->drop[GATEWAY] = ~(1u << OURO_WELCOME);
+        (void)net_send(n, DEVICE, true, 20);
         CHECK(ouro_link_prepare(&n->side[DEVICE].link, 20) == OURO_OK);
         uint8_t close[9] = {OURO_REASON_REKEY}, packet[OURO_MAX_PACKET];
         size_t len = net_make(n, GATEWAY, OURO_CLOSE, 0, close, sizeof close, packet);
