@@ -42,7 +42,9 @@ WRAP_FAULTS = -Wl,--wrap=ouro_hmac_init,--wrap=ouro_hmac_mac,--wrap=ouro_sha256,
 WRAP_CALLS = -Wl,--wrap=ouro_link_receive,--wrap=ouro_link_transmit,--wrap=ouro_link_nonce,--wrap=ouro_link_send \
 	-Wl,--wrap=ouro_link_prepare,--wrap=ouro_link_save,--wrap=ouro_link_restore,--wrap=ouro_server_hello \
 	-Wl,--wrap=ouro_server_open,--wrap=ouro_server_adopt,--wrap=ouro_link_tick,--wrap=ouro_server_tick
-TEST_LINK = -Wl,-z,now $(WRAP_KEYS) $(WRAP_FAULTS) $(WRAP_CALLS) -lcjson -lmbedcrypto -lm
+WRAP_STEPS = -Wl,--wrap=ouro_session_open_checked,--wrap=ouro_session_protect,--wrap=ouro_epoch_advance \
+	-Wl,--wrap=ouro_session_secrets,--wrap=ouro_auth_key,--wrap=ouro_handshake_session
+TEST_LINK = -Wl,-z,now $(WRAP_KEYS) $(WRAP_FAULTS) $(WRAP_CALLS) $(WRAP_STEPS) -lcjson -lmbedcrypto -lm
 
 include ccore/firmware/firmware.mk
 

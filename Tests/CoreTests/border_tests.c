@@ -172,6 +172,23 @@ static void three_counters_call_a_loss(void) {
     }
 }
 
+/* Two, though the third of them is above both. */
+static void two_counters_call_no_loss(void) {
+    net *n = connected(6);
+    for (int i = 0; i < 6; i++) {
+        (void)net_send(n, DEVICE, true, 20);
+        net_run_for(n, 150);
+    }
+    n->path.down = true;
+    uint64_t first = net_session(n, DEVICE)->tail.tx_next;
+    for (int i = 0; i < 5; i++)
+        (void)net_send(n, DEVICE, true, 20);
+    uint32_t again = n->side[DEVICE].link.stats.retransmitted;
+    CHECK(acknowledge(n, GATEWAY, first + 3, 2) == OURO_OK);
+    CHECK_EQUAL(n->side[DEVICE].link.stats.retransmitted - again, 0);
+    net_free(n);
+}
+
 /* Losses of one round trip halve the window once. */
 static void halves_once_a_round_trip(void) {
     net *n = connected(7);
@@ -360,6 +377,7 @@ void border_tests(void) {
     RUN(a_new_session_knows_no_busy);
     RUN(drains_for_a_minute);
     RUN(three_counters_call_a_loss);
+    RUN(two_counters_call_no_loss);
     RUN(halves_once_a_round_trip);
     RUN(pings_that_can_be_answered);
     RUN(a_pong_counts_once);

@@ -51,6 +51,7 @@ void attack_tests(void);
 void limit_tests(void);
 void wait_tests(void);
 void misuse_tests(void);
+void range_tests(void);
 void border_tests(void);
 void erase_tests(void);
 void fault_tests(void);

@@ -136,6 +136,35 @@ static void pending_sessions_go(void) {
     }
 }
 
+/* A small client gives its window away before the new session is made, whether or not that works.
+ */
+static void a_window_that_is_given_away(void) {
+    for (uint64_t at = 0; at < 30; at++) {
+        net_options o = options_of(2);
+        net *n = net_connected(&o, 20);
+        secrets_watch(n);
+        n->faulty = true;
+        CHECK(ouro_link_prepare(&n->side[DEVICE].link, 20) == OURO_OK);
+        (void)net_send(n, GATEWAY, true, 20);
+        net_run_for(n, 500);
+        /* The old session lives on for a message that nothing acknowledges. */
+        n->drop[GATEWAY] = ~(1u << OURO_WELCOME);
+        (void)net_send(n, DEVICE, true, 20);
+        CHECK(ouro_link_prepare(&n->side[DEVICE].link, 20) == OURO_OK);
+        uint8_t close[9] = {OURO_REASON_REKEY}, packet[OURO_MAX_PACKET];
+        size_t len = net_make(n, GATEWAY, OURO_CLOSE, 0, close, sizeof close, packet);
+        CHECK(net_inject(n, DEVICE, NULL, packet, len) == OURO_OK);
+        fault_calls = 0;
+        fault_at = at;
+        net_run_for(n, 1000);
+        fault_at = OURO_NEVER;
+        CHECK_EQUAL(secrets.in_memory, 0);
+        CHECK_EQUAL(secrets.on_stack, 0);
+        secrets_forget();
+        net_free(n);
+    }
+}
+
 /* Keys ahead are gone after their minute, after a move, and with the server. */
 static void keys_ahead_go(void) {
     for (int way = 0; way < 3; way++) {
@@ -143,11 +172,12 @@ static void keys_ahead_go(void) {
         net_options o = options_of(1);
         net *n = net_new(&o);
         secrets_watch(n);
-        uint8_t hello[OURO_HELLO_MAX], welcome[OURO_WELCOME_SIZE], auth[32] = {9};
+        uint8_t hello[OURO_HELLO_MAX], welcome[OURO_WELCOME_SIZE], auth[32];
         static const uint8_t nonce[OURO_NONCE_SIZE] = {1};
         ouro_hello fields = {.epoch = AHEAD, .evolving = true, .reach = 8, .max_body = 200};
         bool moved;
         size_t len;
+        memset(auth, 0x5a, sizeof auth);
         memcpy(fields.device_id, n->device.credential.device_id, sizeof fields.device_id);
         /* Its tag is wrong: the keys are derived, and the credential stays. */
         CHECK(ouro_hello_write(&fields, auth, hello, &len) == OURO_OK);
@@ -161,6 +191,7 @@ static void keys_ahead_go(void) {
         else
             ouro_server_erase(&n->server);
         CHECK_EQUAL(secrets_in(n->ahead, OURO_AHEAD_DEVICES * sizeof *n->ahead), 0);
+        CHECK_EQUAL(secrets.on_stack, 0);
         secrets_forget();
         net_free(n);
     }
@@ -211,6 +242,7 @@ static void direction_keys_go(void) {
 void erase_tests(void) {
     RUN(nothing_stays_behind);
     RUN(pending_sessions_go);
+    RUN(a_window_that_is_given_away);
     RUN(keys_ahead_go);
     RUN(second_secrets_go);
     RUN(direction_keys_go);

@@ -1,5 +1,6 @@
 #include "check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,11 +15,11 @@ static const struct {
     {"dead", dead_tests},         {"stalled", stalled_tests}, {"once", once_tests},
     {"short", short_tests},       {"silence", silence_tests}, {"closing", close_tests},
     {"replaced", replaced_tests}, {"attacks", attack_tests},  {"limits", limit_tests},
-    {"waiting", wait_tests},      {"faults", fault_tests},    {"misuse", misuse_tests},
+    {"waiting", wait_tests},      {"misuse", misuse_tests},   {"ranges", range_tests},
     {"borders", border_tests},    {"erasure", erase_tests},   {"server", server_tests},
     {"ahead", ahead_tests},       {"stream", stream_tests},   {"slow", slow_stream_tests},
     {"sleep", sleep_tests},       {"flags", flag_tests},      {"fleet", fleet_tests},
-    {"network", network_tests},   {"figures", figure_tests},
+    {"network", network_tests},   {"faults", fault_tests},    {"figures", figure_tests},
 };
 
 /*
@@ -31,8 +32,11 @@ int main(int argc, char **argv) {
         bool wanted = argc == 1;
         for (int k = 1; k < argc; k++)
             wanted |= strcmp(argv[k], suites[i].name) == 0;
-        if (wanted)
-            suites[i].tests();
+        if (!wanted)
+            continue;
+        suites[i].tests();
+        if (stops && any_failed())
+            printf("stopped at: %s\n", suites[i].name);
     }
     return report_sum() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

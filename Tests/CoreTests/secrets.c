@@ -10,6 +10,7 @@ secrets_sum secrets;
 static uint8_t seen[SECRETS][KEY];
 static uint16_t table[TABLE]; /* by the first bytes: index + 1 */
 static uint32_t used_at[SECRETS], round_number = 1;
+static const uint32_t PUBLIC = UINT32_MAX;
 static net *watched;
 static bool watching;
 
@@ -53,10 +54,17 @@ void secrets_forget(void) {
     memset(seen, 0, sizeof seen);
 }
 
+void secrets_public(const uint8_t key[32]) {
+    note(key);
+    unsigned index = find(key);
+    if (index != 0)
+        used_at[index - 1] = PUBLIC;
+}
+
 /* A key that is in use is none that was left behind. */
 static void use(const uint8_t *key) {
     unsigned index = find(key);
-    if (index != 0)
+    if (index != 0 && used_at[index - 1] != PUBLIC)
         used_at[index - 1] = round_number;
 }
 
@@ -65,7 +73,7 @@ static unsigned unused_in(const void *memory, size_t len) {
     unsigned count = 0;
     for (size_t i = 0; i + KEY <= len; i++) {
         unsigned index = find(bytes + i);
-        count += index != 0 && used_at[index - 1] != round_number;
+        count += index != 0 && used_at[index - 1] != round_number && used_at[index - 1] != PUBLIC;
     }
     return count;
 }
@@ -181,6 +189,13 @@ __attribute__((noinline)) static unsigned below(bool clear) {
 void secrets_before_call(void) {
     if (watching && STACK_IS_PLAIN)
         (void)below(true);
+}
+
+void secrets_after_step(const char *call) {
+    unsigned on_stack = watching && STACK_IS_PLAIN ? below(false) : 0;
+    if (on_stack != 0 && secrets.on_stack == 0)
+        printf("  %s leaves %u keys on the stack\n", call, on_stack);
+    secrets.on_stack += on_stack;
 }
 
 void secrets_after_call(const char *call) {

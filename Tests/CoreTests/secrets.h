@@ -23,8 +23,13 @@ unsigned secrets_left(const net *net);
 /* Keys that were seen and lie in these bytes. */
 unsigned secrets_in(const void *memory, size_t len);
 
+/* This one is none: the salt of HKDF-Extract is both nonces. */
+void secrets_public(const uint8_t key[32]);
+
 /* Around each call that is looked after (secrets_calls.c). */
 void secrets_before_call(void);
 void secrets_after_call(const char *call);
+/* After a step within one: the stack alone, before others use it. */
+void secrets_after_step(const char *call);
 
 #endif

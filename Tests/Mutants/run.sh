@@ -1,8 +1,9 @@
 #!/bin/bash
 # Each mutant of the list is one line of the engine changed; the quick core tests have to fail on it.
 # $1: a scratch directory   $2: linker options of the core tests   $3: the list (default: all of Tests/Mutants/mutants.txt)
-# A line of the list: `killed` or `alive`, a file of ccore/src, a sed command that changes exactly one line. An `alive` one is
-# equivalent to the original or is not worth a test, and says why in the comment above it.
+# A line of the list: `killed` or `alive`, the suites that are run (`all` but the figures, or some with commas between), a file of
+# ccore/src, a sed command that changes exactly one line. An `alive` one is equivalent to the original, or says why it is not
+# worth a test, in a comment above it.
 set -euo pipefail
 scratch="$1"
 link="$2"
@@ -26,12 +27,13 @@ cc "$scratch"/core/*.o "$scratch"/tests/*.o $link -o "$scratch/whole"
 
 # $1: number, expectation, file and command in one line. Prints what became of it.
 judge() {
-    read -r number expected file command <<<"$1"
+    read -r number expected chosen file command <<<"$1"
+    [ "$chosen" = all ] && chosen="$suites" || chosen="${chosen//,/ }"
     own="$scratch/runs/$number"
     mkdir -p "$own"
     sed "$command" "ccore/src/$file" >"$own/$file"
     if [ "$(diff "ccore/src/$file" "$own/$file" | grep -c '^[0-9]')" != 1 ]; then
-        echo "$number stale $file $command"
+        echo "$number stale - - $file $command"
         return
     fi
     object="$scratch/core/${file%.c}.o"
@@ -40,11 +42,13 @@ judge() {
         verdict=stale
     else
         cc "$own/mutant.o" $(ls "$scratch"/core/*.o | grep -vx "$object") "$scratch"/tests/*.o $link -o "$own/tests"
-        if timeout 60 "$own/tests" $suites >"$own/log" 2>&1; then verdict=alive; fi
+        # Seconds of the processor: what runs beside it does not matter.
+        if (ulimit -t 40 && "$own/tests" $chosen) >"$own/log" 2>&1; then verdict=alive; fi
     fi
+    by=$(sed -n 's/^stopped at: //p' "$own/log")
     rm -f "$own/tests" "$own/mutant.o"
     [ "$verdict" = "$expected" ] && verdict="$verdict as-said" || verdict="$verdict NOT-$expected"
-    echo "$number $verdict $file $command"
+    echo "$number $verdict ${by:--} $file $command"
 }
 export -f judge
 

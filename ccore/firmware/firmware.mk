@@ -248,7 +248,7 @@ $(BUILD)/cross-$(1)/core_tests: $(CORE:ccore/src/%.c=$(BUILD)/cross-$(1)/core/%.
 		$(ALT_FILES_3.6:%=$(BUILD)/cross-$(1)/alt/%.o) \
 		$(BUILD)/cross-$(1)/built_in_json.o $(BUILD)/cross-$(1)/vectors.o
 	@echo $$@
-	@$(CROSS_$(1)) -static $(WRAP_KEYS) $(WRAP_FAULTS) $(WRAP_CALLS) $$^ -lm -o $$@
+	@$(CROSS_$(1)) -static $(WRAP_KEYS) $(WRAP_FAULTS) $(WRAP_CALLS) $(WRAP_STEPS) $$^ -lm -o $$@
 endef
 $(foreach c,$(CROSS),$(eval $(call cross_rules,$(c))))
 

@@ -78,10 +78,7 @@ static bool goes_along(ouro_tail *tail) {
     return reply == NULL || ouro_same_addr(reply, known(tail));
 }
 
-/*
- * A control packet: an ack block if there is one and it is wanted, then `len` bytes of its own. One
- * that cannot be made is as one that was lost on its way: its time-out follows.
- */
+/* An ack block if there is one and it is wanted, then `len` bytes of its own; or as if lost. */
 static ouro_status control(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t type, bool acks,
                            const uint8_t *own, size_t len, const ouro_addr *to, uint8_t *scratch,
                            ouro_datagram *out) {
