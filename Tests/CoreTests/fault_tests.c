@@ -242,6 +242,10 @@ static uint64_t hello_ahead(uint64_t at) {
     CHECK_EQUAL(n->durable[GATEWAY].epoch, taken ? AHEAD : 0);
     CHECK_EQUAL(n->device.credential.epoch, taken ? AHEAD : 0);
     if (!taken) {
+        static const ouro_ahead none;
+        for (size_t i = 0; i < OURO_AHEAD_DEVICES; i++)
+            if (n->ahead[i].device == NULL)
+                CHECK(memcmp(&n->ahead[i], &none, sizeof none) == 0);
         CHECK_BYTES(n->device.credential.key, before.key, sizeof before.key);
         n->now_ms += 1000; /* keys ahead have a budget */
         CHECK(net_inject(n, GATEWAY, &n->side[DEVICE].addr, hello.bytes, hello.len) == OURO_OK);
@@ -276,6 +280,8 @@ static uint64_t forward_under_second(uint64_t at) {
     forward.len = sizeof bytes;
     for (uint64_t sent = 1; sent <= 4; sent++) {
         /* Two of each run; the first of the second run meets the failure. */
+        if (sent == 3)
+            ouro_forwarder_erase(&forwarder);
         if (sent % 2 == 1)
             CHECK(ouro_forwarder_init(&forwarder, old, 1, 2, run[sent / 2]) == OURO_OK);
         CHECK(ouro_forward_seal(&forwarder, sent, &forward, out, &len) == OURO_OK);
@@ -301,10 +307,32 @@ static void forwards_go_on(void) {
         (void)forward_under_second(at);
 }
 
+/* A HELLO that could not be made is made after a time-out; a stream ends as it does without one. */
+static void hello_is_made_again(void) {
+    for (int stream = 0; stream < 2; stream++) {
+        net_options o = {.seed = 6, .stream = stream == 1};
+        net *n = net_new(&o);
+        n->faulty = true;
+        arm(0);
+        net_connect(n);
+        arm(OURO_NEVER);
+        CHECK_EQUAL(n->hellos, 0);
+        net_run_for(n, stream == 1 ? OURO_STREAM_HANDSHAKE_MS - 1 : 3000 + 2 * 50);
+        CHECK_EQUAL(n->side[DEVICE].established, stream == 0);
+        CHECK(!ouro_stream_is_broken(&n->side[DEVICE].link));
+        net_run_for(n, OURO_STREAM_HANDSHAKE_MS);
+        CHECK_EQUAL(ouro_stream_is_broken(&n->side[DEVICE].link), stream == 1);
+        CHECK_EQUAL(n->hellos, stream == 0);
+        CHECK_EQUAL(n->trouble, 0);
+        net_free(n);
+    }
+}
+
 void fault_tests(void) {
     RUN(chains_move_whole);
     RUN(epochs_move_whole);
     RUN(hello_ahead_moves_whole);
     RUN(forwards_go_on);
+    RUN(hello_is_made_again);
     RUN(each_call_fails_once);
 }

@@ -131,9 +131,16 @@ static void tell(net *n, int who, const ouro_event *e) {
 }
 
 static void tell_all(net *n, int who) {
+    ouro_link *link = &n->side[who].link;
     ouro_event e;
-    while (ouro_link_next_event(&n->side[who].link, &e))
+    for (;;) {
+        bool due = ouro_link_deadline(link, n->now_ms) <= n->now_ms;
+        if (!ouro_link_next_event(link, &e))
+            break;
+        if (!due)
+            net_trouble(n, "an event that was not due");
         tell(n, who, &e);
+    }
 }
 
 /* Before its deadline a link does nothing: not now, and not a moment before it. */

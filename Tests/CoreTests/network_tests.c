@@ -32,7 +32,7 @@ static void choose_options(net_options *o, uint64_t seed) {
     o->prepare = seed % 5 == 0;
     o->keep_alive_ms = seed % 7 == 0 ? 25000 : 0;
     o->rekey_packets = seed % 6 == 5 ? 40 + seed % 50 : 0;
-    o->packet_cap = seed % 4 == 2 ? 96 + seed % 65 : 0;
+    o->packet_cap = seed % 4 == 2 ? 96 + (size_t)(seed % 65) : 0;
 }
 
 /* Messages that a wide path lost eleven times in a row, and carried others of: 0.4^11 of them. */
