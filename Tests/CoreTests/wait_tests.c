@@ -246,6 +246,20 @@ static void rules_wait_as_told(void) {
         }
 }
 
+/* What an acknowledgement shows to be stalled is told then, though nothing is to be sent. */
+static void a_stalled_message_is_told_at_once(void) {
+    net *n = begun((net_options){0}, 7, false);
+    n->path.largest = 600;
+    (void)net_send(n, DEVICE, true, 1000);
+    net_run_for(n, 150000);
+    CHECK_EQUAL(n->side[DEVICE].link.stats.stalled, 0);
+    (void)net_send(n, DEVICE, true, 20);
+    net_run_for(n, 100);
+    CHECK(n->side[DEVICE].messages[0].stalled);
+    CHECK_EQUAL(n->trouble, 0);
+    net_free(n);
+}
+
 /* A stalled message that is due, while an epoch is not durable yet, is due after that. */
 static void nothing_is_due_while_an_epoch_is_written(void) {
     net *n = begun((net_options){.evolving = true}, 6, false);
@@ -378,6 +392,7 @@ void wait_tests(void) {
     RUN(server_asks_at_its_limit);
     RUN(told_is_as_good_as_each_millisecond);
     RUN(rules_wait_as_told);
+    RUN(a_stalled_message_is_told_at_once);
     RUN(nothing_is_due_while_an_epoch_is_written);
     RUN(example_waits_as_told);
 }
