@@ -2,7 +2,7 @@
 
 SYSTEM_PACKAGES = gcc libc6-dev pkg-config libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev libmosquitto-dev \
 	libssl-dev libcurl4-openssl-dev
-CHECK_PACKAGES = $(SYSTEM_PACKAGES) libcjson-dev clang-format-14 cppcheck valgrind libc6-dbg tshark spin \
+CHECK_PACKAGES = $(SYSTEM_PACKAGES) g++ libcjson-dev clang-format-14 cppcheck valgrind libc6-dbg tshark spin \
 	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl stunnel4 \
 	chromium chromium-driver python3-selenium curl prometheus jq \
 	python3-markdown-it sudo procps tcpdump nftables sqlite3
@@ -34,14 +34,22 @@ C_FILES = $(CORE) $(CORE_TESTS) $(wildcard include/ouroboros/*.h ccore/src/*.h c
 	ccore/firmware/*/*/*/*.[ch] ccore/examples/*.h \
 	Sources/CSeal/*.c Sources/CSeal/include/*.h Sources/CBuild/*.c Sources/CBuild/include/*.h)
 SWIFT_PLACES = Package.swift Sources Tests ccore/firmware/swift
-# The tests listen to every key that seals a packet, and to every question to a window.
+# The tests listen to every key that seals a packet and to every question to a window, and let a call of the crypto library fail.
 WRAP_KEYS = -Wl,--wrap=ouro_aead_init,--wrap=ouro_aead_seal,--wrap=ouro_aead_seal_once,--wrap=ouro_window_check
-TEST_LINK = $(WRAP_KEYS) -lcjson -lmbedcrypto -lm
+WRAP_FAULTS = -Wl,--wrap=ouro_hmac_init,--wrap=ouro_hmac_mac,--wrap=ouro_sha256,--wrap=ouro_aead_open \
+	-Wl,--wrap=ouro_aead_open_once,--wrap=ouro_keystream_init,--wrap=ouro_keystream_read
+# Memory and stack are looked through after these; a function that is bound late leaves registers, and what is in them, on the stack.
+WRAP_CALLS = -Wl,--wrap=ouro_link_receive,--wrap=ouro_link_transmit,--wrap=ouro_link_nonce,--wrap=ouro_link_send \
+	-Wl,--wrap=ouro_link_prepare,--wrap=ouro_link_save,--wrap=ouro_link_restore,--wrap=ouro_server_hello \
+	-Wl,--wrap=ouro_server_open,--wrap=ouro_server_adopt,--wrap=ouro_link_tick,--wrap=ouro_server_tick
+WRAP_STEPS = -Wl,--wrap=ouro_session_open_checked,--wrap=ouro_session_protect,--wrap=ouro_epoch_advance \
+	-Wl,--wrap=ouro_session_secrets,--wrap=ouro_auth_key,--wrap=ouro_handshake_session
+TEST_LINK = -Wl,-z,now $(WRAP_KEYS) $(WRAP_FAULTS) $(WRAP_CALLS) $(WRAP_STEPS) -lcjson -lmbedcrypto -lm
 
 include ccore/firmware/firmware.mk
 
 .DEFAULT_GOAL = help
-.PHONY: FORCE help setup setup-check lib layers swift install uninstall docs formal demo check test-core test-swift \
+.PHONY: FORCE help setup setup-check lib layers cxx erasure mutants swift install uninstall docs formal demo check test-core test-swift \
 	sanitize soak test-threads flood netns fuzz fuzz-test secrets page-test monitoring lint format clean \
 	consumer doc-commands check-hard check-built check-built-c check-built-swift check-built-analyzer setup-all
 
@@ -68,6 +76,9 @@ $(BUILD)/libouroboros.a: $(CORE_OBJECTS)
 layers: setup $(CORE_OBJECTS) ## the engine's calls go down only: ccore/layers.txt
 	@ccore/layers.sh ccore/layers.txt $(CC) $(CORE_OBJECTS)
 
+cxx: setup-check $(BUILD)/libouroboros.a ## the headers in C++11 to C++20, and every function of theirs linked from C++
+	@Tests/cxx.sh $(CXX) $(BUILD)/libouroboros.a
+
 # $(1): directory, $(2): compiler and its options
 define test_rules
 $(BUILD)/$(1)/core/%.o: ccore/src/%.c | setup-check
@@ -83,6 +94,16 @@ endef
 $(eval $(call test_rules,plain,$(CC) -O2 -g))
 $(eval $(call test_rules,sanitized,$(SANITIZER_CC) -O1 -g -fsanitize=address$(comma)undefined \
 	-fno-sanitize-recover=all))
+
+# Keys that are left behind depend on how the compiler uses the stack.
+$(eval $(call test_rules,erase-O0,$(CC) -O0 -g))
+$(eval $(call test_rules,erase-Os,$(CC) -Os -g))
+ERASE_TESTS = $(BUILD)/erase-O0/core_tests $(BUILD)/erase-Os/core_tests
+erasure: setup-check $(ERASE_TESTS) $(BUILD)/plain/core_tests ## no key is left in memory or on the stack, at -O0, -O2 and -Os
+	@for tests in $(ERASE_TESTS) $(BUILD)/plain/core_tests; do $$tests erasure || exit 1; done
+
+mutants: setup-check ## each of a list of mutants of the engine is killed by the core tests: ten minutes or more, no part of check
+	@Tests/Mutants/run.sh $(BUILD)/mutants "$(TEST_LINK)"
 
 test-core: setup-check $(BUILD)/plain/core_tests ## the engine's tests in C
 	OURO_RUNS=$(RUNS) $(BUILD)/plain/core_tests
@@ -203,7 +224,7 @@ check-hard: check-built ## the Swift tests HARD_RUNS=10 times beside four busy t
 
 # Everything that the steps of `make check` run. Nothing of it is made while a test runs.
 check-built: check-built-c check-built-swift
-check-built-c: setup-all $(BUILD)/plain/core_tests $(BUILD)/sanitized/core_tests $(BUILD)/secrets_test \
+check-built-c: setup-all $(BUILD)/plain/core_tests $(BUILD)/sanitized/core_tests $(ERASE_TESTS) $(BUILD)/secrets_test \
 	$(BUILD)/secrets_leak $(BUILD)/ghash_long $(BUILD)/ghash_short \
 	$(patsubst %,$(BUILD)/fuzz/fuzz_%,$(filter-out analyzer,$(FUZZERS))) \
 	firmware $(FWB)/host_faults $(SIZE_FILES) $(SWIFT_FILES) $(CROSS:%=$(BUILD)/cross-%/core_tests)

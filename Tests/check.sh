@@ -19,6 +19,7 @@ build_engine() {
     step formal make formal
     step lint make lint
     step layers make layers
+    step cxx make cxx
 }
 build_swift() {
     step swift make check-built-swift
@@ -32,6 +33,7 @@ test_engine() {
     step core env OURO_RUNS="$runs" build/plain/core_tests
     step sanitized env OURO_RUNS="$runs" build/sanitized/core_tests
     step secrets make secrets
+    step erasure make erasure
     step fuzz make fuzz-test SECONDS="$fuzz_seconds"
     step firmware make firmware-test
     step budget make budget

@@ -40,6 +40,10 @@ void run_test(const char *name, void (*test)(void)) {
     fflush(stdout);
 }
 
+bool any_failed(void) {
+    return failed > 0;
+}
+
 bool report_sum(void) {
     printf("%u passed, %u failed\n", passed, failed);
     return failed == 0 && passed > 0;

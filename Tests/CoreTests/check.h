@@ -20,6 +20,9 @@ bool check_bytes(const uint8_t *a, const uint8_t *b, size_t len, const char *tex
 void run_test(const char *name, void (*test)(void));
 #define RUN(test) run_test(#test, test)
 
+/* True once a test has failed. */
+bool any_failed(void);
+
 /* Prints the sum; true when something passed and nothing failed. */
 bool report_sum(void);
 
@@ -30,6 +33,7 @@ void packet_tests(void);
 void window_tests(void);
 void session_tests(void);
 void handshake_tests(void);
+void flag_tests(void);
 void hostile_tests(void);
 void epoch_tests(void);
 void senseless_tests(void);
@@ -37,11 +41,25 @@ void rule_tests(void);
 void flow_tests(void);
 void path_tests(void);
 void dead_tests(void);
+void stalled_tests(void);
+void once_tests(void);
+void short_tests(void);
+void silence_tests(void);
 void close_tests(void);
+void replaced_tests(void);
+void attack_tests(void);
 void limit_tests(void);
+void wait_tests(void);
+void misuse_tests(void);
+void range_tests(void);
+void border_tests(void);
+void erase_tests(void);
+void fault_tests(void);
 void server_tests(void);
+void ahead_tests(void);
 void fleet_tests(void);
 void stream_tests(void);
+void slow_stream_tests(void);
 void sleep_tests(void);
 void network_tests(void);
 void figure_tests(void);

@@ -17,7 +17,7 @@ static struct {
 } gateway[2];
 
 static void begin(size_t g, uint16_t prefix, uint8_t bits) {
-    static const ouro_credential credential = {{1}, {2}, 0, false};
+    static const ouro_credential credential = {.device_id = {1}, .key = {2}};
     uint8_t key[OURO_KEY_SIZE];
     memset(&gateway[g], 0, sizeof gateway[g]);
     gateway[g].settings.reach = 16;
@@ -105,13 +105,44 @@ static void a_challenge_holds_at_each_gateway(void) {
     ouro_server_set_wall_clock(&gateway[0].server, 1000, 1700000004000);
     challenge(1000, made);
     CHECK(holds(1700000004100, 0, made));
-    CHECK(holds(1700000004100, 15000, made));
-    CHECK(!holds(1700000004100, 16000, made));
-    CHECK(holds(1700000004100, -4000, made));
+    CHECK(holds(1700000004100, 95899, made));
+    CHECK(!holds(1700000004100, 95900, made));
+    CHECK(holds(1700000004100, -24100, made));
     /* A slice that has not begun there yet: the device is challenged again. */
-    CHECK(!holds(1700000004100, -5000, made));
+    CHECK(!holds(1700000004100, -24101, made));
     made[3] ^= 1;
     CHECK(!holds(1700000004100, 0, made));
+}
+
+static const uint8_t new_secret[OURO_KEY_SIZE] = {8, 8, 8};
+
+/* While the fleet's secret is replaced, challenges under the second one hold too, and no others. */
+static void challenges_of_a_second_secret(void) {
+    uint8_t made[OURO_CHALLENGE_SIZE], welcome[OURO_WELCOME_SIZE], key[OURO_KEY_SIZE];
+    static const struct {
+        bool set, removed, holds;
+    } cases[] = {{false, false, false}, {true, false, true}, {true, true, false}};
+    begin(0, 1, 8);
+    challenge(1000, made);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        begin(1, 2, 8);
+        ouro_server *server = &gateway[1].server;
+        /* Gateway 1 has the new secret first, and the old one second. */
+        CHECK(ouro_fleet_challenge_key(new_secret, server->challenge_key) == OURO_OK);
+        CHECK(ouro_fleet_challenge_key(secret, key) == OURO_OK);
+        if (cases[i].set)
+            ouro_server_set_second_challenge_key(server, key);
+        if (cases[i].removed)
+            ouro_server_set_second_challenge_key(server, NULL);
+        for (uint8_t k = 11; k <= 14; k++)
+            CHECK(hello(1, 1000, k, NULL, 0x02000000u + k, welcome) == OURO_OK);
+        CHECK(hello(1, 1000, 5, made, 0x02000099, welcome) == OURO_OK);
+        CHECK_EQUAL(ouro_packet_session_id(welcome, sizeof welcome) != 0, cases[i].holds);
+        /* Its own are under the first. */
+        CHECK(hello(1, 1000, 6, NULL, 0x02000098, welcome) == OURO_OK);
+        CHECK(hello(1, 1000, 6, welcome + 16, 0x02000097, welcome) == OURO_OK);
+        CHECK(ouro_packet_session_id(welcome, sizeof welcome) != 0);
+    }
 }
 
 static ouro_forwarder out;
@@ -245,6 +276,32 @@ static void forged_forwards_change_nothing(void) {
     CHECK(open_copy(sealed, sealed_len, WALL, &f) == OURO_DROP_MALFORMED);
 }
 
+/* A run that is not known may be under either secret; one that is, is under its own. */
+static void forwards_of_a_second_secret(void) {
+    ouro_forward f;
+    begin_run(run_a);
+    begin_window(new_secret, FROM, TO);
+    seal(WALL, 1);
+    CHECK(open_copy(sealed, sealed_len, WALL, &f) == OURO_DROP_AUTH);
+    ouro_forward_window_set_second(&in, secret);
+    CHECK(open_copy(sealed, sealed_len, WALL, &f) == OURO_OK);
+    CHECK_EQUAL(f.packet[0], 1);
+    seal(WALL, 2);
+    CHECK(open_copy(sealed, sealed_len, WALL, &f) == OURO_OK);
+    sealed[50] ^= 1;
+    CHECK(ouro_is_drop(open_copy(sealed, sealed_len, WALL, &f)));
+    /* The other gateway makes the new one its first, with a new run; then the old one is removed.
+     */
+    ouro_forwarder_erase(&out);
+    CHECK(ouro_forwarder_init(&out, new_secret, FROM, TO, run_b) == OURO_OK);
+    seal(WALL + 1, 3);
+    CHECK(open_copy(sealed, sealed_len, WALL + 1, &f) == OURO_OK);
+    ouro_forward_window_set_second(&in, NULL);
+    begin_run(run_a);
+    seal(WALL + 2, 4);
+    CHECK(open_copy(sealed, sealed_len, WALL + 2, &f) == OURO_DROP_AUTH);
+}
+
 static void what_does_not_fit_is_not_forwarded(void) {
     static uint8_t packet[OURO_MAX_PACKET + 1];
     ouro_forward f;
@@ -263,6 +320,8 @@ void fleet_tests(void) {
     RUN(session_ids_carry_their_gateway);
     RUN(a_prefix_that_does_not_fit_is_refused);
     RUN(a_challenge_holds_at_each_gateway);
+    RUN(challenges_of_a_second_secret);
+    RUN(forwards_of_a_second_secret);
     RUN(a_forward_arrives_once);
     RUN(forwards_may_overtake);
     RUN(a_gateway_that_restarts_is_heard);

@@ -183,13 +183,16 @@ static void late_acknowledgements_are_no_samples(void) {
     net_run_for(n, 1000);
     uint32_t rtt = ouro_link_rtt(&n->side[DEVICE].link);
     CHECK(rtt >= 95 && rtt <= 105);
-    n->drop[GATEWAY] = 1u << OURO_ACK;
+    /* The PING that follows is not answered either, and no handshake replaces the session. */
+    n->drop[GATEWAY] = 1u << OURO_ACK | 1u << OURO_PONG;
+    n->drop[DEVICE] = 1u << OURO_HELLO;
     for (int i = 0; i < 3; i++)
         (void)net_send(n, DEVICE, false, 20);
     CHECK(n->side[GATEWAY].types[OURO_ACK] >= 1);
     CHECK(n->last[DEVICE][1] & OURO_FLAG_ACK_REQ);
     net_run_for(n, HOUR);
     CHECK_EQUAL(n->side[DEVICE].link.live[0]->acked_next, 1);
+    n->drop[GATEWAY] = 0;
     /* Its PONG brings the block: the highest is newly acknowledged, an hour old. */
     CHECK(ouro_link_ping(&n->side[DEVICE].link) == OURO_OK);
     net_pump(n, DEVICE);

@@ -17,6 +17,7 @@ static struct {
     uint64_t key;
 } contexts[CONTEXTS];
 static unsigned next_context;
+static size_t newest;
 
 static uint64_t fingerprint(uint64_t start, const uint8_t *data, size_t len) {
     uint64_t h = start ^ UINT64_C(0xcbf29ce484222325);
@@ -53,7 +54,18 @@ ouro_status __wrap_ouro_aead_init(ouro_aead *aead, const uint8_t key[32]) {
             at = i;
     contexts[at].aead = aead;
     contexts[at].key = fingerprint(0, key, 32);
+    if (fault_now()) {
+        ouro_aead_clear(aead);
+        return OURO_ERR_CRYPTO;
+    }
     return __real_ouro_aead_init(aead, key);
+}
+
+/* Nothing was sealed: the body and its tag are zero, as crypto.h has it. */
+static ouro_status not_sealed(uint8_t *data, size_t len, uint8_t tag[16]) {
+    ouro_erase(data, len);
+    ouro_erase(tag, OURO_TAG_SIZE);
+    return OURO_ERR_CRYPTO;
 }
 
 static void note(uint64_t key, const uint8_t nonce[12]) {
@@ -65,6 +77,11 @@ static void note(uint64_t key, const uint8_t nonce[12]) {
         keys_repeated++;
     if (set[at] == 0 && ++keys_recorded < SET / 2)
         set[at] = mark;
+    newest = at;
+}
+
+void keys_not_sent(void) {
+    set[newest] = 0;
 }
 
 ouro_status __wrap_ouro_aead_seal(ouro_aead *aead, const uint8_t nonce[12], const uint8_t *aad,
@@ -73,6 +90,8 @@ ouro_status __wrap_ouro_aead_seal(ouro_aead *aead, const uint8_t nonce[12], cons
     for (unsigned i = 0; i < CONTEXTS; i++)
         if (contexts[i].aead == aead)
             key = contexts[i].key;
+    if (fault_now())
+        return not_sealed(data, len, tag);
     note(key, nonce);
     return __real_ouro_aead_seal(aead, nonce, aad, aad_len, data, len, tag);
 }
@@ -80,6 +99,8 @@ ouro_status __wrap_ouro_aead_seal(ouro_aead *aead, const uint8_t nonce[12], cons
 ouro_status __wrap_ouro_aead_seal_once(const uint8_t key[32], const uint8_t nonce[12],
                                        const uint8_t *aad, size_t aad_len, uint8_t *data,
                                        size_t len, uint8_t tag[16]) {
+    if (fault_now())
+        return not_sealed(data, len, tag);
     note(fingerprint(0, key, 32), nonce);
     return __real_ouro_aead_seal_once(key, nonce, aad, aad_len, data, len, tag);
 }

@@ -66,8 +66,8 @@ static void init_side(net *n, int who, const net_options *o) {
     s->memory.prepared = o->prepare ? &s->prepared : NULL;
     s->memory.pool = &s->pool;
     size_t places = o->places != 0 ? o->places : NET_PLACES;
-    if (ouro_pool_init(&s->pool, s->pool_memory, ouro_pool_memory(places, OURO_MAX_PACKET),
-                       OURO_MAX_PACKET) != OURO_OK)
+    size_t cap = o->packet_cap != 0 ? o->packet_cap : OURO_MAX_PACKET;
+    if (ouro_pool_init(&s->pool, s->pool_memory, ouro_pool_memory(places, cap), cap) != OURO_OK)
         net_trouble(n, "a pool does not initialise");
 }
 
@@ -131,24 +131,28 @@ static uint64_t next_time(net *n) {
 
 static void tick(net *n) {
     for (int who = 0; who < 2; who++) {
-        if (!n->side[who].alive)
+        ouro_link *link = &n->side[who].link;
+        if (!n->side[who].alive || (!n->eager && ouro_link_deadline(link, n->now_ms) > n->now_ms))
             continue;
-        ouro_link_tick(&n->side[who].link, n->now_ms);
+        ouro_link_tick(link, n->now_ms);
         net_pump(n, who);
     }
 }
 
 void net_run_until(net *n, uint64_t until) {
+    enum { STILL = 8 };
     unsigned still = 0;
     for (;;) {
         net_deliver_due(n);
         tick(n);
         uint64_t next = next_time(n);
+        if (n->eager && next > n->now_ms)
+            next = n->now_ms + 1;
         if (next > until)
             break;
         /* A deadline that does not move on is a hang. */
         still = next <= n->now_ms ? still + 1 : 0;
-        if (still > 1000) {
+        if (still > STILL) {
             net_trouble(n, "the clock stands still");
             break;
         }

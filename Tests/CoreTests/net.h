@@ -10,7 +10,8 @@
 enum { DEVICE = 0, GATEWAY = 1 };
 enum { NET_PACKETS = 4096, NET_MESSAGES = 8192, NET_PLACES = 512, NET_LOG = 4096 };
 
-typedef enum net_outcome { PENDING = 0, DELIVERED, UNKNOWN, FAILED, SENT } net_outcome;
+/* STALLED: unknown, as it was stalled. */
+typedef enum net_outcome { PENDING = 0, DELIVERED, UNKNOWN, FAILED, SENT, STALLED } net_outcome;
 
 /* A packet under way. */
 typedef struct net_packet {
@@ -38,13 +39,15 @@ typedef struct net_message {
     uint64_t ended_ms;  /* its outcome */
     uint32_t handed_on; /* how often */
     net_outcome outcome;
-    bool reliable;
+    bool reliable, stalled; /* told as stalled, with this size */
+    size_t stalled_len;
 } net_message;
 
 typedef struct net_path {
     double loss, duplicate, corrupt;
     uint64_t delay_ms, jitter_ms; /* one way; jitter reorders */
     bool down;
+    size_t largest; /* packets above it are lost; 0: none */
 } net_path;
 
 typedef struct net_side {
@@ -95,6 +98,8 @@ typedef struct net {
     size_t packet_count;
     uint64_t hellos, welcomes;
     unsigned trouble;                 /* things that may never happen: printed as they do */
+    bool eager;                       /* both sides are woken each millisecond */
+    bool faulty;                      /* the crypto library may fail */
     bool stop_nonces;                 /* the client gets no random bytes */
     uint8_t last[2][OURO_MAX_PACKET]; /* the newest packet each side sent */
     size_t last_len[2];
@@ -116,7 +121,7 @@ typedef struct net_options {
     bool evolving, small, prepare, stream;
     uint32_t keep_alive_ms;
     uint64_t rekey_packets, rekey_age_ms;
-    size_t places;
+    size_t places, packet_cap; /* of each side's pool; 0: many, for the largest packets */
 } net_options;
 
 /* Allocates and initialises; the client's handshake begins with its first message or net_connect.
@@ -184,6 +189,14 @@ uint32_t net_count(const net *net, int from, net_outcome outcome);
 /* The keys of this run: every (key, nonce) that sealed a packet was new. */
 void keys_forget(void);
 extern unsigned keys_repeated, keys_recorded;
+/* What was sealed last never goes out: its key may seal again. */
+void keys_not_sent(void);
+
+/* Call number `fault_at` of the crypto library fails, once (faults.c); calls are counted. */
+extern uint64_t fault_at, fault_calls;
+bool fault_now(void);
+/* Hears of each key that an HMAC takes or makes; or NULL. */
+extern void (*fault_secret)(const uint8_t key[32]);
 
 /* How often a window was asked where a counter stands. */
 extern unsigned window_checks;

@@ -40,6 +40,7 @@ void net_carry(net *n, int from, const uint8_t *data, size_t len, const ouro_add
     s->types[data[0] & 15]++;
     n->to = to != NULL ? *to : n->side[GATEWAY].addr;
     bool lost = n->path.down || (n->drop[from] >> (data[0] & 15) & 1) != 0;
+    lost |= n->path.largest != 0 && len > n->path.largest;
     if (n->filter != NULL)
         lost |= n->filter(n, from, data, len);
     record(n, from, data, len, lost);

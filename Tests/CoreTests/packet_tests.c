@@ -18,8 +18,20 @@ static size_t build(uint8_t *packet, uint8_t type, uint8_t flags, uint16_t lengt
 static ouro_status decode(uint8_t type, uint8_t flags, uint16_t length) {
     uint8_t packet[OURO_MAX_PACKET];
     ouro_header header;
-    return ouro_packet_decode(packet, build(packet, type, flags, length, 7), OURO_MAX_BODY,
+    /* A HELLO of a fixed credential is for epoch 0. */
+    uint64_t counter = type == OURO_HELLO ? 0 : 7;
+    return ouro_packet_decode(packet, build(packet, type, flags, length, counter), OURO_MAX_BODY,
                               &header);
+}
+
+/* Compact framing's code and number, written out: none, or a code and 0 to 4, over datagrams. */
+static bool hello_flags_fit(unsigned flags) {
+    static const unsigned good[] = {0x00, 0x01, 0x02, 0x03, 0x05, 0x06, 0x07, 0x09,
+                                    0x0a, 0x0b, 0x0d, 0x0e, 0x0f, 0x11, 0x12, 0x13};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        if ((flags & 0x1f) == good[i])
+            return (flags & 0x20) == 0 && ((flags & 0x80) == 0 || good[i] == 0);
+    return false;
 }
 
 /* Every type with every flags and a choice of lengths, against the table written out anew. */
@@ -29,9 +41,9 @@ static bool allowed(unsigned type, unsigned flags, unsigned length) {
         return flags <= 15 && length >= acks + (flags & OURO_FLAG_ONCE ? 8u : 0) +
                                             (flags & OURO_FLAG_BATCH ? 2u : 0);
     if (type == OURO_HELLO)
-        return flags == 0 && (length == 28 || length == 44);
+        return hello_flags_fit(flags) && (length == 28 || length == 44);
     if (type == OURO_WELCOME)
-        return flags == 0 && length == 20;
+        return (flags & 0x7f) == 0 && length == 20;
     if (flags != 0 && flags != OURO_FLAG_ACKS)
         return false;
     switch (type) {
@@ -72,7 +84,7 @@ static void versions_and_ids(void) {
     len = build(packet, OURO_PING, 0, 4, 7);
     memset(packet + 4, 0, 4);
     CHECK_EQUAL(ouro_packet_decode(packet, len, OURO_MAX_BODY, &header), OURO_DROP_MALFORMED);
-    len = build(packet, OURO_HELLO, 0, 28, 7);
+    len = build(packet, OURO_HELLO, 0, 28, 0);
     packet[7] = 1;
     CHECK_EQUAL(ouro_packet_decode(packet, len, OURO_MAX_BODY, &header), OURO_DROP_MALFORMED);
     CHECK_EQUAL(ouro_packet_session_id(packet, 7), 0);
@@ -87,9 +99,12 @@ static void counters_end_at_2_to_the_32(void) {
     len = build(packet, OURO_PING, 0, 0, OURO_COUNTER_LIMIT);
     CHECK_EQUAL(ouro_packet_decode(packet, len, OURO_MAX_BODY, &header), OURO_DROP_MALFORMED);
     /* A HELLO's is its epoch. */
-    len = build(packet, OURO_HELLO, 0, 28, UINT64_MAX);
+    len = build(packet, OURO_HELLO, OURO_FLAG_EVOLVING, 28, UINT64_MAX);
     CHECK_EQUAL(ouro_packet_decode(packet, len, OURO_MAX_BODY, &header), OURO_OK);
     CHECK_EQUAL(header.counter, UINT64_MAX);
+    /* Without EVOLVING that is 0. */
+    packet[1] = 0;
+    CHECK_EQUAL(ouro_packet_decode(packet, len, OURO_MAX_BODY, &header), OURO_DROP_MALFORMED);
 }
 
 static void own_max_body(void) {
@@ -124,6 +139,9 @@ static void flaws_are_told_apart(void) {
     CHECK_EQUAL(flaw_of(OURO_DATA, 0, 65, 7, 64), OURO_FLAW_MAX_BODY);
     CHECK_EQUAL(flaw_of(OURO_HELLO, 0, 30, 7, 1200), OURO_FLAW_LENGTH);
     CHECK_EQUAL(flaw_of(OURO_DATA, 0, 4, OURO_COUNTER_LIMIT, 1200), OURO_FLAW_COUNTER);
+    CHECK_EQUAL(flaw_of(OURO_HELLO, 0, 28, 7, 1200), OURO_FLAW_EPOCH);
+    CHECK_EQUAL(flaw_of(OURO_HELLO, OURO_FLAG_STREAM | 0x01, 28, 0, 1200), OURO_FLAW_FLAGS);
+    CHECK_EQUAL(flaw_of(OURO_WELCOME, OURO_FLAG_EVOLVING, 20, 0, 1200), OURO_FLAW_FLAGS);
     uint8_t packet[OURO_MAX_PACKET + 1] = {0};
     ouro_header header;
     size_t len = build(packet, OURO_DATA, 0, 4, 7);
@@ -168,9 +186,12 @@ static void ack_blocks(void) {
     ouro_body parsed;
     body[7] = 3;
     body[15] = 7;
-    CHECK_EQUAL(ouro_body_parse(&header, body, &parsed), OURO_OK);
+    CHECK_EQUAL(ouro_body_parse(&header, body, false, &parsed), OURO_OK);
     body[15] = 8;
-    CHECK_EQUAL(ouro_body_parse(&header, body, &parsed), OURO_DROP_NONSENSE);
+    CHECK_EQUAL(ouro_body_parse(&header, body, false, &parsed), OURO_DROP_NONSENSE);
+    /* In a stream nobody looks at it. */
+    CHECK_EQUAL(ouro_body_parse(&header, body, true, &parsed), OURO_OK);
+    CHECK_EQUAL(parsed.acks.highest, 3);
 }
 
 static void batches(void) {
@@ -182,7 +203,7 @@ static void batches(void) {
     CHECK_EQUAL(ouro_batch_append(batch, 7, &len, NULL, 0), OURO_ERR_TOO_LARGE);
     ouro_header header = {OURO_DATA, OURO_FLAG_BATCH, (uint16_t)len, 1, 0};
     ouro_body parsed;
-    CHECK_EQUAL(ouro_body_parse(&header, batch, &parsed), OURO_OK);
+    CHECK_EQUAL(ouro_body_parse(&header, batch, false, &parsed), OURO_OK);
     size_t offset = 0, item_len = 0;
     const uint8_t *item;
     CHECK(ouro_batch_next(batch, len, &offset, &item, &item_len));
@@ -193,7 +214,7 @@ static void batches(void) {
     CHECK(!ouro_batch_next(batch, len, &offset, &item, &item_len));
     for (uint16_t cut = 2; cut < len; cut++) {
         header.length = cut;
-        CHECK_EQUAL(ouro_body_parse(&header, batch, &parsed) == OURO_OK, cut == 4);
+        CHECK_EQUAL(ouro_body_parse(&header, batch, false, &parsed) == OURO_OK, cut == 4);
     }
 }
 

@@ -114,37 +114,6 @@ static void once_and_batch(void) {
     net_free(n);
 }
 
-/* No seq is in flight that is 64 or more above the lowest unacknowledged one. */
-static void seqs_of_a_box(void) {
-    net_options o;
-    memset(&o, 0, sizeof o);
-    o.seed = 4;
-    o.reach[DEVICE] = o.reach[GATEWAY] = 64;
-    net *n = net_connected(&o, 50);
-    n->message = keep;
-    ouro_message m = {.data = (const uint8_t *)"x", .len = 1, .reliable = true};
-    for (int i = 0; i < 70; i++) /* for a wide congestion window */
-        CHECK(net_send_message(n, DEVICE, &m) != UINT32_MAX);
-    net_run_for(n, 10000);
-    uint64_t before = ouro_link_sent_messages(&n->side[DEVICE].link);
-    CHECK_EQUAL(before, 70);
-    n->side[GATEWAY].unsafe = true;
-    m.box = 5;
-    for (uint32_t i = 0; i < 40; i++) {
-        m.seq = 2 * i;
-        CHECK(net_send_message(n, DEVICE, &m) != UINT32_MAX);
-    }
-    net_run_for(n, 20);
-    CHECK_EQUAL(ouro_link_sent_messages(&n->side[DEVICE].link), before + 32);
-    n->side[GATEWAY].unsafe = false;
-    uint32_t id = net_session(n, GATEWAY)->tail.id;
-    for (uint64_t c = before; c < before + 32; c++)
-        ouro_link_done(&n->side[GATEWAY].link, id, c);
-    CHECK(net_settle(n, 20000));
-    CHECK_EQUAL(net_count(n, DEVICE, DELIVERED), 110);
-    net_free(n);
-}
-
 static void unreliable_ones_do_not_wait(void) {
     net_options o;
     memset(&o, 0, sizeof o);
@@ -404,7 +373,6 @@ void rule_tests(void) {
     RUN(an_idle_link_is_silent);
     RUN(keep_alive_after_25_s);
     RUN(once_and_batch);
-    RUN(seqs_of_a_box);
     RUN(unreliable_ones_do_not_wait);
     RUN(four_counters_before_the_server_is_heard);
     RUN(four_counters_however_slowly);

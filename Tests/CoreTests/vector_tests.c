@@ -115,6 +115,10 @@ static const cJSON *session_entry(int index) {
     return cJSON_GetArrayItem(list("sessions"), index);
 }
 
+static bool is_stream(const cJSON *entry) {
+    return cJSON_HasObjectItem(entry, "stream");
+}
+
 /* Remakes HELLO and WELCOME from their parts, compares them, and makes both ends of the session. */
 static void make_pair(const cJSON *entry, pair *p) {
     ouro_credential credential;
@@ -126,6 +130,8 @@ static void make_pair(const cJSON *entry, pair *p) {
     memset(&hello, 0, sizeof hello);
     memset(&welcome, 0, sizeof welcome);
     credential.epoch = hello.epoch = welcome.epoch = integer(entry, "epoch");
+    credential.evolving = hello.evolving = credential.epoch != 0;
+    hello.stream = welcome.stream = is_stream(entry);
     hex(entry, "root_key", credential.key, 32);
     CHECK_EQUAL(ouro_epoch_advance(credential.key, 0, credential.epoch), OURO_OK);
     CHECK_EQUAL(ouro_auth_key(credential.key, credential.epoch, auth), OURO_OK);
@@ -149,6 +155,8 @@ static void make_pair(const cJSON *entry, pair *p) {
     expect_hex(entry, "hello", packet, len);
     ouro_hello heard;
     CHECK_EQUAL(ouro_hello_read(packet, len, &heard), OURO_OK);
+    CHECK_EQUAL(heard.stream, hello.stream);
+    CHECK_EQUAL(heard.evolving, hello.evolving);
     CHECK_EQUAL(ouro_hello_verify(auth, packet, len), OURO_OK);
     welcome.session_id = (uint32_t)integer(entry, "session_id");
     hex(entry, "nonce_s", welcome.nonce, 16);
@@ -158,11 +166,12 @@ static void make_pair(const cJSON *entry, pair *p) {
     expect_hex(entry, "welcome", reply, sizeof reply);
     ouro_welcome read;
     CHECK_EQUAL(ouro_welcome_read(auth, packet, len, reply, sizeof reply, &read), OURO_OK);
+    CHECK_EQUAL(read.stream, welcome.stream);
     CHECK_EQUAL(ouro_handshake_session(&p->client, OURO_CLIENT, &credential, packet, len, reply,
-                                       p->client_slots, hello.reach),
+                                       hello.stream ? NULL : p->client_slots, hello.reach),
                 OURO_OK);
     CHECK_EQUAL(ouro_handshake_session(&p->server, OURO_SERVER, &credential, packet, len, reply,
-                                       p->server_slots, welcome.reach),
+                                       hello.stream ? NULL : p->server_slots, welcome.reach),
                 OURO_OK);
     expect_hex(entry, "k_ctl_c2s", p->client.tail.tx_control, 32);
     expect_hex(entry, "k_ctl_s2c", p->server.tail.tx_control, 32);

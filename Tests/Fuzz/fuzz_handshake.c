@@ -9,7 +9,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const ouro_credential credential = {{1, 2, 3, 4, 5, 6, 7, 8}, {9}, 3, true};
+static const ouro_credential credential = {
+    .device_id = {1, 2, 3, 4, 5, 6, 7, 8}, .key = {9}, .epoch = 3, .evolving = true};
 
 static void tag(const uint8_t *before, size_t before_len, uint8_t *packet, size_t len) {
     uint8_t auth[32], mac[32];

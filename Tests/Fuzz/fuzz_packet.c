@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (header.type == OURO_HELLO || header.type == OURO_WELCOME)
         return 0;
     const uint8_t *opened = data + OURO_HEADER_SIZE;
-    if (ouro_body_parse(&header, opened, &body) != OURO_OK)
+    if (ouro_body_parse(&header, opened, (data[size - 1] & 1) != 0, &body) != OURO_OK)
         return 0;
     need(body.data >= opened && body.data + body.len == opened + header.length);
     size_t offset = 0, item_len, total = 0;

@@ -63,6 +63,7 @@ static void handshake(ends *e) {
     memset(&w, 0, sizeof w);
     memcpy(h.device_id, c.device_id, sizeof h.device_id);
     h.epoch = w.epoch = c.epoch;
+    h.evolving = c.evolving;
     h.reach = w.reach = 4;
     h.max_body = w.max_body = 1200;
     w.session_id = 9;

@@ -4,6 +4,10 @@
 
 #include "ouroboros/ouroboros.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Milliseconds since start, never backwards; from a timer that runs while the core sleeps. */
 uint64_t hook_now_ms(void);
 
@@ -14,7 +18,7 @@ void hook_random(uint8_t *out, size_t len);
 void hook_send(const uint8_t *packet, size_t len);
 size_t hook_receive(uint8_t *packet, size_t cap);
 
-/* The credential in non-volatile memory; a store returns when it is durable. */
+/* The whole credential in non-volatile memory; a store returns when it is durable. */
 void hook_load_credential(ouro_credential *credential);
 void hook_store_credential(const ouro_credential *credential);
 
@@ -22,7 +26,11 @@ void hook_store_credential(const ouro_credential *credential);
 size_t hook_reading(uint8_t *out, size_t cap);
 void hook_command(const uint8_t *data, size_t len);
 
-/* Sleeps until a datagram comes, a reading is due, or that time. */
+/* Sleeps until a datagram comes, a reading is due, or that time; not at all when it is past. */
 void hook_wait_until(uint64_t ms);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

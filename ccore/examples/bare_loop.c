@@ -7,8 +7,9 @@ int main(void) {
         return 1;
     for (;;) {
         (void)sensor_step();
+        /* Where the crypto hardware is busy, another turn. */
         if (ouro_link_prepare(&sensor_link, SENSOR_READING) != OURO_OK)
-            return 1;
+            continue;
         hook_wait_until(ouro_link_deadline(&sensor_link, hook_now_ms()));
     }
 }

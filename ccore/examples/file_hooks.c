@@ -2,7 +2,8 @@
  * Hooks of a sensor whose non-volatile memory is files of the directory that it runs in, for Linux
  * and for an emulated board that reaches its host's files:
  *
- *     credential   "DEVICE_ID EPOCH fixed|evolving KEY", numbers in hexadecimal but for the epoch
+ *     credential   "DEVICE_ID EPOCH fixed|evolving KEY SHORTS", numbers in hexadecimal but for the
+ *                  epoch and the short sessions in a row, which may be left out at first
  *     session      the saved session, while it sleeps, after the time of day in seconds
  *     readings     one reading a line, empty lines left out; all of them are sent
  *
@@ -68,13 +69,16 @@ static void to_hex(const uint8_t *bytes, size_t len, char *text) {
 
 void hook_load_credential(ouro_credential *credential) {
     char text[TEXT] = "", id[ID_DIGITS + 1], kind[9], key[KEY_DIGITS + 1];
+    unsigned shorts = 0;
     memset(credential, 0, sizeof *credential);
     if (read_file("credential", text, sizeof text - 1) < 0)
         fail("credential", "is not there");
-    if (sscanf(text, "%16s %" SCNu64 " %8s %64s", id, &credential->epoch, kind, key) != 4 ||
-        strlen(id) != ID_DIGITS || strlen(key) != KEY_DIGITS ||
+    int found =
+        sscanf(text, "%16s %" SCNu64 " %8s %64s %u", id, &credential->epoch, kind, key, &shorts);
+    credential->shorts = (uint8_t)shorts;
+    if (found < 4 || strlen(id) != ID_DIGITS || strlen(key) != KEY_DIGITS ||
         (strcmp(kind, "fixed") != 0 && strcmp(kind, "evolving") != 0))
-        fail("credential", "is not \"DEVICE_ID EPOCH fixed|evolving KEY\"");
+        fail("credential", "is not \"DEVICE_ID EPOCH fixed|evolving KEY SHORTS\"");
     credential->evolving = strcmp(kind, "evolving") == 0;
     from_hex(id, credential->device_id, OURO_DEVICE_ID_SIZE);
     from_hex(key, credential->key, OURO_KEY_SIZE);
@@ -87,8 +91,9 @@ void hook_store_credential(const ouro_credential *credential) {
     char text[TEXT], id[ID_DIGITS + 1], key[KEY_DIGITS + 1];
     to_hex(credential->device_id, OURO_DEVICE_ID_SIZE, id);
     to_hex(credential->key, OURO_KEY_SIZE, key);
-    int len = snprintf(text, sizeof text, "%s %" PRIu64 " %s %s\n", id, credential->epoch,
-                       credential->evolving ? "evolving" : "fixed", key);
+    int len =
+        snprintf(text, sizeof text, "%s %" PRIu64 " %s %s %u\n", id, credential->epoch,
+                 credential->evolving ? "evolving" : "fixed", key, (unsigned)credential->shorts);
     write_file("credential.new", text, (size_t)len);
     if (rename("credential.new", "credential") != 0)
         fail("credential", "cannot be replaced");

@@ -18,7 +18,7 @@ static ouro_tail tails[2];
 static ouro_prepared prepared;
 static ouro_pool pool;
 static uint64_t
-    pool_memory[SENSOR_PLACES * (sizeof(ouro_place) + SENSOR_PACKET) / sizeof(uint64_t)];
+    pool_memory[(SENSOR_PLACES * (sizeof(ouro_place) + SENSOR_PACKET) + 7) / sizeof(uint64_t)];
 static uint8_t packet[SENSOR_PACKET];
 
 /* 0 stands for the default in every field that is not named. */
@@ -109,9 +109,9 @@ static void transmit_all(void) {
     uint8_t scratch[OURO_SCRATCH_SIZE];
     ouro_datagram out;
     do {
-        if (ouro_link_transmit(&sensor_link, hook_now_ms(), scratch, &out) != OURO_OK)
-            return;
-        if (out.len > 0)
+        /* What cannot be made counts as lost, and there is another turn at once. */
+        if (ouro_link_transmit(&sensor_link, hook_now_ms(), scratch, &out) == OURO_OK &&
+            out.len > 0)
             hook_send(out.data, out.len);
         take_events();
     } while (out.len > 0);

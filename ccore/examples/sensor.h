@@ -4,6 +4,10 @@
 
 #include "ouroboros/ouroboros.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What a build system may set: messages that the gateway may be ahead, 4 to 64, */
 #ifndef SENSOR_REACH
 #define SENSOR_REACH 8
@@ -34,5 +38,9 @@ bool sensor_step(void);
  * session. True if all were delivered and it is saved; the board may be switched off either way.
  */
 bool sensor_night(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -15,7 +15,7 @@ ALT_FILES_2.28 =
 MBEDTLS_FILES_2.28 = aes gcm sha256 cipher cipher_wrap memory_buffer_alloc platform platform_util \
 	constant_time
 # What the images for tests take of the host's core tests.
-IMAGE_TESTS = check $(NET) keys vector_tests crypto_tests
+IMAGE_TESTS = check $(NET) keys faults vector_tests crypto_tests
 IMAGE_OWN = libc_glue pair fault_run stack_paint crypto_pool aligned_copy
 # A tenth faster than with -Os or -O2, and as small.
 OPTION_aes = -O1
@@ -107,7 +107,7 @@ $(FWB)/$(1)$(2)-$(3)/test.elf: $(FWB)/$(1)$(2)-$(3)/own/test_main.o \
 		$(FWB)/$(1)$(2)-$(3)/libcore.a $(FW)/image.ld $(FW)/$(LAYOUT_$(1)).ld
 	@echo $$@
 	@$$(CC_$(1)) $(2) $(LIBC_$(START_$(1))) -nostartfiles -L$(FW) -T$(LAYOUT_$(1)).ld -Wl,--gc-sections \
-		$(WRAP_KEYS) $$(filter %.o %.a,$$^) -o $$@
+		$(WRAP_KEYS) $(WRAP_FAULTS) $$(filter %.o %.a,$$^) -o $$@
 $(FWB)/$(1)$(2)-$(3)/measure.elf: $(FWB)/$(1)$(2)-$(3)/own/measure.o \
 		$(FWB)/$(1)$(2)-$(3)/own/start_$(START_$(1)).o \
 		$(MEASURE_OWN:%=$(FWB)/$(1)$(2)-$(3)/own/%.o) \
@@ -155,10 +155,10 @@ $(foreach a,m0plus m3 m4 m4swift m33 rv32imc rv32imacswift,$(foreach o,-Os -O2,\
 IMAGES = $(BUILDS_3.6:%=$(FWB)/%-3.6/test.elf) $(BUILDS_2.28:%=$(FWB)/%-2.28/test.elf)
 
 $(FWB)/host_faults: $(FW)/fault_host.c $(FW)/fault_run.c Tests/CoreTests/check.c \
-		$(NET:%=Tests/CoreTests/%.c) Tests/CoreTests/keys.c $(BUILD)/libouroboros.a
+		$(NET:%=Tests/CoreTests/%.c) $(patsubst %,Tests/CoreTests/%.c,keys faults) $(BUILD)/libouroboros.a
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -O2 -Iccore/src -ITests/CoreTests $^ \
-		$(WRAP_KEYS) -lmbedcrypto -o $@
+		$(WRAP_KEYS) $(WRAP_FAULTS) -lmbedcrypto -o $@
 
 # The same sensor on this machine and in two emulated ones.
 SENSORS = $(FWB)/posix_sensor $(FWB)/m4-Os-3.6/sensor.elf $(FWB)/m3-Os-3.6/sensor.elf
@@ -248,7 +248,7 @@ $(BUILD)/cross-$(1)/core_tests: $(CORE:ccore/src/%.c=$(BUILD)/cross-$(1)/core/%.
 		$(ALT_FILES_3.6:%=$(BUILD)/cross-$(1)/alt/%.o) \
 		$(BUILD)/cross-$(1)/built_in_json.o $(BUILD)/cross-$(1)/vectors.o
 	@echo $$@
-	@$(CROSS_$(1)) -static $(WRAP_KEYS) $$^ -lm -o $$@
+	@$(CROSS_$(1)) -static $(WRAP_KEYS) $(WRAP_FAULTS) $(WRAP_CALLS) $(WRAP_STEPS) $$^ -lm -o $$@
 endef
 $(foreach c,$(CROSS),$(eval $(call cross_rules,$(c))))
 

@@ -41,6 +41,6 @@ void hook_command(const uint8_t *data, size_t len) {
 }
 
 void hook_wait_until(uint64_t ms) {
-    while (hook_now_ms() < ms)
+    while (hook_now_ms() < ms && PORT(5) == 0)
         ;
 }

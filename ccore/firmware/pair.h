@@ -10,7 +10,7 @@
 
 enum { PAIR_DEVICE = 0, PAIR_GATEWAY = 1 };
 enum { PAIR_REACH = 8, PAIR_PLACES = 4, PAIR_PACKET = 128, PAIR_GATEWAY_REACH = 16 };
-#define PAIR_POOL_WORDS (PAIR_PLACES * (sizeof(ouro_place) + PAIR_PACKET) / sizeof(uint64_t))
+#define PAIR_POOL_WORDS ((PAIR_PLACES * (sizeof(ouro_place) + PAIR_PACKET) + 7) / sizeof(uint64_t))
 
 /* All that a small client takes. */
 typedef struct pair_device {

@@ -4,6 +4,8 @@
 
 #include "ouroboros/server.h"
 
+/* The slice that is set, if one is, is in its range. */
+bool ouro_challenge_slice_fits(const ouro_server_settings *settings);
 /* The challenge of this moment for a HELLO. */
 OURO_CHECKED ouro_status ouro_challenge_make(const ouro_server *server, uint64_t now,
                                              const ouro_hello *hello,

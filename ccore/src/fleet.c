@@ -35,7 +35,9 @@ ouro_status ouro_forwarder_init(ouro_forwarder *forwarder, const uint8_t secret[
 ouro_status ouro_forward_seal(ouro_forwarder *forwarder, uint64_t wall, const ouro_forward *forward,
                               uint8_t *out, size_t *len) {
     const ouro_addr *address = &forward->address;
-    if (address->len > sizeof address->bytes || forward->len > OURO_MAX_PACKET)
+    if (address->len > sizeof address->bytes || forward->len > OURO_MAX_PACKET ||
+        (forward->packet == NULL && forward->len > 0) ||
+        (forward->kind != OURO_FORWARD_TO_OWNER && forward->kind != OURO_FORWARD_TO_DEVICE))
         return OURO_ERR_ARGUMENT;
     uint8_t nonce[12], *body = out + OURO_FORWARD_HEADER;
     size_t body_len = address->len + forward->len;
@@ -47,7 +49,8 @@ ouro_status ouro_forward_seal(ouro_forwarder *forwarder, uint64_t wall, const ou
     store_u64(out + AT_TIME, wall);
     store_u64(out + AT_NUMBER, ++forwarder->number);
     memcpy(body, address->bytes, address->len);
-    memcpy(body + address->len, forward->packet, forward->len);
+    if (forward->len > 0)
+        memcpy(body + address->len, forward->packet, forward->len);
     nonce_of(forwarder->number, nonce);
     *len = OURO_FORWARD_HEADER + body_len + OURO_TAG_SIZE;
     return ouro_aead_seal(&forwarder->aead, nonce, out, OURO_FORWARD_HEADER, body, body_len,
@@ -60,6 +63,14 @@ void ouro_forward_window_init(ouro_forward_window *window, const uint8_t secret[
     memcpy(window->secret, secret, OURO_KEY_SIZE);
     window->from = from;
     window->to = to;
+}
+
+void ouro_forward_window_set_second(ouro_forward_window *window, const uint8_t secret[32]) {
+    window->has_second = secret != NULL;
+    if (secret != NULL)
+        memcpy(window->second, secret, OURO_KEY_SIZE);
+    else
+        ouro_erase(window->second, sizeof window->second);
 }
 
 static bool is_forward(const uint8_t *data, size_t len) {
@@ -90,24 +101,40 @@ static void note(ouro_forward_window *window, uint64_t number) {
     window->highest = number;
 }
 
-/* Of another run: a packet that was recorded before the one that is known began is none. */
-static ouro_status open_new_run(ouro_forward_window *window, uint64_t sent_ms,
-                                const uint8_t nonce[12], uint8_t *data, size_t body_len) {
+static ouro_status open_under(const ouro_forward_window *window, const uint8_t secret[32],
+                              const uint8_t nonce[12], uint8_t *data, size_t body_len) {
     ouro_aead aead;
-    if (window->known && sent_ms <= window->newest_ms)
-        return OURO_DROP_REPLAY;
     memset(&aead, 0, sizeof aead);
     uint8_t *body = data + OURO_FORWARD_HEADER;
-    ouro_status status = derive(&aead, window->secret, window->from, window->to, data + AT_RUN);
+    ouro_status status = derive(&aead, secret, window->from, window->to, data + AT_RUN);
     if (status == OURO_OK)
         status = ouro_aead_open(&aead, nonce, data, OURO_FORWARD_HEADER, body, body_len,
                                 body + body_len);
     ouro_aead_clear(&aead);
+    return status;
+}
+
+/* Of another run: a packet that was recorded before the one that is known began is none. */
+static ouro_status open_new_run(ouro_forward_window *window, uint64_t sent_ms,
+                                const uint8_t nonce[12], uint8_t *data, size_t body_len) {
+    uint8_t copy[OURO_FORWARD_MAX];
+    const uint8_t *secret = window->secret;
+    size_t sealed_len = body_len + OURO_TAG_SIZE;
+    if (sent_ms <= window->newest_ms)
+        return OURO_DROP_REPLAY;
+    /* What does not open is erased. */
+    memcpy(copy, data + OURO_FORWARD_HEADER, sealed_len);
+    ouro_status status = open_under(window, secret, nonce, data, body_len);
+    if (status == OURO_DROP_AUTH && window->has_second) {
+        secret = window->second;
+        memcpy(data + OURO_FORWARD_HEADER, copy, sealed_len);
+        status = open_under(window, secret, nonce, data, body_len);
+    }
     if (status != OURO_OK)
         return status;
     window->known = false;
     ouro_aead_clear(&window->aead);
-    status = derive(&window->aead, window->secret, window->from, window->to, data + AT_RUN);
+    status = derive(&window->aead, secret, window->from, window->to, data + AT_RUN);
     memcpy(window->run, data + AT_RUN, OURO_RUN_SIZE);
     window->known = status == OURO_OK;
     window->highest = window->below = 0;

@@ -30,13 +30,19 @@ static bool is_right(const uint8_t tag[16], const uint8_t *claimed) {
     return right;
 }
 
+static uint8_t hello_flags(const ouro_hello *hello) {
+    return (uint8_t)((hello->stream ? OURO_FLAG_STREAM : 0) |
+                     (hello->evolving ? OURO_FLAG_EVOLVING : 0) |
+                     (hello->compact & OURO_FLAG_COMPACT));
+}
+
 ouro_status ouro_hello_write(const ouro_hello *hello, const uint8_t auth_key[32],
                              uint8_t packet[OURO_HELLO_MAX], size_t *len) {
-    if (!ouro_terms_fit(hello->reach, hello->max_body))
-        return OURO_ERR_ARGUMENT;
-    ouro_header header = {OURO_HELLO, 0,
+    ouro_header header = {OURO_HELLO, hello_flags(hello),
                           (uint16_t)(hello->has_challenge ? HELLO_BODY_MAX : HELLO_BODY), 0,
                           hello->epoch};
+    if (!ouro_terms_fit(hello->reach, hello->max_body) || (hello->epoch != 0 && !hello->evolving))
+        return OURO_ERR_ARGUMENT;
     ouro_packet_encode(&header, packet);
     uint8_t *p = packet + OURO_HEADER_SIZE;
     memcpy(p, hello->device_id, OURO_DEVICE_ID_SIZE);
@@ -63,6 +69,9 @@ ouro_status ouro_hello_read(const uint8_t *packet, size_t len, ouro_hello *hello
     memcpy(hello->device_id, p, OURO_DEVICE_ID_SIZE);
     memcpy(hello->nonce, p + HELLO_NONCE, OURO_NONCE_SIZE);
     hello->epoch = header.counter;
+    hello->stream = (header.flags & OURO_FLAG_STREAM) != 0;
+    hello->evolving = (header.flags & OURO_FLAG_EVOLVING) != 0;
+    hello->compact = header.flags & OURO_FLAG_COMPACT;
     hello->reach = p[HELLO_REACH];
     hello->top = p[HELLO_TOP];
     hello->max_body = load_u16(p + HELLO_MAX_BODY);
@@ -72,8 +81,14 @@ ouro_status ouro_hello_read(const uint8_t *packet, size_t len, ouro_hello *hello
     return ouro_terms_fit(hello->reach, hello->max_body) ? OURO_OK : OURO_DROP_MALFORMED;
 }
 
+static bool is_hello_size(size_t len) {
+    return len == OURO_HELLO_SIZE || len == OURO_HELLO_MAX;
+}
+
 ouro_status ouro_hello_verify(const uint8_t auth_key[32], const uint8_t *packet, size_t len) {
     uint8_t tag[16];
+    if (!is_hello_size(len))
+        return OURO_ERR_ARGUMENT;
     ouro_span signed_part = {packet, len - OURO_TAG_SIZE};
     ouro_status status = truncated_hmac(auth_key, &signed_part, 1, tag);
     if (status != OURO_OK)
@@ -90,7 +105,10 @@ static ouro_status welcome_tag(const uint8_t auth_key[32], const uint8_t *hello,
 ouro_status ouro_welcome_write(const ouro_welcome *welcome, const uint8_t auth_key[32],
                                const uint8_t *hello, size_t hello_len,
                                uint8_t packet[OURO_WELCOME_SIZE]) {
-    ouro_header header = {OURO_WELCOME, 0, WELCOME_BODY, welcome->session_id, welcome->epoch};
+    if (!is_hello_size(hello_len))
+        return OURO_ERR_ARGUMENT;
+    ouro_header header = {OURO_WELCOME, welcome->stream ? OURO_FLAG_STREAM : 0, WELCOME_BODY,
+                          welcome->session_id, welcome->epoch};
     ouro_packet_encode(&header, packet);
     uint8_t *p = packet + OURO_HEADER_SIZE;
     memcpy(p, welcome->nonce, OURO_NONCE_SIZE);
@@ -111,6 +129,7 @@ ouro_status ouro_welcome_parse(const uint8_t *packet, size_t len, ouro_welcome *
     const uint8_t *p = packet + OURO_HEADER_SIZE;
     welcome->session_id = header.session_id;
     welcome->epoch = header.counter;
+    welcome->stream = (header.flags & OURO_FLAG_STREAM) != 0;
     memcpy(welcome->nonce, p, OURO_NONCE_SIZE);
     welcome->reach = p[WELCOME_REACH];
     welcome->top = p[WELCOME_TOP];
@@ -128,6 +147,8 @@ static ouro_status welcome_check(const uint8_t auth_key[32], const uint8_t *hell
     /* A WELCOME carries the epoch of the HELLO that it answers. */
     if (status == OURO_OK && welcome->epoch != load_u64(hello + 8))
         status = OURO_DROP_MALFORMED;
+    if (status == OURO_OK && welcome->stream != ((hello[1] & OURO_FLAG_STREAM) != 0))
+        status = OURO_DROP_TRANSPORT;
     if (status == OURO_OK)
         status = welcome_tag(auth_key, hello, hello_len, packet, tag);
     if (status == OURO_OK && !is_right(tag, packet + OURO_WELCOME_SIZE - OURO_TAG_SIZE))
@@ -137,6 +158,8 @@ static ouro_status welcome_check(const uint8_t auth_key[32], const uint8_t *hell
 
 ouro_status ouro_welcome_read(const uint8_t auth_key[32], const uint8_t *hello, size_t hello_len,
                               const uint8_t *packet, size_t len, ouro_welcome *welcome) {
+    if (!is_hello_size(hello_len))
+        return OURO_ERR_ARGUMENT;
     ouro_status status = welcome_check(auth_key, hello, hello_len, packet, len, welcome);
     if (status != OURO_OK)
         memset(welcome, 0, sizeof *welcome);
@@ -151,6 +174,8 @@ ouro_status ouro_handshake_session(ouro_session *session, ouro_role role,
     ouro_span parts[2] = {{hello, hello_len}, {welcome, OURO_WELCOME_SIZE}};
     const uint8_t *hello_body = hello + OURO_HEADER_SIZE;
     const uint8_t *welcome_body = welcome + OURO_HEADER_SIZE;
+    if (!is_hello_size(hello_len))
+        return OURO_ERR_ARGUMENT;
     ouro_status status = ouro_sha256(parts, 2, transcript);
     if (status == OURO_OK)
         status = ouro_session_ikm(credential->key, credential->epoch, ikm);

@@ -6,6 +6,7 @@
 #include "flight_internal.h"
 #include "link_state.h"
 #include "numbers.h"
+#include "once_internal.h"
 #include "packet_internal.h"
 #include "parameters.h"
 #include "place_internal.h"
@@ -13,31 +14,38 @@
 #include "pool_internal.h"
 #include "session_internal.h"
 #include "sessions_internal.h"
+#include "settings_internal.h"
+#include "stalled_internal.h"
+#include "stream_internal.h"
+#include "timer_internal.h"
+#include "transmit_internal.h"
 #include <string.h>
 
-static bool settings_fit(const ouro_settings *s, const ouro_memory *m) {
-    bool client = s->role == OURO_CLIENT;
-    if (s->role > OURO_SERVER || !ouro_terms_fit(s->reach, s->max_body))
-        return false;
-    if (m->sessions == NULL || m->session_count == 0 || m->session_count > OURO_MAX_SESSIONS ||
-        m->pool == NULL || (m->tail_count > 0 && m->tails == NULL))
-        return false;
-    if (s->stream != (m->slots == NULL))
-        return false;
-    /* A client holds two older sessions, whole or as tails (section 6). */
-    if (client && !s->stream && m->session_count + m->tail_count < OURO_MAX_SESSIONS)
-        return false;
-    return client ? m->client != NULL : m->client == NULL && m->session_count >= 2 - s->stream;
+/* What is not a link, or none any more, is one that is closed. */
+static void make_closed(ouro_link *link) {
+    static const ouro_settings no_settings = {.role = OURO_SERVER};
+    static const ouro_pool no_pool = {.packet_cap = OURO_OVERHEAD + OURO_ONCE_SIZE};
+    /* Nothing is taken from a pool for a link that is closed. */
+    static const ouro_memory no_memory = {.pool = (ouro_pool *)(uintptr_t)&no_pool};
+    memset(link, 0, sizeof *link);
+    link->settings = &no_settings;
+    link->memory = &no_memory;
+    link->flags = LINK_CLOSED;
 }
 
 ouro_status ouro_link_init(ouro_link *link, const ouro_settings *settings,
                            const ouro_memory *memory, const ouro_credential *credential,
                            uint32_t seed) {
-    memset(link, 0, sizeof *link);
-    if (!settings_fit(settings, memory) || (credential == NULL) == (settings->role == OURO_CLIENT))
+    make_closed(link);
+    if (settings == NULL || memory == NULL || !ouro_settings_fit(settings) ||
+        !ouro_memory_fits(memory, settings) ||
+        (credential == NULL) == (settings->role == OURO_CLIENT))
+        return OURO_ERR_ARGUMENT;
+    if (credential != NULL && !credential->evolving && credential->epoch != 0)
         return OURO_ERR_ARGUMENT;
     link->settings = settings;
     link->memory = memory;
+    link->flags = 0;
     link->random = seed != 0 ? seed : 1;
     memset(memory->sessions, 0, memory->session_count * sizeof *memory->sessions);
     if (memory->tail_count > 0)
@@ -47,6 +55,7 @@ ouro_status ouro_link_init(ouro_link *link, const ouro_settings *settings,
     if (memory->client != NULL) {
         memset(memory->client, 0, sizeof *memory->client);
         memory->client->credential = *credential;
+        memory->client->shorts = (uint8_t)OURO_MIN(credential->shorts, SHORTS_MAX);
     }
     ouro_flight_fresh(link);
     return OURO_OK;
@@ -95,13 +104,20 @@ void ouro_link_done(ouro_link *link, uint32_t session_id, uint64_t counter) {
     ouro_session *session = ouro_tail_full(tail);
     if (tail == NULL || (session != NULL && counter >= session->window.next))
         return;
+    if (link->settings->stream) {
+        if (ouro_stream_done(tail, counter))
+            tail->state |= TAIL_OWES;
+        return;
+    }
     const ouro_slot *slot = session != NULL ? ouro_window_slot(&session->window, counter) : NULL;
+    if (slot != NULL && slot->state != OURO_SLOT_OPENED)
+        return;
     ouro_tail_done(tail, counter);
     /* Without its slot, what it asked for is not known any more: an answer does no harm. */
     if (slot != NULL && !(slot->flags & OURO_FLAG_ACK_REQ))
         return;
     tail->state |= TAIL_OWES;
-    if (session != NULL && !link->settings->stream)
+    if (session != NULL)
         find_gaps(session);
 }
 
@@ -113,7 +129,8 @@ void ouro_link_set_room(ouro_link *link, size_t free, size_t capacity) {
     for (size_t i = 0; free > 0 && i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++) {
         ouro_tail *tail = link->live[i];
         tail->state &= (uint16_t)~TAIL_BUSY_DUE;
-        if (free * 2 < capacity || !(tail->state & TAIL_BUSY_SENT))
+        bool half_free = free >= capacity || free >= capacity - free;
+        if (!half_free || !(tail->state & TAIL_BUSY_SENT))
             continue;
         tail->state = (uint16_t)((tail->state & ~TAIL_BUSY_SENT) | TAIL_OPEN_DUE);
     }
@@ -160,16 +177,25 @@ ouro_status ouro_link_send(ouro_link *link, uint64_t now, const ouro_message *me
         return OURO_END_CLOSED;
     if (link->flags & LINK_ASLEEP)
         return OURO_ERR_STATE;
+    if (message->ttl_ms > TTL_MAX_MS || (message->data == NULL && message->len > 0))
+        return OURO_ERR_ARGUMENT;
     if (message->len > ouro_link_max_message(link, message->box != 0))
         return OURO_ERR_TOO_LARGE;
     if (message->batch && !ouro_batch_fits(message->data, message->len))
         return OURO_ERR_ARGUMENT;
-    if (settings->place_limit != 0 && link->place_count >= settings->place_limit)
+    if (message->box != 0 && !ouro_once_may_give(link, message->box, message->seq))
+        return OURO_ERR_SEQ;
+    bool limited = settings->place_limit != 0 && link->place_count >= settings->place_limit;
+    ouro_place *place = limited ? NULL : ouro_pool_take(link->memory->pool);
+    if (place == NULL) {
+        /* Where events that are not drained yet hold none. */
+        if (link->ended == NULL)
+            ouro_stalled_give_place(link);
         return OURO_ERR_NO_PLACE;
-    ouro_place *place = ouro_pool_take(link->memory->pool);
-    if (place == NULL)
-        return OURO_ERR_NO_PLACE;
+    }
     link->place_count++;
+    if (message->box != 0)
+        ouro_once_given(link, message->box, message->seq);
     fill(place, message);
     place->id = *id = link->next_id++;
     place->sent_ms = (uint32_t)now;
@@ -210,6 +236,9 @@ ouro_status ouro_link_rekey(ouro_link *link, uint64_t now) {
 ouro_status ouro_link_close(ouro_link *link, uint64_t now, ouro_reason reason, bool at_once) {
     if (link->flags & LINK_CLOSED)
         return OURO_ERR_STATE;
+    /* Reason 2 asks for another session: ouro_link_rekey. */
+    if (reason > OURO_REASON_PROTOCOL || reason == OURO_REASON_REKEY)
+        return OURO_ERR_ARGUMENT;
     if (!(link->flags & LINK_CLOSING)) {
         link->flags |= LINK_CLOSING;
         link->flags &= (uint16_t) ~(LINK_SUSPECT | LINK_RECONNECT);
@@ -261,17 +290,9 @@ static ouro_event_type outcome_of(const ouro_place *place) {
     return place->flags & PLACE_FAILED ? OURO_EVENT_FAILED : OURO_EVENT_SENT;
 }
 
-static bool next_outcome(ouro_link *link, ouro_event *event) {
-    ouro_place *place = link->ended;
-    if (place != NULL) {
-        event->type = outcome_of(place);
-        event->message = place->id;
-        link->ended = place->next;
-        link->place_count--;
-        ouro_pool_give(link->memory->pool, place);
-        return true;
-    }
-    for (place = link->reports > 0 ? link->flight : NULL; place != NULL; place = place->next) {
+/* An unreliable message that went out, and whose place is still in use. */
+static bool next_sent(ouro_link *link, ouro_place *list, ouro_event *event) {
+    for (ouro_place *place = list; place != NULL; place = place->next) {
         if (!(place->flags & PLACE_SENT))
             continue;
         place->flags = (uint16_t)((place->flags & ~PLACE_SENT) | PLACE_QUIET);
@@ -281,6 +302,29 @@ static bool next_outcome(ouro_link *link, ouro_event *event) {
         return true;
     }
     return false;
+}
+
+static bool next_outcome(ouro_link *link, ouro_event *event) {
+    ouro_place *place = link->ended;
+    if (place != NULL) {
+        event->type = outcome_of(place);
+        event->message = place->id;
+        event->stalled = (place->flags & PLACE_STALLED) != 0;
+        link->ended = place->next;
+        link->place_count--;
+        ouro_pool_give(link->memory->pool, place);
+        return true;
+    }
+    if (link->reports > 0)
+        return next_sent(link, link->flight, event) || next_sent(link, link->stalled, event);
+    place = ouro_stalled_untold(link);
+    if (place == NULL)
+        return false;
+    place->flags |= PLACE_TOLD;
+    event->type = OURO_EVENT_STALLED;
+    event->message = place->id;
+    event->len = ouro_stalled_size(place);
+    return true;
 }
 
 static bool next_tell(ouro_link *link, ouro_event *event) {
@@ -314,6 +358,7 @@ bool ouro_link_next_event(ouro_link *link, ouro_event *event) {
     if (link->events & TELL_EPOCH) {
         link->events &= (uint16_t)~TELL_EPOCH;
         event->type = OURO_EVENT_EPOCH;
+        event->shorts = link->memory->client->credential.shorts;
         return true;
     }
     if (link->flags & LINK_HOLD)
@@ -321,6 +366,21 @@ bool ouro_link_next_event(ouro_link *link, ouro_event *event) {
     if (link->inbox_full)
         return next_item(link, event);
     return next_outcome(link, event) || next_tell(link, event);
+}
+
+/* True if ouro_link_next_event has one to tell. */
+static bool has_event(const ouro_link *link) {
+    if (link->flags & LINK_HOLD)
+        return (link->events & TELL_EPOCH) != 0;
+    return link->inbox_full || link->ended != NULL || link->reports > 0 ||
+           ouro_stalled_untold(link) != NULL || (link->events & ~TELL_CLOSED_BY_PEER) != 0;
+}
+
+/* Whatever can go out, or be told, is due: a caller who waits as told misses nothing. */
+uint64_t ouro_link_deadline(const ouro_link *link, uint64_t now) {
+    if (has_event(link) || ouro_transmit_is_due(link, now) || !ouro_policy_is_settled(link, now))
+        return now;
+    return ouro_timer_next(link, now);
 }
 
 bool ouro_link_is_open(const ouro_link *link) {
@@ -363,8 +423,10 @@ void ouro_link_erase(ouro_link *link) {
     ouro_sessions_erase(link);
     give_all(link, &link->queue);
     give_all(link, &link->flight);
+    give_all(link, &link->stalled);
     give_all(link, &link->ended);
     if (link->memory->client != NULL)
         ouro_erase(link->memory->client, sizeof *link->memory->client);
     ouro_erase(link, sizeof *link);
+    make_closed(link);
 }

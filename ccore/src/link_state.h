@@ -38,6 +38,7 @@ enum {
     LINK_BROKEN = 512,        /* stream: a rule was broken */
     LINK_RECONNECT = 1024,    /* a handshake follows the end of the session */
     LINK_SAID_GOODBYE = 4096, /* the last session ended by CLOSE on both sides */
+    LINK_DEAF = 8192,         /* stream: this side has stopped reading */
     LINK_ASLEEP = 2048 /* saved: nothing is sent or taken until it is restored or connected */
 };
 
@@ -63,7 +64,10 @@ enum {
     PLACE_REPEATED = 32, /* it was sent more than once: no sample (Karn) */
     PLACE_DELIVERED = 64,
     PLACE_UNKNOWN = 128,
-    PLACE_FAILED = 256
+    PLACE_FAILED = 256,
+    PLACE_STUCK = 512,    /* the path does not seem to carry it */
+    PLACE_STALLED = 1024, /* an outcome: unknown, as it was stalled */
+    PLACE_TOLD = 2048     /* the application knows that it is stalled */
 };
 
 /* ouro_client.cause */
@@ -83,6 +87,13 @@ static inline bool ouro_link_waits(const ouro_link *link, uint64_t now) {
 /* Bytes past `len` are the caller's own. */
 static inline bool ouro_same_addr(const ouro_addr *a, const ouro_addr *b) {
     return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
+}
+
+/* Where a packet came from: at a server that is somewhere, but for a stream's. */
+static inline bool ouro_source_fits(const ouro_link *link, const ouro_addr *from) {
+    const ouro_settings *settings = link->settings;
+    return from != NULL ? from->len <= sizeof from->bytes
+                        : settings->role == OURO_CLIENT || settings->stream;
 }
 
 #endif

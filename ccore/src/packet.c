@@ -17,8 +17,9 @@ static const shape shapes[] = {
     [OURO_NACK] = {OURO_FLAG_ACKS, OURO_FLAG_ACKS, 1, 1},
     [OURO_PING] = {OURO_FLAG_ACKS, 0, 0, OURO_PING_MAX},
     [OURO_PONG] = {OURO_FLAG_ACKS, 0, 0, OURO_PING_MAX},
-    [OURO_HELLO] = {0, 0, HELLO_BODY, HELLO_BODY_MAX},
-    [OURO_WELCOME] = {0, 0, WELCOME_BODY, WELCOME_BODY},
+    [OURO_HELLO] = {OURO_FLAG_STREAM | OURO_FLAG_EVOLVING | OURO_FLAG_COMPACT, 0, HELLO_BODY,
+                    HELLO_BODY_MAX},
+    [OURO_WELCOME] = {OURO_FLAG_STREAM, 0, WELCOME_BODY, WELCOME_BODY},
     [OURO_CLOSE] = {OURO_FLAG_ACKS, 0, 9, 9},
 };
 
@@ -32,6 +33,29 @@ bool ouro_terms_fit(uint32_t reach, uint32_t max_body) {
 
 static bool is_handshake(uint8_t type) {
     return type == OURO_HELLO || type == OURO_WELCOME;
+}
+
+/* Compact framing: over datagrams alone, a number of 0 to 4, and none without a code (section 2).
+ */
+static bool compact_fits(uint8_t flags) {
+    unsigned code = flags & 0x03, number = (unsigned)(flags & 0x1c) >> 2;
+    if (code == 0)
+        return number == 0;
+    return number <= 4 && !(flags & OURO_FLAG_STREAM);
+}
+
+/* HELLO and WELCOME have lengths and flags of their own. */
+static ouro_flaw handshake_flaw(const ouro_header *h) {
+    const shape *s = &shapes[h->type];
+    if ((h->flags & ~s->flags) != 0)
+        return OURO_FLAW_FLAGS;
+    if (h->length != s->min && h->length != s->max)
+        return OURO_FLAW_LENGTH;
+    if (h->type == OURO_WELCOME)
+        return OURO_FLAW_NONE;
+    if (!compact_fits(h->flags))
+        return OURO_FLAW_FLAGS;
+    return h->counter == 0 || (h->flags & OURO_FLAG_EVOLVING) ? OURO_FLAW_NONE : OURO_FLAW_EPOCH;
 }
 
 static ouro_flaw shape_flaw(const ouro_header *h, size_t max_body) {
@@ -48,10 +72,7 @@ static ouro_flaw shape_flaw(const ouro_header *h, size_t max_body) {
         min += 2;
     if (h->length < min || h->length > fixed + s->max)
         return OURO_FLAW_LENGTH;
-    if (h->type == OURO_HELLO)
-        return h->length == HELLO_BODY || h->length == HELLO_BODY_MAX ? OURO_FLAW_NONE
-                                                                      : OURO_FLAW_LENGTH;
-    return h->type == OURO_WELCOME || h->length <= max_body ? OURO_FLAW_NONE : OURO_FLAW_MAX_BODY;
+    return h->length <= max_body ? OURO_FLAW_NONE : OURO_FLAW_MAX_BODY;
 }
 
 static ouro_flaw examine(const uint8_t *packet, size_t len, size_t max_body, const ouro_header *h) {
@@ -65,7 +86,7 @@ static ouro_flaw examine(const uint8_t *packet, size_t len, size_t max_body, con
         return OURO_FLAW_LONG;
     if (len != (size_t)OURO_OVERHEAD + h->length)
         return OURO_FLAW_SIZE;
-    ouro_flaw flaw = shape_flaw(h, max_body);
+    ouro_flaw flaw = is_handshake(h->type) ? handshake_flaw(h) : shape_flaw(h, max_body);
     if (flaw != OURO_FLAW_NONE)
         return flaw;
     if (h->type == OURO_HELLO ? h->session_id != 0 : h->type != OURO_WELCOME && h->session_id == 0)
@@ -113,7 +134,8 @@ static bool block_parses(const ouro_ack_block *block) {
     return block->highest >= 64 || block->bitmap >> block->highest == 0;
 }
 
-ouro_status ouro_body_parse(const ouro_header *header, const uint8_t *body, ouro_body *out) {
+ouro_status ouro_body_parse(const ouro_header *header, const uint8_t *body, bool stream,
+                            ouro_body *out) {
     const uint8_t *p = body;
     size_t left = header->length;
     memset(out, 0, sizeof *out);
@@ -121,7 +143,7 @@ ouro_status ouro_body_parse(const ouro_header *header, const uint8_t *body, ouro
         out->has_acks = true;
         out->acks.highest = load_u64(p);
         out->acks.bitmap = load_u64(p + 8);
-        if (!block_parses(&out->acks))
+        if (!stream && !block_parses(&out->acks))
             return OURO_DROP_NONSENSE;
         p += OURO_ACK_BLOCK_SIZE;
         left -= OURO_ACK_BLOCK_SIZE;
@@ -166,7 +188,7 @@ ouro_status ouro_batch_append(uint8_t *batch, size_t cap, size_t *len, const uin
 
 bool ouro_batch_next(const uint8_t *batch, size_t len, size_t *offset, const uint8_t **item,
                      size_t *item_len) {
-    if (len - *offset < 2)
+    if (*offset > len || len - *offset < 2)
         return false;
     size_t size = load_u16(batch + *offset);
     if (len - *offset - 2 < size)

@@ -53,8 +53,7 @@ uint32_t ouro_path_timeout(const ouro_link *link) {
 uint32_t ouro_path_backed_off(const ouro_link *link, const ouro_tail *tail, unsigned timeouts) {
     uint32_t timeout = ouro_path_timeout(link);
     /* In an older session whose successor works, section 6. */
-    bool replaced = (tail->state & TAIL_RETIRING) && !(tail->state & TAIL_REKEYED) &&
-                    link->settings->role == OURO_CLIENT;
+    bool replaced = (tail->state & TAIL_RETIRING) && !(tail->state & TAIL_REKEYED);
     if (replaced && timeout > OLD_TIMEOUT_MAX_MS)
         timeout = OLD_TIMEOUT_MAX_MS;
     while (timeouts-- > 0 && timeout < TIMEOUT_MAX_MS)
@@ -69,6 +68,19 @@ uint64_t ouro_path_due(const ouro_link *link, const ouro_tail *tail, uint64_t se
     /* From 8 s on doubled up to 5 min: as long again as the path has been dead. */
     uint64_t dead = sent > link->dead_ms ? sent - link->dead_ms : 0;
     return sent + OURO_MIN(OURO_MAX(dead, TIMEOUT_MAX_MS), DEAD_TIMEOUT_MAX_MS);
+}
+
+uint32_t ouro_path_silence(const ouro_link *link) {
+    uint32_t silence = link->settings->silence_ms;
+    return silence != 0 ? silence : SILENCE_MS;
+}
+
+void ouro_path_heard(ouro_link *link, uint64_t now) {
+    link->heard_ms = now;
+    link->ask_ms = now + ouro_path_silence(link);
+    link->flags &= (uint16_t)~LINK_SUSPECT;
+    /* It is 1 after a silent time-out. */
+    link->window = OURO_MAX(link->window, WINDOW_MIN);
 }
 
 void ouro_path_dead(ouro_link *link, uint64_t now) {

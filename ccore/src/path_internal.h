@@ -15,6 +15,10 @@ uint32_t ouro_path_backed_off(const ouro_link *link, const ouro_tail *tail, unsi
 /* When a packet that was sent at `sent` times out, after `timeouts` in a row. */
 uint64_t ouro_path_due(const ouro_link *link, const ouro_tail *tail, uint64_t sent,
                        unsigned timeouts);
+/* Something was authenticated. */
+void ouro_path_heard(ouro_link *link, uint64_t now);
+/* How long a client hears nothing before its unreliable messages ask for an answer. */
+uint32_t ouro_path_silence(const ouro_link *link);
 /* The path counts as dead: the application is told, a server's timers stop. */
 void ouro_path_dead(ouro_link *link, uint64_t now);
 /* Two time-outs in a row of one packet, with nothing heard since `since` (section 6, dead path). */

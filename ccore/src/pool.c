@@ -14,8 +14,9 @@ size_t ouro_pool_memory(size_t count, size_t packet_cap) {
 }
 
 ouro_status ouro_pool_init(ouro_pool *pool, void *memory, size_t memory_len, size_t packet_cap) {
-    if (packet_cap < OURO_OVERHEAD + OURO_MIN_MAX_BODY || packet_cap > OURO_MAX_PACKET ||
-        memory_len < stride(packet_cap) || (uintptr_t)memory % sizeof(uint64_t) != 0)
+    if (memory == NULL || packet_cap < OURO_OVERHEAD + OURO_MIN_MAX_BODY ||
+        packet_cap > OURO_MAX_PACKET || memory_len < stride(packet_cap) ||
+        (uintptr_t)memory % sizeof(uint64_t) != 0)
         return OURO_ERR_ARGUMENT;
     pool->free = NULL;
     pool->packet_cap = packet_cap;
@@ -28,6 +29,11 @@ ouro_status ouro_pool_init(ouro_pool *pool, void *memory, size_t memory_len, siz
         pool->free = place;
     }
     return OURO_OK;
+}
+
+bool ouro_pool_is_made(const ouro_pool *pool) {
+    return pool->packet_cap >= OURO_OVERHEAD + OURO_MIN_MAX_BODY &&
+           pool->packet_cap <= OURO_MAX_PACKET;
 }
 
 ouro_place *ouro_pool_take(ouro_pool *pool) {

@@ -48,14 +48,17 @@ ouro_status ouro_fleet_forward_key(const uint8_t fleet_secret[32], const uint8_t
 }
 
 ouro_status ouro_epoch_advance(uint8_t epoch_key[32], uint64_t epoch, uint64_t steps) {
-    /* A hash that fails must not leave a key of zeros behind: what is replaced stays until then. */
-    uint8_t next[OURO_KEY_SIZE];
+    /* All steps or none: a hash that fails must not leave the key of another epoch behind. */
+    uint8_t key[OURO_KEY_SIZE], next[OURO_KEY_SIZE];
     ouro_status status = OURO_OK;
+    memcpy(key, epoch_key, sizeof key);
     for (uint64_t i = 1; i <= steps && status == OURO_OK; i++) {
-        status = expand_numbered(epoch_key, "OUROBOROS_EPO_V1", epoch + i, next);
-        if (status == OURO_OK)
-            memcpy(epoch_key, next, sizeof next);
+        status = expand_numbered(key, "OUROBOROS_EPO_V1", epoch + i, next);
+        memcpy(key, next, sizeof key);
     }
+    if (status == OURO_OK)
+        memcpy(epoch_key, key, sizeof key);
+    ouro_erase(key, sizeof key);
     ouro_erase(next, sizeof next);
     return status;
 }
@@ -99,35 +102,38 @@ ouro_status ouro_control_key(const uint8_t direction_key[32], uint8_t control_ke
     return expand_once(direction_key, "OUROBOROS_CTL_V1", NULL, 0, control_key);
 }
 
-/* Both children of a chain key share its HMAC pads; the chain key is then overwritten. */
-static ouro_status step(uint8_t chain[32], const char *chain_label, const char *message_label,
-                        const uint8_t number[8], uint8_t message[32]) {
+/* Both children of a chain key share its HMAC pads. */
+static ouro_status step(const uint8_t chain[32], const char *chain_label, const char *message_label,
+                        const uint8_t number[8], uint8_t message[32], uint8_t next[32]) {
     ouro_hmac hmac;
-    uint8_t next[OURO_KEY_SIZE];
     ouro_status status = ouro_hmac_init(&hmac, chain);
     if (status == OURO_OK)
         status = expand(&hmac, message_label, number, 8, message);
     if (status == OURO_OK)
         status = expand(&hmac, chain_label, number, 8, next);
-    if (status == OURO_OK)
-        memcpy(chain, next, sizeof next);
     ouro_hmac_clear(&hmac);
-    ouro_erase(next, sizeof next);
     return status;
 }
 
 ouro_status ouro_chain_step(uint8_t chain_enc[32], uint8_t chain_scr[32], uint64_t n,
                             uint8_t message_enc[32], uint8_t message_scr[32]) {
-    uint8_t number[8];
+    /* Both move, or neither does: a hash that fails once must not set them apart. */
+    uint8_t number[8], next_enc[OURO_KEY_SIZE], next_scr[OURO_KEY_SIZE];
     store_u64(number, n);
     ouro_status status =
-        step(chain_enc, "OUROBOROS_ENC_V1", "OUROBOROS_EMK_V1", number, message_enc);
+        step(chain_enc, "OUROBOROS_ENC_V1", "OUROBOROS_EMK_V1", number, message_enc, next_enc);
     if (status == OURO_OK)
-        status = step(chain_scr, "OUROBOROS_SCR_V1", "OUROBOROS_SMK_V1", number, message_scr);
-    if (status != OURO_OK) {
+        status =
+            step(chain_scr, "OUROBOROS_SCR_V1", "OUROBOROS_SMK_V1", number, message_scr, next_scr);
+    if (status == OURO_OK) {
+        memcpy(chain_enc, next_enc, sizeof next_enc);
+        memcpy(chain_scr, next_scr, sizeof next_scr);
+    } else {
         ouro_erase(message_enc, 32);
         ouro_erase(message_scr, 32);
     }
+    ouro_erase(next_enc, sizeof next_enc);
+    ouro_erase(next_scr, sizeof next_scr);
     return status;
 }
 

@@ -79,6 +79,8 @@ ouro_status ouro_link_receive(ouro_link *link, uint64_t now, const ouro_addr *fr
                               size_t len) {
     if (link->inbox_full)
         return OURO_ERR_STATE;
+    if (!ouro_source_fits(link, from))
+        return OURO_ERR_ARGUMENT;
     link->stats.received++;
     ouro_status status = receive(link, now, from, packet, len);
     if (ouro_is_drop(status))
@@ -94,21 +96,29 @@ ouro_status ouro_link_receive(ouro_link *link, uint64_t now, const ouro_addr *fr
 }
 
 /* Anything authentic was heard: what was thought dead is alive. */
-static void heard(ouro_link *link, ouro_tail *tail, uint64_t now) {
-    link->heard_ms = now;
-    link->flags &= (uint16_t)~LINK_SUSPECT;
-    if (link->memory->client != NULL && ouro_client_busy(link) &&
-        link->memory->client->cause == CAUSE_DEAD_PATH)
-        ouro_client_cancel(link);
-    if (tail == link->live[0] && !(tail->state & TAIL_OLDER) && (tail->state & TAIL_UNCONFIRMED))
-        ouro_policy_confirmed(link, now);
+static void heard(ouro_link *link, ouro_tail *tail, uint8_t type, uint64_t now) {
+    ouro_path_heard(link, now);
+    /* After the answer to CLOSE 2 a handshake follows in any case. */
+    if (type != OURO_CLOSE || tail->close_phase != CLOSE_SENT ||
+        tail->close_reason != OURO_REASON_REKEY)
+        ouro_client_heard(link);
+    if (tail == link->live[0] && !(tail->state & TAIL_OLDER)) {
+        if (link->memory->client != NULL)
+            ouro_client_lives(link, now);
+        if (tail->state & TAIL_UNCONFIRMED)
+            ouro_policy_confirmed(link, now);
+    }
     if (link->flags & LINK_DEAD) {
         link->flags &= (uint16_t)~LINK_DEAD;
         link->events = (uint16_t)((link->events & ~TELL_DEAD) | TELL_ALIVE);
-        link->ping_timeouts = link->ping_attempts = 0;
+        link->ping_timeouts = 0;
         link->ping_first_ms = now;
+        bool server = link->settings->role == OURO_SERVER;
         for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
-            ouro_flight_resend(link, link->live[i], now);
+            if (server)
+                ouro_flight_all_lost(link, link->live[i], now);
+            else
+                ouro_flight_resend(link, link->live[i], now);
     }
 }
 
@@ -169,7 +179,10 @@ static void take_pong(ouro_link *link, const ouro_tail *tail, const ouro_body *b
         return;
     ouro_path_sample(link, link->pong_rtt_ms);
     link->flags &= (uint16_t) ~(LINK_PING_OUT | LINK_PING_DUE);
-    link->ping_timeouts = link->ping_attempts = 0;
+    /* In a stream the next one is due a while after this. */
+    if (link->settings->stream)
+        link->ping_sent_ms = now;
+    link->ping_timeouts = 0;
     link->events |= TELL_PONG;
 }
 
@@ -220,7 +233,7 @@ static void take_close(ouro_link *link, ouro_tail *tail, const ouro_addr *from,
 void ouro_receive_take(ouro_link *link, uint64_t now, ouro_tail *tail, const ouro_addr *from,
                        const ouro_header *header, const ouro_body *body, ouro_status status) {
     ouro_session *session = ouro_tail_full(tail);
-    heard(link, tail, now);
+    heard(link, tail, header->type, now);
     if (status != OURO_OK) {
         /* Its counter shows in later ack blocks, so that it is not sent for ever. */
         if (header->type == OURO_DATA)

@@ -4,6 +4,8 @@
 
 void ouro_erase(void *secret, size_t len) {
 #if defined(__GNUC__) || defined(__clang__)
+    if (len == 0)
+        return;
     /* The barrier makes the compiler believe that somebody reads the zeros. */
     memset(secret, 0, len);
     __asm__ __volatile__("" : : "r"(secret) : "memory");

@@ -11,14 +11,15 @@
 #include "sessions_internal.h"
 #include <string.h>
 
-enum { CONFIRM_BURST = 60, CONFIRM_PERIOD_MS = 1000, MAX_PREFIX_BITS = 16 };
+enum { CONFIRM_BURST = 60, CONFIRM_PERIOD_MS = 1000, MAX_PREFIX_BITS = 16, KIND_PERIOD_MS = 60000 };
 
 ouro_status ouro_server_init(ouro_server *server, const ouro_server_settings *settings,
                              ouro_pending *pending, size_t pending_count, ouro_ahead *ahead,
                              size_t ahead_count, const uint8_t challenge_key[32], uint64_t now) {
     memset(server, 0, sizeof *server);
-    if (!ouro_terms_fit(settings->reach, settings->max_body) || pending_count == 0 ||
-        ahead_count > OURO_AHEAD_DEVICES || settings->id_prefix_bits > MAX_PREFIX_BITS ||
+    if (settings == NULL || pending == NULL || challenge_key == NULL ||
+        !ouro_terms_fit(settings->reach, settings->max_body) || pending_count == 0 ||
+        !ouro_challenge_slice_fits(settings) || settings->id_prefix_bits > MAX_PREFIX_BITS ||
         settings->id_prefix >> settings->id_prefix_bits != 0)
         return OURO_ERR_ARGUMENT;
     server->settings = settings;
@@ -36,6 +37,14 @@ ouro_status ouro_server_init(ouro_server *server, const ouro_server_settings *se
 
 void ouro_server_set_wall_clock(ouro_server *server, uint64_t now, uint64_t wall) {
     server->wall_offset = wall - now;
+}
+
+void ouro_server_set_second_challenge_key(ouro_server *server, const uint8_t challenge_key[32]) {
+    server->has_second = challenge_key != NULL;
+    if (challenge_key != NULL)
+        memcpy(server->second_challenge_key, challenge_key, sizeof server->second_challenge_key);
+    else
+        ouro_erase(server->second_challenge_key, sizeof server->second_challenge_key);
 }
 
 uint32_t ouro_server_session_id(const ouro_server_settings *settings, uint32_t random) {
@@ -72,8 +81,8 @@ void ouro_server_forget(ouro_server *server, ouro_device *device) {
 }
 
 /* The key that this HELLO's tag is to be checked with. */
-static ouro_status auth_of(ouro_server *server, const ouro_device *device, uint64_t epoch,
-                           uint64_t now, uint8_t auth[32]) {
+static ouro_status auth_of(ouro_server *server, ouro_device *device, uint64_t epoch, uint64_t now,
+                           uint8_t auth[32]) {
     const ouro_credential *c = &device->credential;
     if (epoch < c->epoch || (!c->evolving && epoch != c->epoch) ||
         epoch - c->epoch > OURO_EPOCHS_AHEAD)
@@ -190,6 +199,7 @@ static ouro_status answer(ouro_server *server, uint64_t now, ouro_device *device
     ouro_pending *oldest = NULL;
     memset(&w, 0, sizeof w);
     w.epoch = hello->epoch;
+    w.stream = hello->stream;
     bool fresh = ouro_challenge_holds(server, now, hello);
     bool many = count_pending(device, false, &oldest) >= OURO_PENDING_PER_DEVICE;
     if (!fresh && (many || server->free == NULL)) {
@@ -203,19 +213,18 @@ static ouro_status answer(ouro_server *server, uint64_t now, ouro_device *device
     bool ahead = hello->epoch > device->credential.epoch;
     if (ahead && !allows(server, &device->moves, now))
         return OURO_DROP_LIMIT;
-    ouro_status status = fresh ? make_room(server, device) : OURO_OK;
-    if (status == OURO_OK && ahead) {
-        device->moves.left--;
-        status = move_to(server, device, hello->epoch);
-        *moved = status == OURO_OK;
-    }
-    if (status != OURO_OK)
-        return status;
     w.session_id = session_id;
     memcpy(w.nonce, nonce, sizeof w.nonce);
     w.reach = server->settings->reach;
     w.max_body = server->settings->max_body;
-    status = ouro_welcome_write(&w, auth, packet, len, welcome);
+    ouro_status status = ouro_welcome_write(&w, auth, packet, len, welcome);
+    if (status == OURO_OK && fresh)
+        status = make_room(server, device);
+    if (status == OURO_OK && ahead) {
+        status = move_to(server, device, hello->epoch);
+        *moved = status == OURO_OK;
+        device->moves.left -= *moved;
+    }
     if (status != OURO_OK)
         return status;
     ouro_pending *p = server->free;
@@ -242,15 +251,21 @@ ouro_status ouro_server_hello(ouro_server *server, uint64_t now, ouro_device *de
     uint8_t auth[32];
     *moved = false;
     memset(welcome, 0, OURO_WELCOME_SIZE);
+    if (server->settings == NULL)
+        return OURO_ERR_STATE;
     ouro_status status = ouro_hello_read(packet, len, &hello);
     if (status != OURO_OK)
         return status;
     if (!ouro_equal(hello.device_id, device->credential.device_id, OURO_DEVICE_ID_SIZE))
         return OURO_ERR_ARGUMENT;
+    if (hello.stream != server->settings->stream)
+        return OURO_DROP_TRANSPORT;
     expire_pending(server, device, now);
     status = auth_of(server, device, hello.epoch, now, auth);
     if (status == OURO_OK)
         status = ouro_hello_verify(auth, packet, len);
+    if (status == OURO_OK && hello.evolving != device->credential.evolving)
+        status = OURO_DROP_KIND;
     if (status == OURO_OK) {
         const ouro_pending *same = same_hello(device, packet, len);
         if (same != NULL)
@@ -263,6 +278,14 @@ ouro_status ouro_server_hello(ouro_server *server, uint64_t now, ouro_device *de
     }
     ouro_erase(auth, sizeof auth);
     return status;
+}
+
+bool ouro_device_tell_kind(ouro_device *device, uint64_t now) {
+    if (device->kind_told && now - device->kind_ms < KIND_PERIOD_MS)
+        return false;
+    device->kind_told = true;
+    device->kind_ms = now;
+    return true;
 }
 
 ouro_pending *ouro_server_pending(ouro_server *server, uint32_t session_id) {
@@ -279,6 +302,12 @@ static ouro_status derive(ouro_server *server, ouro_pending *p) {
     ouro_status status =
         ouro_handshake_session(&p->session, OURO_SERVER, &p->device->credential, p->hello,
                                p->hello_len, p->welcome, slots, OURO_MIN_REACH);
+    /* Before the first packet is spent, so that ouro_server_adopt cannot fail half way. */
+    const ouro_credential *c = &p->device->credential;
+    if (status == OURO_OK && c->evolving) {
+        memcpy(p->next_key, c->key, OURO_KEY_SIZE);
+        status = ouro_epoch_advance(p->next_key, c->epoch, 1);
+    }
     p->derived = status == OURO_OK;
     return status;
 }
@@ -286,6 +315,8 @@ static ouro_status derive(ouro_server *server, ouro_pending *p) {
 ouro_status ouro_server_open(ouro_server *server, uint64_t now, ouro_pending *pending,
                              uint8_t *packet, size_t len, ouro_opened *opened) {
     memset(opened, 0, sizeof *opened);
+    if (pending == NULL)
+        return OURO_DROP_SESSION;
     ouro_status status =
         ouro_packet_decode(packet, len, server->settings->max_body, &opened->header);
     if (status != OURO_OK)
@@ -315,6 +346,8 @@ ouro_status ouro_server_adopt(ouro_server *server, uint64_t now, ouro_pending *p
                               bool *moved) {
     ouro_device *device = pending->device;
     *moved = false;
+    if (!ouro_source_fits(link, from))
+        return OURO_ERR_ARGUMENT;
     if (link->settings->role != OURO_SERVER || link->inbox_full || !pending->derived ||
         (link->flags & (LINK_CLOSING | LINK_CLOSED)) ||
         link->settings->reach != server->settings->reach ||
@@ -330,7 +363,9 @@ ouro_status ouro_server_adopt(ouro_server *server, uint64_t now, ouro_pending *p
         ouro_window_move(&session->window, slots, link->settings->reach);
     ouro_sessions_enter(link, session, now);
     if (session->path != NULL) {
-        session->path->known = *from;
+        /* After a dead path the device is often elsewhere: what is sent again goes there, too. */
+        for (size_t i = 0; from != NULL && i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
+            ouro_tail_full(link->live[i])->path->known = *from;
         memcpy(session->path->hello_tag, pending->hello + pending->hello_len - OURO_TAG_SIZE,
                OURO_TAG_SIZE);
     }
@@ -338,20 +373,22 @@ ouro_status ouro_server_adopt(ouro_server *server, uint64_t now, ouro_pending *p
     /* Those made before it go; the list is newest first. */
     while (pending->next != NULL)
         release(server, pending->next);
-    uint64_t left = device->credential.epoch + 1;
-    release(server, pending);
-    ouro_status status = OURO_OK;
     if (device->credential.evolving) {
-        status = move_to(server, device, left);
+        memcpy(device->credential.key, pending->next_key, OURO_KEY_SIZE);
+        device->credential.epoch++;
+        ouro_ahead_drop(server, device);
+        ouro_server_drop_pending(server, device);
         *moved = true;
         link->flags |= LINK_HOLD;
+    } else {
+        release(server, pending);
     }
     ouro_policy_confirmed(link, now);
     ouro_receive_take(link, now, &session->tail, from, &opened->header, &opened->body,
                       opened->status);
     if (link->settings->stream && opened->status != OURO_OK)
         link->flags |= LINK_BROKEN;
-    return status;
+    return OURO_OK;
 }
 
 uint64_t ouro_server_tick(ouro_server *server, uint64_t now) {

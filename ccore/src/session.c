@@ -70,7 +70,8 @@ static ouro_status unseal(const uint8_t key[32], uint8_t *packet, const ouro_hea
 
 ouro_status ouro_tail_protect(ouro_tail *tail, uint8_t type, uint8_t flags, uint8_t *packet,
                               size_t body_len, uint64_t *counter) {
-    if (type == OURO_DATA || body_len > OURO_MAX_BODY)
+    if (type <= OURO_DATA || type > OURO_CLOSE || type == OURO_HELLO || type == OURO_WELCOME ||
+        body_len > OURO_MAX_BODY)
         return OURO_ERR_ARGUMENT;
     /* The last control counters are kept for what ends a session (section 6, rekeying). */
     uint64_t limit =
@@ -78,8 +79,10 @@ ouro_status ouro_tail_protect(ouro_tail *tail, uint8_t type, uint8_t flags, uint
     if (tail->tx_control_next >= limit)
         return OURO_END_LIMIT;
     ouro_header header = {type, flags, (uint16_t)body_len, tail->id, tail->tx_control_next};
-    *counter = tail->tx_control_next++;
-    return seal(tail->tx_control, NULL, packet, &header);
+    ouro_status status = seal(tail->tx_control, NULL, packet, &header);
+    if (status == OURO_OK)
+        *counter = tail->tx_control_next++;
+    return status;
 }
 
 static ouro_status next_keys(ouro_session *session, uint8_t secret[64]) {
@@ -87,22 +90,26 @@ static ouro_status next_keys(ouro_session *session, uint8_t secret[64]) {
                            secret + OURO_KEY_SIZE);
 }
 
+/*
+ * Chains and counter move when the packet is made, or not at all. One that cannot be made is zeroed
+ * and never leaves, so that its keys are free for the next.
+ */
 static ouro_status protect_data(ouro_session *session, uint8_t flags, uint8_t *packet,
                                 size_t body_len, uint64_t *counter) {
     ouro_tail *tail = &session->tail;
     if (tail->tx_next == UINT32_MAX)
         return OURO_END_LIMIT;
-    uint8_t keys[64];
-    uint8_t *secret = keys;
     ouro_prepared *prepared = session->prepared;
+    bool keyed = prepared != NULL && prepared->keyed, ready = keyed && prepared->ready;
+    uint8_t keys[64], before[64];
+    const uint8_t *secret = keyed ? prepared->secret : keys;
     ouro_status status = OURO_OK;
-    if (prepared != NULL && prepared->keyed)
-        secret = prepared->secret;
-    else
+    if (!keyed) {
+        memcpy(before, session->tx_enc, OURO_KEY_SIZE);
+        memcpy(before + OURO_KEY_SIZE, session->tx_scr, OURO_KEY_SIZE);
         status = next_keys(session, keys);
-    bool ready = secret != keys && prepared->ready;
+    }
     ouro_header header = {OURO_DATA, flags, (uint16_t)body_len, tail->id, tail->tx_next};
-    *counter = tail->tx_next++;
     uint8_t *body = packet + OURO_HEADER_SIZE;
     if (status == OURO_OK)
         status = seal(secret, ready ? &prepared->aead : NULL, packet, &header);
@@ -110,9 +117,16 @@ static ouro_status protect_data(ouro_session *session, uint8_t flags, uint8_t *p
         ouro_scramble_with(prepared->stream, body, body_len);
     else if (status == OURO_OK)
         status = ouro_scramble(secret + OURO_KEY_SIZE, body, body_len);
+    if (status == OURO_OK) {
+        *counter = tail->tx_next++;
+        if (keyed)
+            ouro_prepared_erase(prepared);
+    } else if (!keyed) {
+        memcpy(session->tx_enc, before, OURO_KEY_SIZE);
+        memcpy(session->tx_scr, before + OURO_KEY_SIZE, OURO_KEY_SIZE);
+    }
     ouro_erase(keys, sizeof keys);
-    if (secret != keys)
-        ouro_prepared_erase(prepared);
+    ouro_erase(before, sizeof before);
     return status;
 }
 
@@ -128,6 +142,8 @@ ouro_status ouro_session_protect(ouro_session *session, uint8_t type, uint8_t fl
 ouro_status ouro_session_prepare(ouro_session *session, size_t body_len) {
     ouro_prepared *prepared = session->prepared;
     ouro_status status = OURO_OK;
+    if (body_len > OURO_MAX_BODY)
+        return OURO_ERR_ARGUMENT;
     if (prepared == NULL || session->tail.tx_next == UINT32_MAX)
         return OURO_OK;
     if (prepared->ready && prepared->body_len == body_len)
@@ -174,10 +190,16 @@ static bool control_is_fresh(const ouro_tail *tail, uint64_t counter) {
     return below < CONTROL_WINDOW && ((tail->rx_control_seen >> below) & 1) == 0;
 }
 
+/* A session in a stream has no slots. */
+static bool in_stream(ouro_tail *tail) {
+    const ouro_session *session = ouro_tail_full(tail);
+    return session != NULL && session->window.slots == NULL;
+}
+
 /* An ack block that names a counter not yet used is a protocol error (section 2). */
-static ouro_status parse(const ouro_tail *tail, const ouro_header *header, const uint8_t *packet,
+static ouro_status parse(ouro_tail *tail, const ouro_header *header, const uint8_t *packet,
                          ouro_body *body) {
-    ouro_status status = ouro_body_parse(header, packet + OURO_HEADER_SIZE, body);
+    ouro_status status = ouro_body_parse(header, packet + OURO_HEADER_SIZE, in_stream(tail), body);
     if (status == OURO_OK && body->has_acks && body->acks.highest >= tail->tx_next)
         status = OURO_DROP_NONSENSE;
     return status;

@@ -2,6 +2,7 @@
 
 #include "flight_internal.h"
 #include "link_state.h"
+#include "numbers.h"
 #include "parameters.h"
 #include "session_internal.h"
 #include <string.h>
@@ -130,7 +131,7 @@ void ouro_sessions_enter(ouro_link *link, ouro_session *session, uint64_t now) {
         ouro_prepared_erase(last->prepared);
         last->prepared = NULL;
     }
-    session->renew_ms = now + ouro_sessions_rekey_age(link);
+    session->renew_ms = ouro_after(now, ouro_sessions_rekey_age(link));
     session->prepared = link->memory->prepared;
     session->path = link->memory->paths == NULL ? NULL : &link->memory->paths[index];
     if (session->path != NULL)

@@ -5,16 +5,20 @@
 #include "link_state.h"
 #include "numbers.h"
 #include "packet_internal.h"
+#include "path_internal.h"
 #include "sessions_internal.h"
+#include "stalled_internal.h"
 #include <string.h>
 
 /*
- * The saved form: "OUROSLP1", the fields in the order of `exchange`, the slots, SHA-256 of it all.
+ * The saved form: "OUROSLP2", the fields in the order of `exchange`, the slots, SHA-256 of it all.
  * One function walks the fields for both directions, so that they cannot differ.
  */
-static const uint8_t magic[8] = {'O', 'U', 'R', 'O', 'S', 'L', 'P', '1'};
+static const uint8_t magic[8] = {'O', 'U', 'R', 'O', 'S', 'L', 'P', '2'};
 
 enum { DIGEST = 32 };
+/* An age that no clock comes to, so that sums with it do not wrap. */
+#define AGE_MAX_MS (UINT64_MAX / 2)
 
 size_t ouro_saved_size(uint8_t reach) {
     return OURO_SAVED_SIZE(reach);
@@ -113,7 +117,13 @@ static void exchange_window(cursor *c, ouro_window *window) {
         exchange_slot(c, &window->slots[(uint32_t)n % (2u * reach)]);
 }
 
-static void exchange(cursor *c, ouro_link *link, ouro_session *session, uint64_t *age) {
+/* How old the session is, since when nothing was heard, and how old it was then. */
+typedef struct history {
+    uint64_t age, silence;
+    uint32_t lived;
+} history;
+
+static void exchange(cursor *c, ouro_link *link, ouro_session *session, history *past) {
     uint8_t head[8];
     ouro_credential who = link->memory->client->credential;
     memcpy(head, magic, sizeof head);
@@ -129,7 +139,9 @@ static void exchange(cursor *c, ouro_link *link, ouro_session *session, uint64_t
     bytes(c, session->tx_enc, sizeof session->tx_enc);
     bytes(c, session->tx_scr, sizeof session->tx_scr);
     exchange_prepared(c, session);
-    number(c, age);
+    number(c, &past->age);
+    number(c, &past->silence);
+    small(c, &past->lived);
     number(c, &session->gap_next);
     small(c, &link->srtt8);
     small(c, &link->rttvar4);
@@ -171,6 +183,17 @@ bool ouro_link_is_quiet(const ouro_link *link) {
            all_done(session);
 }
 
+/* What has passed of the time `whole` that ends at `end`; all of it, where it is over. */
+static uint64_t gone(uint64_t now, uint64_t end, uint64_t whole) {
+    uint64_t left = end > now ? end - now : 0;
+    return whole - OURO_MIN(left, whole);
+}
+
+/* When the rest of it is over. */
+static uint64_t rest(uint64_t now, uint64_t passed, uint64_t whole) {
+    return whole == OURO_NEVER ? whole : ouro_after(now, whole - OURO_MIN(passed, whole));
+}
+
 ouro_status ouro_link_save(ouro_link *link, uint64_t now, uint8_t *out, size_t cap, size_t *len) {
     if (!ouro_link_is_quiet(link))
         return OURO_ERR_STATE;
@@ -178,10 +201,10 @@ ouro_status ouro_link_save(ouro_link *link, uint64_t now, uint8_t *out, size_t c
         return OURO_ERR_TOO_LARGE;
     ouro_session *session = ouro_sessions_newest(link);
     cursor c = {out, out + cap - DIGEST, true, false};
-    /* Older than the age at which it is replaced is as old as that. */
-    uint64_t left = session->renew_ms > now ? session->renew_ms - now : 0;
-    uint64_t age = ouro_sessions_rekey_age(link) - OURO_MIN(left, ouro_sessions_rekey_age(link));
-    exchange(&c, link, session, &age);
+    const ouro_client *client = link->memory->client;
+    history past = {now - client->welcome_ms, gone(now, link->ask_ms, ouro_path_silence(link)),
+                    client->lived_ms};
+    exchange(&c, link, session, &past);
     ouro_status status = c.short_of ? OURO_ERR_TOO_LARGE : OURO_OK;
     if (status == OURO_OK)
         status = digest(out, (size_t)(c.at - out), c.at);
@@ -190,6 +213,7 @@ ouro_status ouro_link_save(ouro_link *link, uint64_t now, uint8_t *out, size_t c
         return status;
     }
     *len = (size_t)(c.at - out) + DIGEST;
+    ouro_stalled_end(link, &session->tail);
     ouro_session_erase(session);
     memset(link->live, 0, sizeof link->live);
     link->flags |= LINK_ASLEEP;
@@ -199,8 +223,12 @@ ouro_status ouro_link_save(ouro_link *link, uint64_t now, uint8_t *out, size_t c
 static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_t *saved,
                            size_t len) {
     uint8_t sum[DIGEST];
-    if (len < DIGEST || digest(saved, len - DIGEST, sum) != OURO_OK ||
-        !ouro_equal(sum, saved + len - DIGEST, DIGEST))
+    if (len < DIGEST)
+        return OURO_ERR_DAMAGED;
+    ouro_status status = digest(saved, len - DIGEST, sum);
+    if (status != OURO_OK)
+        return status;
+    if (!ouro_equal(sum, saved + len - DIGEST, DIGEST))
         return OURO_ERR_DAMAGED;
     ouro_slot *slots;
     ouro_session *session = ouro_sessions_new(link, &slots);
@@ -209,9 +237,9 @@ static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_
     session->tail.state = OURO_TAIL_FULL;
     session->prepared = link->memory->prepared;
     cursor c = {saved, saved + len - DIGEST, false, false};
-    uint64_t age = 0;
+    history past = {0, 0, 0};
     uint32_t srtt8 = link->srtt8, rttvar4 = link->rttvar4;
-    exchange(&c, link, session, &age);
+    exchange(&c, link, session, &past);
     if (c.short_of || c.at != c.end) {
         link->srtt8 = srtt8;
         link->rttvar4 = rttvar4;
@@ -223,9 +251,14 @@ static ouro_status restore(ouro_link *link, uint64_t now, uint64_t slept, uint8_
     ouro_sessions_enter(link, session, now);
     link->srtt8 = srtt8;
     link->rttvar4 = rttvar4;
-    session->renew_ms =
-        now + ouro_sessions_rekey_age(link) - OURO_MIN(age + slept, ouro_sessions_rekey_age(link));
+    uint64_t age = OURO_MIN(ouro_after(past.age, slept), AGE_MAX_MS);
+    session->renew_ms = rest(now, age, ouro_sessions_rekey_age(link));
+    link->memory->client->lived_ms = past.lived;
+    link->memory->client->welcome_ms = now - age;
     link->heard_ms = link->sent_ms = now;
+    /* After a sleep of unknown length the first message asks whether the server is there. */
+    uint64_t silence = slept != 0 ? ouro_after(past.silence, slept) : UINT64_MAX;
+    link->ask_ms = rest(now, silence, ouro_path_silence(link));
     link->flags &= (uint16_t)~LINK_ASLEEP;
     return OURO_OK;
 }

@@ -28,6 +28,10 @@ const char *ouro_status_name(ouro_status status) {
         return "epoch";
     case OURO_DROP_LIMIT:
         return "limit";
+    case OURO_DROP_KIND:
+        return "kind";
+    case OURO_DROP_TRANSPORT:
+        return "transport";
     case OURO_ERR_ARGUMENT:
         return "argument";
     case OURO_ERR_STATE:
@@ -40,6 +44,8 @@ const char *ouro_status_name(ouro_status status) {
         return "crypto";
     case OURO_ERR_DAMAGED:
         return "damaged";
+    case OURO_ERR_SEQ:
+        return "seq";
     case OURO_END_LIMIT:
         return "limit_reached";
     case OURO_END_CLOSED:

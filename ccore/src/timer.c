@@ -1,4 +1,6 @@
 /* What happens when nothing happens: the timers of section 6, and when the next is due. */
+#include "timer_internal.h"
+
 #include "client_internal.h"
 #include "flight_internal.h"
 #include "link_state.h"
@@ -8,6 +10,7 @@
 #include "place_internal.h"
 #include "policy_internal.h"
 #include "sessions_internal.h"
+#include "stalled_internal.h"
 #include "stream_internal.h"
 
 static bool timers_stopped(const ouro_link *link) {
@@ -30,16 +33,27 @@ static bool has_timer(const ouro_link *link, const ouro_place *place) {
     return !stopped && !(place->flags & (PLACE_LOST | PLACE_RESEND));
 }
 
+/* An unreliable message that asked for an answer and got none: is the server there? (section 6) */
+static void ask_again(ouro_link *link, const ouro_tail *tail, const ouro_place *place,
+                      uint64_t now) {
+    if (link->settings->role == OURO_CLIENT && tail == link->live[0] &&
+        (place->wire_flags & OURO_FLAG_ACK_REQ) && !(link->flags & LINK_PING_OUT) &&
+        link->heard_ms <= ouro_then(now, place->sent_ms))
+        link->flags |= LINK_PING_DUE;
+}
+
 static void time_out_flight(ouro_link *link, uint64_t now) {
     for (ouro_place *p = link->flight, *next; p != NULL; p = next) {
         next = p->next;
         ouro_tail *tail = ouro_sessions_find(link, p->session_id);
         if (!has_timer(link, p) || now < ouro_flight_due(link, tail, p, now))
             continue;
-        if (p->flags & PLACE_RELIABLE)
+        if (p->flags & PLACE_RELIABLE) {
             ouro_flight_timeout(link, tail, p, now);
-        else
+        } else {
+            ask_again(link, tail, p, now);
             ouro_place_finish(link, &link->flight, p, PLACE_SENT);
+        }
     }
 }
 
@@ -55,8 +69,7 @@ static void time_out_ping(ouro_link *link, uint64_t now) {
     link->stats.timeouts++;
     if (link->ping_timeouts < 100)
         link->ping_timeouts++;
-    if (link->ping_attempts < 100)
-        link->ping_attempts++;
+
     bool needed = ouro_flight_reliable(link, tail) || link->settings->keep_alive_ms != 0 ||
                   (tail->state & TAIL_UNCONFIRMED);
     if (link->ping_timeouts >= PING_TIMEOUTS && !needed) {
@@ -65,9 +78,8 @@ static void time_out_ping(ouro_link *link, uint64_t now) {
     }
     if (link->ping_timeouts >= 2)
         ouro_path_suspect(link, link->ping_previous_ms, now);
-    bool silent = link->heard_ms <= link->ping_sent_ms;
-    if (silent && link->ping_attempts > GIVE_UP_ATTEMPTS &&
-        now - link->ping_first_ms >= GIVE_UP_MS) {
+    if (link->ping_timeouts > GIVE_UP_ATTEMPTS && now - link->ping_first_ms >= GIVE_UP_MS &&
+        now - link->heard_ms >= GIVE_UP_MS) {
         ouro_path_dead(link, now);
         if (timers_stopped(link))
             return;
@@ -102,9 +114,19 @@ static bool closes_by_time(const ouro_tail *tail) {
     return tail->close_phase == CLOSE_SENT && !(tail->state & TAIL_CLOSE_DUE);
 }
 
+/* A one-window client has no other way out of a CLOSE 2 without an answer (section 6, CLOSE). */
+static void suspect_unanswered(ouro_link *link, const ouro_tail *tail, uint64_t now) {
+    if (link->settings->role == OURO_CLIENT && !link->settings->stream &&
+        link->memory->session_count < 2 && tail == link->live[0] &&
+        tail->close_phase == CLOSE_SENT && tail->close_reason == OURO_REASON_REKEY &&
+        tail->close_count >= 2)
+        ouro_path_suspect(link, ouro_then(now, link->memory->client->close_previous_ms), now);
+}
+
 static void time_out_close(ouro_link *link, ouro_tail *tail, uint64_t now) {
     if (!closes_by_time(tail) || now < close_due(link, tail, now))
         return;
+    suspect_unanswered(link, tail, now);
     bool again = tail->close_reason == OURO_REASON_REKEY || tail->close_count < CLOSE_COPIES;
     if (tail->close_phase == CLOSE_DRAINING || (again && !link->settings->stream)) {
         tail->close_phase = CLOSE_SENT;
@@ -121,7 +143,7 @@ static bool is_idle_server(const ouro_link *link) {
 
 static uint64_t idle_due(const ouro_link *link) {
     uint64_t idle = link->settings->idle_ms;
-    return link->heard_ms + (idle != 0 ? idle : DEFAULT_IDLE_MS);
+    return ouro_after(link->heard_ms, idle != 0 ? idle : DEFAULT_IDLE_MS);
 }
 
 void ouro_link_tick(ouro_link *link, uint64_t now) {
@@ -147,8 +169,7 @@ void ouro_link_tick(ouro_link *link, uint64_t now) {
     for (size_t i = OURO_MAX_SESSIONS; i-- > 0;)
         if (link->live[i] != NULL)
             time_out_close(link, link->live[i], now);
-    if ((link->flags & LINK_CLOSING) && !(link->flags & LINK_CLOSED) &&
-        now >= link->closing_ms + GIVE_UP_MS)
+    if (ouro_policy_closing_waits(link) && now >= link->closing_ms + GIVE_UP_MS)
         ouro_policy_cut_short(link);
     if (is_idle_server(link) && now >= idle_due(link))
         ouro_policy_goodbye(link, link->live[0], OURO_REASON_IDLE);
@@ -161,7 +182,7 @@ static void earlier(uint64_t *deadline, uint64_t time) {
 }
 
 static uint64_t flight_deadline(const ouro_link *link, uint64_t now) {
-    uint64_t deadline = OURO_NEVER;
+    uint64_t deadline = ouro_stalled_deadline(link, now);
     for (const ouro_place *p = link->flight; p != NULL; p = p->next)
         if (has_timer(link, p))
             earlier(&deadline,
@@ -185,14 +206,14 @@ static uint64_t client_deadline(const ouro_link *link) {
     uint64_t deadline = OURO_NEVER;
     if (client == NULL || (link->flags & LINK_BROKEN))
         return deadline;
-    if (client->phase == OURO_HANDSHAKE_WAIT)
+    if (ouro_client_waits(link))
         earlier(&deadline, client->next_ms);
     if (link->flags & LINK_SUSPECT)
         earlier(&deadline, link->suspect_ms);
     return deadline;
 }
 
-uint64_t ouro_link_deadline(const ouro_link *link, uint64_t now) {
+uint64_t ouro_timer_next(const ouro_link *link, uint64_t now) {
     uint64_t deadline = client_deadline(link);
     for (const ouro_place *p = link->queue; p != NULL; p = p->next)
         if (p->counter != 0)
@@ -211,7 +232,7 @@ uint64_t ouro_link_deadline(const ouro_link *link, uint64_t now) {
         earlier(&deadline, keep_alive_due(link));
     for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
         earlier(&deadline, session_deadline(link, link->live[i], now));
-    if ((link->flags & LINK_CLOSING) && now < link->closing_ms + GIVE_UP_MS)
+    if (ouro_policy_closing_waits(link))
         earlier(&deadline, link->closing_ms + GIVE_UP_MS);
     if (is_idle_server(link))
         earlier(&deadline, idle_due(link));

@@ -1,4 +1,6 @@
 /* Packets out: PONG, a GAP, HELLO, what is sent again, new messages, PING, ACK, CLOSE. */
+#include "transmit_internal.h"
+
 #include "bytes.h"
 #include "client_internal.h"
 #include "flight_internal.h"
@@ -10,6 +12,7 @@
 #include "pool_internal.h"
 #include "session_internal.h"
 #include "sessions_internal.h"
+#include "stalled_internal.h"
 #include <string.h>
 
 static ouro_path *path_of(ouro_tail *tail) {
@@ -36,22 +39,12 @@ static void write_block(uint8_t *body, const ouro_ack_block *block) {
     store_u64(body + 8, block->bitmap);
 }
 
-/*
- * The block to send. A stream has no reach, and may owe more counters than a block can name: each
- * is named in turn, 65 at a time. There they are handed on in order, so that none between is
- * missing.
- */
-static bool next_block(const ouro_link *link, ouro_tail *tail, ouro_ack_block *block) {
-    ouro_session *session = ouro_tail_full(tail);
+/* The block to send. In a stream everything below `highest` was handed on. */
+static bool next_block(const ouro_link *link, const ouro_tail *tail, ouro_ack_block *block) {
     if (!ouro_tail_ack_block(tail, block))
         return false;
-    if (!link->settings->stream || session == NULL)
-        return true;
-    if (block->highest > session->gap_next + 64) {
-        block->highest = session->gap_next + 64;
-        block->bitmap = UINT64_MAX;
-    }
-    session->gap_next = OURO_MAX(session->gap_next, block->highest + 1);
+    if (link->settings->stream)
+        block->bitmap = block->highest < 64 ? (UINT64_C(1) << block->highest) - 1 : UINT64_MAX;
     return true;
 }
 
@@ -63,9 +56,6 @@ static void paid(ouro_link *link, ouro_tail *tail, uint64_t now) {
     ouro_path *path = path_of(tail);
     if (path != NULL)
         path->reply_set = false;
-    ouro_session *session = ouro_tail_full(tail);
-    if (link->settings->stream && session != NULL && session->gap_next < tail->done_next)
-        tail->state |= TAIL_OWES;
 }
 
 static bool owes(const ouro_link *link, const ouro_tail *tail, uint64_t now) {
@@ -88,7 +78,7 @@ static bool goes_along(ouro_tail *tail) {
     return reply == NULL || ouro_same_addr(reply, known(tail));
 }
 
-/* A control packet: an ack block if there is one and it is wanted, then `len` bytes of its own. */
+/* An ack block if there is one and it is wanted, then `len` bytes of its own; or as if lost. */
 static ouro_status control(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t type, bool acks,
                            const uint8_t *own, size_t len, const ouro_addr *to, uint8_t *scratch,
                            ouro_datagram *out) {
@@ -108,9 +98,10 @@ static ouro_status control(ouro_link *link, ouro_tail *tail, uint64_t now, uint8
     /* Near the end of the control counters all but ACK and CLOSE stay silent (section 6). */
     if (status == OURO_END_LIMIT)
         return OURO_OK;
-    if (status == OURO_OK)
-        emit(link, now, out, scratch, OURO_OVERHEAD + at + len, to);
-    return status;
+    if (status != OURO_OK)
+        return status;
+    emit(link, now, out, scratch, OURO_OVERHEAD + at + len, to);
+    return OURO_OK;
 }
 
 static ouro_status pong(ouro_link *link, uint64_t now, uint8_t *scratch, ouro_datagram *out) {
@@ -141,7 +132,7 @@ static ouro_status main_ping(ouro_link *link, ouro_tail *tail, uint64_t now, uin
     link->ping_sent_ms = now;
     if (!again) {
         link->ping_first_ms = now;
-        link->ping_timeouts = link->ping_attempts = 0;
+        link->ping_timeouts = 0;
     }
     bool acks = owes(link, tail, now) && goes_along(tail);
     ouro_status status = ping(link, tail, now, known(tail), acks, scratch, out);
@@ -159,6 +150,16 @@ static ouro_status probe(ouro_link *link, ouro_tail *tail, ouro_path *path, uint
     return ping(link, tail, now, &path->probe, false, scratch, out);
 }
 
+/* A sign of life in a stream, before there is a block to send: nobody waits for its answer. */
+static ouro_status spare_ping(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t *scratch,
+                              ouro_datagram *out) {
+    uint8_t body[4];
+    uint32_t seq = link->ping_seq++;
+    store_u32(body, seq);
+    link->ping_waiting &= (uint8_t) ~(1u << (seq % 8));
+    return control(link, tail, now, OURO_PING, false, body, sizeof body, known(tail), scratch, out);
+}
+
 static ouro_status acknowledge(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t *scratch,
                                ouro_datagram *out) {
     static const uint8_t gap = OURO_NACK_GAP;
@@ -167,8 +168,9 @@ static ouro_status acknowledge(ouro_link *link, ouro_tail *tail, uint64_t now, u
     bool hole = (tail->state & TAIL_GAP) != 0;
     if (!ouro_tail_ack_block(tail, &block)) {
         /* Nothing was handed on yet, so there is no block to send (section 2). */
+        bool sign = link->settings->stream && (tail->state & TAIL_OPEN_DUE);
         tail->state &= (uint16_t) ~(TAIL_OPEN_DUE | TAIL_OWES_AGAIN);
-        return OURO_OK;
+        return sign ? spare_ping(link, tail, now, scratch, out) : OURO_OK;
     }
     ouro_status status = OURO_OK;
     if (hole)
@@ -206,6 +208,8 @@ static ouro_status close(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t
     body[0] = tail->close_reason;
     store_u64(body + 1, tail->tx_next);
     tail->state &= (uint16_t)~TAIL_CLOSE_DUE;
+    if (link->memory->client != NULL && tail == link->live[0])
+        link->memory->client->close_previous_ms = tail->close_ms;
     tail->close_ms = (uint32_t)now;
     tail->close_count++;
     const ouro_addr *to = path == NULL ? NULL : answer ? &path->close : &path->known;
@@ -223,6 +227,7 @@ static ouro_status close(ouro_link *link, ouro_tail *tail, uint64_t now, uint8_t
 
 static void repeat(ouro_link *link, ouro_tail *tail, ouro_place *place, uint64_t now,
                    ouro_datagram *out) {
+    ouro_stalled_count(link, place, now);
     place->flags = (uint16_t)((place->flags & ~(PLACE_RESEND | PLACE_LOST)) | PLACE_REPEATED);
     place->sent_ms = (uint32_t)now;
     place->mark = tail->tx_next;
@@ -231,64 +236,70 @@ static void repeat(ouro_link *link, ouro_tail *tail, ouro_place *place, uint64_t
 }
 
 /* Sent again: lowest first; what counts as lost waits for the window. */
-static bool again(ouro_link *link, uint64_t now, ouro_datagram *out) {
+static ouro_place *next_again(const ouro_link *link, uint64_t now) {
     if (ouro_link_waits(link, now))
-        return false;
+        return NULL;
     for (ouro_place *p = link->flight; p != NULL; p = p->next) {
         if (!(p->flags & (PLACE_RESEND | PLACE_LOST)))
             continue;
-        ouro_tail *tail = ouro_sessions_find(link, p->session_id);
-        if (!(p->flags & PLACE_RESEND) && ouro_flight_count(link, tail) >= link->window)
-            continue;
-        repeat(link, tail, p, now, out);
-        return true;
+        const ouro_tail *tail = ouro_sessions_find(link, p->session_id);
+        if ((p->flags & PLACE_RESEND) || ouro_flight_room(link, tail, p))
+            return p;
     }
-    return false;
+    return ouro_stalled_due(link, now);
 }
 
-/* A seq 64 or more above the lowest in flight of its box waits (section 6, once). */
-static bool seq_fits(const ouro_link *link, const ouro_place *place) {
-    if (place->box == 0)
-        return true;
-    for (const ouro_place *p = link->flight; p != NULL; p = p->next)
-        if (p->box == place->box && place->seq - p->seq >= ONCE_REACH && place->seq > p->seq)
-            return false;
+static bool again(ouro_link *link, uint64_t now, ouro_datagram *out) {
+    ouro_place *place = next_again(link, now);
+    if (place == NULL)
+        return false;
+    ouro_tail *tail = ouro_sessions_find(link, place->session_id);
+    repeat(link, tail, place, now, out);
+    ouro_stalled_find(link, tail);
     return true;
 }
 
 /* Whether the newest session has a counter for one more message (section 5). */
-static bool counter_fits(const ouro_link *link, const ouro_tail *tail) {
+static bool counter_fits(const ouro_link *link, const ouro_tail *tail, const ouro_place *place) {
     uint64_t n = tail->tx_next;
     const ouro_place *base = ouro_flight_lowest(link, tail);
-    if (n == UINT32_MAX)
-        return false;
-    if (link->settings->stream)
-        return base == NULL || n < base->counter + (uint64_t)STREAM_REACH;
+    if (n == UINT32_MAX || link->settings->stream)
+        return n != UINT32_MAX;
     uint64_t reach = tail->peer_reach;
     if ((tail->state & TAIL_UNCONFIRMED) && n >= UNCONFIRMED_REACH)
         return false;
     return n < (uint64_t)tail->acked_next + reach && (base == NULL || n < base->counter + reach) &&
-           ouro_flight_count(link, tail) < link->window;
+           ouro_flight_room(link, tail, place);
 }
 
-static ouro_place *next_message(ouro_link *link, uint64_t now) {
+/* The last counter that may be used until something is acknowledged. */
+static bool is_last(const ouro_link *link, const ouro_tail *tail) {
+    const ouro_place *base = ouro_flight_lowest(link, tail);
+    uint64_t next = tail->tx_next + UINT64_C(1), reach = tail->peer_reach;
+    return next >= tail->acked_next + reach || (base != NULL && next >= base->counter + reach);
+}
+
+static ouro_place *next_message(const ouro_link *link, uint64_t now) {
     ouro_session *session = ouro_sessions_newest(link);
     ouro_place *place = link->queue;
     if (place == NULL || session == NULL || (session->tail.state & TAIL_NO_NEW) ||
         session->tail.close_phase == CLOSE_SENT || ouro_link_waits(link, now))
         return NULL;
-    return counter_fits(link, &session->tail) && seq_fits(link, place) ? place : NULL;
+    return counter_fits(link, &session->tail, place) ? place : NULL;
 }
 
 /* Which flags a message carries now; an unreliable one may have to ask for an answer. */
-static uint8_t flags_of(const ouro_link *link, const ouro_tail *tail, ouro_place *place) {
+static uint8_t flags_of(const ouro_link *link, const ouro_tail *tail, ouro_place *place,
+                        uint64_t now) {
+    bool silence = link->settings->role == OURO_CLIENT && now >= link->ask_ms;
     uint8_t flags = place->wire_flags;
     uint64_t n = (uint64_t)tail->tx_next + 1; /* compared with acked_next: acked + 1 */
     uint64_t acked = tail->acked_next;
     if (!(place->flags & PLACE_RELIABLE) && !link->settings->stream) {
-        if (n >= acked + tail->peer_reach / 2 && !ouro_flight_reliable(link, tail))
+        bool nothing_moves = n >= acked + tail->peer_reach / 2 && !ouro_flight_moves(link, tail);
+        if (nothing_moves || is_last(link, tail))
             place->flags |= PLACE_RELIABLE;
-        else if (n >= acked + (unsigned)OURO_MAX(1, link->window / 2))
+        else if (silence || n >= acked + (unsigned)OURO_MAX(1, link->window / 2))
             flags |= OURO_FLAG_ACK_REQ;
     }
     if (place->flags & PLACE_RELIABLE)
@@ -309,16 +320,16 @@ static ouro_status first(ouro_link *link, ouro_place *place, uint64_t now, ouro_
         return OURO_OK;
     }
     bool reliable = (place->flags & PLACE_RELIABLE) != 0;
-    uint8_t flags = flags_of(link, tail, place);
+    uint8_t flags = flags_of(link, tail, place, now);
     bool room = len + OURO_ACK_BLOCK_SIZE <= tail->peer_max_body &&
                 OURO_OVERHEAD + OURO_ACK_BLOCK_SIZE + len <= link->memory->pool->packet_cap;
     ouro_ack_block block;
-    if (room && owes(link, tail, now) && goes_along(tail) && next_block(link, tail, &block)) {
+    bool acks = room && owes(link, tail, now) && goes_along(tail) && next_block(link, tail, &block);
+    if (acks) {
         memmove(body + OURO_ACK_BLOCK_SIZE, body, len);
         write_block(body, &block);
         len += OURO_ACK_BLOCK_SIZE;
         flags |= OURO_FLAG_ACKS;
-        paid(link, tail, now);
     }
     uint64_t counter = 0;
     ouro_status status = ouro_session_protect(session, OURO_DATA, flags, packet, len, &counter);
@@ -326,6 +337,9 @@ static ouro_status first(ouro_link *link, ouro_place *place, uint64_t now, ouro_
         ouro_place_finish(link, &link->flight, place, PLACE_FAILED);
         return status;
     }
+    ouro_stalled_make_way(link, place);
+    if (acks)
+        paid(link, tail, now);
     place->wire_flags = flags;
     place->counter = (uint32_t)counter;
     place->mark = tail->tx_next;
@@ -363,11 +377,28 @@ static ouro_status for_session(ouro_link *link, ouro_tail *tail, uint64_t now, u
 }
 
 /* A client confirms at once, and keeps something outstanding that will be answered (section 3). */
-static void confirm_with_ping(ouro_link *link) {
-    ouro_tail *tail = link->live[0];
-    if (tail != NULL && (tail->state & TAIL_UNCONFIRMED) && !(link->flags & LINK_PING_OUT) &&
-        !ouro_flight_reliable(link, tail))
-        link->flags |= LINK_PING_DUE;
+static bool confirms_with_ping(const ouro_link *link) {
+    const ouro_tail *tail = link->live[0];
+    return tail != NULL && (tail->state & TAIL_UNCONFIRMED) && !(link->flags & LINK_PING_OUT) &&
+           !ouro_flight_reliable(link, tail);
+}
+
+static bool has_control(const ouro_link *link, ouro_tail *tail, uint64_t now) {
+    const ouro_path *path = path_of(tail);
+    return owes(link, tail, now) ||
+           (tail->state & (TAIL_GAP | TAIL_BUSY_DUE | TAIL_OPEN_DUE | TAIL_CLOSE_DUE)) != 0 ||
+           (path != NULL && path->probe_due);
+}
+
+bool ouro_transmit_is_due(const ouro_link *link, uint64_t now) {
+    if (link->flags & LINK_HOLD)
+        return false;
+    for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++)
+        if (has_control(link, link->live[i], now))
+            return true;
+    return (link->flags & LINK_PONG_DUE) != 0 || ouro_client_says_hello(link) ||
+           (link->live[0] != NULL && (link->flags & LINK_PING_DUE)) || confirms_with_ping(link) ||
+           next_again(link, now) != NULL || next_message(link, now) != NULL;
 }
 
 ouro_status ouro_link_transmit(ouro_link *link, uint64_t now, uint8_t scratch[OURO_SCRATCH_SIZE],
@@ -394,7 +425,8 @@ ouro_status ouro_link_transmit(ouro_link *link, uint64_t now, uint8_t scratch[OU
     }
     if (status != OURO_OK || out->len > 0)
         return status;
-    confirm_with_ping(link);
+    if (confirms_with_ping(link))
+        link->flags |= LINK_PING_DUE;
     for (size_t i = 0; i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++) {
         status = for_session(link, link->live[i], now, scratch, out);
         if (status != OURO_OK || out->len > 0)

@@ -82,12 +82,29 @@ reach() {
     done
     spin_run holds "the same before the server was heard from" $r -DR=4 -DCLIENT
     spin_run holds "the same where that limit is below half the reach" $r -DR=6 -DCLIENT -DUNCONFIRMED=2
+    spin_run holds "the same where the path does not carry some messages" $r -DR=4 -DLARGE
+    spin_run holds "the same with an odd reach, nothing taken wrongly for such a message" $r -DR=5 -DLARGE -DRIGHTLY
+    spin_run holds "the same before the server was heard from" $r -DR=4 -DLARGE -DCLIENT
     # Mutations.
     waits='assertion violated (((('
     spin_run 'assertion violated (low<=((highest+4)-1))' "without n < base + R" $r -DR=4 -DNO_BASE_RULE
     spin_run 'assertion violated (highest<=4)' "without n <= acked + R" $r -DR=4 -DNO_ACKED_RULE
-    spin_run "$waits" "without the reliable message at R/2" $r -DR=4 -DNO_HALF_RULE
+    spin_run "$waits" "without the reliable messages at R/2 and with the last counter" $r -DR=4 -DNO_HALF_RULE -DNO_LAST_RULE
     spin_run "$waits" "a client that keeps no PING out" $r -DR=6 -DCLIENT -DUNCONFIRMED=2 -DNO_PING
+    spin_run "$waits" "a stuck message stays base" $r -DR=4 -DLARGE -DRIGHTLY -DNO_STALLED
+    spin_run "$waits" "what is stuck after a higher one was acknowledged stays base" $r -DR=4 -DLARGE -DRIGHTLY -DONLY_LATER
+    spin_run "$waits" "without the reliable message with the last counter" $r -DR=4 -DLARGE -DRIGHTLY -DNO_LAST_RULE
+    spin_run 'assertion violated ((stalled>>(acked+4))==0)' "a stalled message does not end" $r -DR=4 -DLARGE -DRIGHTLY -DNO_END
+}
+
+stream() {
+    s=stream.pml
+    spin_run holds "what is told delivered was handed on, all is told, a dead path is noticed" $s
+    # Mutations.
+    spin_run 'assertion violated ((delivered& ~(handed_on))==0)' "a receiver names its highest though one is missing" $s -DEAGER
+    spin_run 'assertion violated  !((delivered!=' "a block names the last few counters alone" $s -DNOT_CUMULATIVE
+    spin_run 'assertion violated 0' "a packet that came after the PING speaks for the path for ever" $s -DSINCE_PING
+    spin_run 'assertion violated gone' "who does not read is silent" $s -DMUTE
 }
 
 # What is written beside the queries of a model, in order.
@@ -146,6 +163,7 @@ recorded() {
 
 epochs
 reach
+stream
 if command -v proverif >/dev/null 2>&1; then
     proverif_all
 elif [ "$record" = record ]; then

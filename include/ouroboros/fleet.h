@@ -14,6 +14,10 @@
 #include "ouroboros/link.h"
 #include "ouroboros/ratchet.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OURO_RUN_SIZE 16
 #define OURO_FORWARD_HEADER 36
 #define OURO_FORWARD_MAX                                                                           \
@@ -47,22 +51,35 @@ typedef struct ouro_forward_window {
     uint64_t highest, below; /* bit i of `below` stands for highest - 1 - i */
     uint64_t newest_ms;
     uint8_t from, to;
-    uint8_t secret[OURO_KEY_SIZE];
+    uint8_t secret[OURO_KEY_SIZE], second[OURO_KEY_SIZE];
     uint8_t run[OURO_RUN_SIZE];
-    bool known; /* a run was heard */
+    bool known;      /* a run was heard */
+    bool has_second; /* the fleet's secret is being replaced */
 } ouro_forward_window;
 
-/* `run` is 16 fresh random bytes: keys and nonces never come again after a restart. */
+/*
+ * `run` is 16 fresh random bytes: keys and nonces never come again after a restart. OK or
+ * ERR_CRYPTO.
+ */
 OURO_CHECKED ouro_status ouro_forwarder_init(ouro_forwarder *forwarder,
                                              const uint8_t fleet_secret[32], uint8_t from,
                                              uint8_t to, const uint8_t run[OURO_RUN_SIZE]);
 
-/* Writes a forward of at most OURO_FORWARD_MAX bytes. */
+/*
+ * Writes a forward of at most OURO_FORWARD_MAX bytes. ERR_ARGUMENT: an address or a packet that is
+ * too long or is not there, or another kind; ERR_CRYPTO.
+ */
 OURO_CHECKED ouro_status ouro_forward_seal(ouro_forwarder *forwarder, uint64_t wall_ms,
                                            const ouro_forward *forward, uint8_t *out, size_t *len);
 
 void ouro_forward_window_init(ouro_forward_window *window, const uint8_t fleet_secret[32],
                               uint8_t from, uint8_t to);
+
+/*
+ * The fleet's second secret (NULL: none any more), while one is replaced: a forward of a run that
+ * is not known yet may be under it, too. Seal under the first (ouro_forwarder_init).
+ */
+void ouro_forward_window_set_second(ouro_forward_window *window, const uint8_t fleet_secret[32]);
 
 /* Who says to have sent it, 0 for what is no forward: nothing is verified. */
 uint8_t ouro_forward_sender(const uint8_t *data, size_t len);
@@ -70,12 +87,17 @@ uint8_t ouro_forward_sender(const uint8_t *data, size_t len);
 /*
  * Opens a forward in place; `forward->packet` points into it. MALFORMED: no forward, or one for
  * another gateway; AUTH: not of this fleet; REPLAY: taken before, or too late; AHEAD: the clocks
- * are more than OURO_FORWARD_FRESH_MS apart. Only what is authentic moves the window.
+ * are more than OURO_FORWARD_FRESH_MS apart; or ERR_CRYPTO. Only what is authentic moves the
+ * window.
  */
 OURO_CHECKED ouro_status ouro_forward_open(ouro_forward_window *window, uint64_t wall_ms,
                                            uint8_t *data, size_t len, ouro_forward *forward);
 
 void ouro_forwarder_erase(ouro_forwarder *forwarder);
 void ouro_forward_window_erase(ouro_forward_window *window);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

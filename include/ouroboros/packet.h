@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OURO_VERSION 1
 #define OURO_HEADER_SIZE 16
 #define OURO_TAG_SIZE 16
@@ -39,7 +43,11 @@ enum {
     OURO_FLAG_ACK_REQ = 0x01,
     OURO_FLAG_ACKS = 0x02,
     OURO_FLAG_BATCH = 0x04,
-    OURO_FLAG_ONCE = 0x08
+    OURO_FLAG_ONCE = 0x08,
+    /* of HELLO and WELCOME */
+    OURO_FLAG_STREAM = 0x80,   /* the handshake goes over a stream */
+    OURO_FLAG_EVOLVING = 0x40, /* HELLO: the credential is an evolving one */
+    OURO_FLAG_COMPACT = 0x1f   /* HELLO: the bits that ask for compact framing; 0 asks for none */
 };
 
 enum { OURO_NACK_GAP = 1, OURO_NACK_BUSY = 2 };
@@ -93,6 +101,7 @@ typedef enum ouro_flaw {
     OURO_FLAW_MAX_BODY,     /* Length is above what the receiver takes */
     OURO_FLAW_SESSION,      /* a session id where there is none, or none where there is one */
     OURO_FLAW_COUNTER,      /* a counter of 2^32 or above */
+    OURO_FLAW_EPOCH,        /* HELLO without EVOLVING: an epoch other than 0 */
     OURO_FLAW_TERMS         /* HELLO, WELCOME: reach or max_body out of range */
 } ouro_flaw;
 
@@ -116,11 +125,14 @@ void ouro_packet_encode(const ouro_header *header, uint8_t out[16]);
 /* The session id of a packet of at least 8 bytes; 0 is HELLO, a challenge, or less than 8 bytes. */
 uint32_t ouro_packet_session_id(const uint8_t *packet, size_t len);
 
-/* Takes an opened body apart. DROP_NONSENSE when it does not parse. */
+/*
+ * Takes an opened body apart. DROP_NONSENSE when it does not parse. In a stream the bitmap of an
+ * ack block is not looked at.
+ */
 OURO_CHECKED ouro_status ouro_body_parse(const ouro_header *header, const uint8_t *body,
-                                         ouro_body *out);
+                                         bool stream, ouro_body *out);
 
-/* True if the block names `counter`. */
+/* True if the block names `counter`, over datagrams. In a stream `highest` names all up to it. */
 bool ouro_ack_block_names(const ouro_ack_block *block, uint64_t counter);
 
 /*
@@ -136,5 +148,9 @@ OURO_CHECKED ouro_status ouro_batch_append(uint8_t *batch, size_t cap, size_t *l
  */
 bool ouro_batch_next(const uint8_t *batch, size_t len, size_t *offset, const uint8_t **item,
                      size_t *item_len);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

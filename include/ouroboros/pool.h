@@ -10,11 +10,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct ouro_place {
     struct ouro_place *next;
     uint32_t sent_ms;     /* last sent; while queued: since when. All times modulo 2^32 */
     uint32_t first_ms;    /* first sent, or since when giving up is counted */
     uint32_t previous_ms; /* sent before the last time-out */
+    uint32_t tried_ms;    /* first sent of the `followed` */
     uint32_t id;
     uint32_t session_id;
     uint32_t counter; /* while queued: time to live, ms */
@@ -23,9 +28,9 @@ typedef struct ouro_place {
     uint16_t len; /* of the packet; while queued: of the message */
     uint16_t flags;
     uint8_t wire_flags;
-    uint8_t timeouts; /* in a row */
+    uint8_t timeouts; /* in a row; they count towards giving up */
     uint8_t silents;  /* of these, in a row, with nothing heard */
-    uint8_t attempts; /* retransmissions that count towards giving up */
+    uint8_t followed; /* transmissions with something authenticated before the next one */
 } ouro_place;
 
 #define OURO_PLACE_SIZE sizeof(ouro_place)
@@ -41,9 +46,14 @@ size_t ouro_pool_memory(size_t count, size_t packet_cap);
 
 /*
  * Makes a pool over the caller's memory (aligned for a uint64_t). `packet_cap` is 96 to 1232.
- * ERR_ARGUMENT when there is not room for one place.
+ * ERR_ARGUMENT when it is not, without memory or alignment, and when there is not room for one
+ * place.
  */
 OURO_CHECKED ouro_status ouro_pool_init(ouro_pool *pool, void *memory, size_t memory_len,
                                         size_t packet_cap);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

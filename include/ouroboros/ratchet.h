@@ -1,6 +1,7 @@
 /*
  * Keys (sections 1, 3 and 4). Everything is HKDF-Expand over HMAC-SHA256 with 16-byte labels.
- * All keys are 32 bytes. On error every output is zeroed.
+ * All keys are 32 bytes. Each function says OURO_OK, or OURO_ERR_CRYPTO when the crypto library
+ * failed: every output is then zeroed, and a key that was to move stands where it stood.
  */
 #ifndef OUROBOROS_RATCHET_H
 #define OUROBOROS_RATCHET_H
@@ -9,6 +10,10 @@
 #include "ouroboros/status.h"
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define OURO_DEVICE_ID_SIZE 8
 #define OURO_NONCE_SIZE 16
@@ -22,6 +27,8 @@ typedef struct ouro_credential {
     uint8_t key[OURO_KEY_SIZE]; /* K_e of `epoch` */
     uint64_t epoch;
     bool evolving;
+    uint8_t shorts; /* a client's: sessions in a row that did not last (section 3); it is stored
+                       with key and epoch, in one write, and given back with them; 0 at first */
 } ouro_credential;
 
 /* K_root of a device, from the fleet's key. */
@@ -65,5 +72,9 @@ OURO_CHECKED ouro_status ouro_chain_step(uint8_t chain_enc[32], uint8_t chain_sc
  */
 OURO_CHECKED ouro_status ouro_counted_nonce(const uint8_t epoch_key[32], uint64_t count,
                                             const uint8_t randomness[16], uint8_t nonce[16]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

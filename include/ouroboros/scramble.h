@@ -12,11 +12,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OURO_SCRAMBLE_ROUNDS 16
 #define OURO_STREAM_SPARE 3 /* bytes past a keystream, which are read and not used */
 
-/* `len` is 0 to 1200 bytes; on error the body is zeroed. */
+/* `len` is 0 to 1200 bytes, or ERR_ARGUMENT; on ERR_CRYPTO the body is zeroed. */
 OURO_CHECKED ouro_status ouro_scramble(const uint8_t key[32], uint8_t *body, size_t len);
 OURO_CHECKED ouro_status ouro_unscramble(const uint8_t key[32], uint8_t *body, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

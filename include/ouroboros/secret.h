@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* All keys are as long. */
 #define OURO_KEY_SIZE 32
 
@@ -14,5 +18,9 @@ void ouro_erase(void *secret, size_t len);
 
 /* True if both are the same; the time taken depends on `len` alone. */
 bool ouro_equal(const uint8_t *a, const uint8_t *b, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,12 +14,16 @@
 
 #include "ouroboros/link.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OURO_PENDING_SLOTS 8
 #define OURO_PENDING_PER_DEVICE 4
 #define OURO_PENDING_MS 60000
 #define OURO_DRAIN_MS 60000
 #define OURO_EPOCHS_AHEAD 1024
-#define OURO_AHEAD_DEVICES 16
+#define OURO_AHEAD_DEVICES 16 /* what the protocol text proposes; the caller's arrays decide */
 
 typedef struct ouro_pending ouro_pending;
 
@@ -36,6 +40,9 @@ typedef struct ouro_device {
     ouro_pending *pending;   /* newest first */
     ouro_allowance confirms; /* sessions confirmed */
     ouro_allowance moves;    /* epochs moved by a HELLO ahead of its server */
+    uint64_t ahead_ms;       /* when keys ahead were last derived for it, since it last moved */
+    uint64_t kind_ms;        /* when DROP_KIND was last told */
+    bool ahead_made, kind_told;
 } ouro_device;
 
 struct ouro_pending {
@@ -46,8 +53,9 @@ struct ouro_pending {
     uint8_t hello[OURO_HELLO_MAX], welcome[OURO_WELCOME_SIZE];
     uint8_t hello_len;
     bool fresh;   /* it answered a challenge: counted apart */
-    bool derived; /* the session is there */
+    bool derived; /* the session is there, and with an evolving credential the next epoch's key */
     ouro_session session;
+    uint8_t next_key[OURO_KEY_SIZE];
     ouro_slot slots[OURO_PENDING_SLOTS];
 };
 
@@ -68,7 +76,9 @@ typedef struct ouro_server_settings {
     uint8_t id_prefix_bits;      /* how many there are: 0 to 16 */
     uint32_t confirm_burst;      /* sessions of one device confirmed at once: 60 */
     uint32_t confirm_period_ms;  /* and one in so many ms after that: 1,000 */
-    uint32_t derivations_second; /* budget for epochs ahead: 10,000 */
+    uint32_t derivations_second; /* budget for epochs ahead: 10,000; at least 2,046 are kept */
+    uint32_t challenge_slice_ms; /* a challenge holds for this one of them and the next, alike on
+                                    all gateways of a fleet: 60,000; 1,000 to 3,600,000 */
 } ouro_server_settings;
 
 typedef struct ouro_server {
@@ -80,7 +90,8 @@ typedef struct ouro_server {
     uint64_t budget_ms;
     uint64_t budget; /* derivations left */
     uint64_t wall_offset;
-    uint8_t challenge_key[32];
+    uint8_t challenge_key[32], second_challenge_key[32];
+    bool has_second; /* challenges under the second one hold, too */
 } ouro_server;
 
 /* An authenticated first packet, between ouro_server_open and ouro_server_adopt. */
@@ -92,7 +103,8 @@ typedef struct ouro_opened {
 
 /*
  * Makes a server over the caller's arrays. `challenge_key` is K_ch: 32 random bytes, new at each
- * start (or shared by a fleet's gateways).
+ * start (or shared by a fleet's gateways). ERR_ARGUMENT when something is out of its range: the
+ * server then answers nothing.
  */
 OURO_CHECKED ouro_status ouro_server_init(ouro_server *server, const ouro_server_settings *settings,
                                           ouro_pending *pending, size_t pending_count,
@@ -104,6 +116,13 @@ OURO_CHECKED ouro_status ouro_server_init(ouro_server *server, const ouro_server
  * challenge key hold at each. To be called again when the wall clock may have been set.
  */
 void ouro_server_set_wall_clock(ouro_server *server, uint64_t now_ms, uint64_t wall_ms);
+
+/*
+ * The challenge key of a fleet's second secret (NULL: none any more), while one is replaced: add
+ * the new one as second everywhere, make it the first everywhere, then remove the old one.
+ * Challenges are made under the first and hold under either.
+ */
+void ouro_server_set_second_challenge_key(ouro_server *server, const uint8_t challenge_key[32]);
 
 /*
  * A session id of this server from 32 random bits; 0, which is no session, when the server has no
@@ -123,7 +142,15 @@ void ouro_server_forget(ouro_server *server, ouro_device *device);
  * Answers a HELLO of this device. `link` is the device's link, or NULL. `session_id` and `nonce`
  * are fresh random values; the id is ouro_server_session_id's and no link holds it (0, one that is
  * pending here and one of another prefix are refused with ERR_ARGUMENT: draw again). On OK
- * `welcome` is to be sent, after the credential was made durable if `*moved`. A drop is silence.
+ * `welcome` is to be sent, after the credential was made durable if `*moved`. A drop is silence:
+ * MALFORMED, TRANSPORT (a stream's where datagrams are, or the other way round), AUTH, HANDSHAKE
+ * (it made the session that the link holds), EPOCH (spent, or too far ahead), LIMIT (come again
+ * later), KIND. ERR_ARGUMENT, too, for another device's HELLO; ERR_STATE: the server was not made;
+ * ERR_CRYPTO: nothing has moved, and it is silence as well.
+ *
+ * DROP_KIND: the HELLO is authentic, and the device or the registry has its credential as the wrong
+ * kind: it will never connect until somebody mends that, so tell the operator
+ * (ouro_device_tell_kind).
  */
 OURO_CHECKED ouro_status ouro_server_hello(ouro_server *server, uint64_t now_ms,
                                            ouro_device *device, const ouro_link *link,
@@ -131,12 +158,17 @@ OURO_CHECKED ouro_status ouro_server_hello(ouro_server *server, uint64_t now_ms,
                                            const uint8_t nonce[16],
                                            uint8_t welcome[OURO_WELCOME_SIZE], bool *moved);
 
+/* Whether a DROP_KIND of this device is to be told: at most once a minute. */
+bool ouro_device_tell_kind(ouro_device *device, uint64_t now_ms);
+
 /* The pending session of an id, or NULL. */
 ouro_pending *ouro_server_pending(ouro_server *server, uint32_t session_id);
 
 /*
  * Opens the first packet of a pending session, in place. On OK it was authentic, and is to be
- * followed by ouro_server_adopt at once; anything else is a drop.
+ * followed by ouro_server_adopt at once; anything else is a drop: MALFORMED, HANDSHAKE, SESSION
+ * (too old, or NULL), LIMIT (too many of this device were confirmed), REPLAY, AHEAD, DUPLICATE,
+ * AUTH; or ERR_CRYPTO, which is as one.
  */
 OURO_CHECKED ouro_status ouro_server_open(ouro_server *server, uint64_t now_ms,
                                           ouro_pending *pending, uint8_t *packet, size_t len,
@@ -146,7 +178,9 @@ OURO_CHECKED ouro_status ouro_server_open(ouro_server *server, uint64_t now_ms,
  * Confirms the session: the link takes it as its newest, and the packet as its first; an older
  * session drains for 60 s. The pending entry is gone after this. With `*moved` the link sends and
  * hands on nothing until ouro_link_epoch_saved. ERR_STATE when the link closes, or still has a
- * message to hand on: the pending session is gone then too, and the device makes another.
+ * message to hand on, or is not made as the server is (role, reach, stream): the pending session is
+ * gone then too, and the device makes another. ERR_ARGUMENT without an address, or with one that is
+ * too long: nothing has happened. It does not fail otherwise.
  */
 OURO_CHECKED ouro_status ouro_server_adopt(ouro_server *server, uint64_t now_ms,
                                            ouro_pending *pending, ouro_link *link,
@@ -157,5 +191,9 @@ OURO_CHECKED ouro_status ouro_server_adopt(ouro_server *server, uint64_t now_ms,
 uint64_t ouro_server_tick(ouro_server *server, uint64_t now_ms);
 
 void ouro_server_erase(ouro_server *server);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

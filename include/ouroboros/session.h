@@ -14,6 +14,10 @@
 #include "ouroboros/scramble.h"
 #include "ouroboros/window.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum ouro_role { OURO_CLIENT = 0, OURO_SERVER = 1 } ouro_role;
 
 #define OURO_PREPARED_STREAM 160
@@ -68,7 +72,8 @@ typedef struct ouro_session {
 
 /*
  * A session from its two secrets, over `2 * reach` slots (NULL for a stream). `reach` is what this
- * side advertised. The secrets are the caller's to erase.
+ * side advertised. The secrets are the caller's to erase. ERR_ARGUMENT when there are slots and
+ * `reach` is not 4 to 64; ERR_CRYPTO: nothing of the session is left.
  */
 OURO_CHECKED ouro_status ouro_session_init(ouro_session *session, ouro_role role, uint32_t id,
                                            const uint8_t k_c2s[32], const uint8_t k_s2c[32],
@@ -76,7 +81,10 @@ OURO_CHECKED ouro_status ouro_session_init(ouro_session *session, ouro_role role
 
 /*
  * Protects in place: `packet` holds the body at offset 16, and has room for 16 + body_len + 16
- * bytes. Takes the next counter of the type's space; the counter stands in `*counter`.
+ * bytes. Takes the next counter of the type's space; the counter stands in `*counter`. ERR_ARGUMENT
+ * for a type that is no session's and for more than 1200 bytes; END_LIMIT when the counters are
+ * used up (the last 65,536 control counters are for ACK and CLOSE); ERR_CRYPTO: the packet is
+ * zeroed, and no key or counter has moved.
  */
 OURO_CHECKED ouro_status ouro_session_protect(ouro_session *session, uint8_t type, uint8_t flags,
                                               uint8_t *packet, size_t body_len, uint64_t *counter);
@@ -88,18 +96,21 @@ OURO_CHECKED ouro_status ouro_tail_protect(ouro_tail *tail, uint8_t type, uint8_
 /*
  * Opens a DATA packet that ouro_packet_decode let pass, in place, and commits its counter. On
  * DROP_NONSENSE the packet was authentic and its counter is spent; on any other failure nothing has
- * moved but the keys derived on the way. A body that does not verify is zeroed.
+ * moved but the keys derived on the way: DROP_SESSION (another's), DROP_REPLAY, DROP_AHEAD,
+ * DROP_DUPLICATE (see ouro_window_check), DROP_AUTH, ERR_CRYPTO. A body that does not verify is
+ * zeroed.
  */
 OURO_CHECKED ouro_status ouro_session_open(ouro_session *session, const ouro_header *header,
                                            uint8_t *packet, ouro_body *body);
 
-/* The same for a control packet. */
+/* The same for a control packet, which is never AHEAD and never a DUPLICATE. */
 OURO_CHECKED ouro_status ouro_tail_open(ouro_tail *tail, const ouro_header *header, uint8_t *packet,
                                         ouro_body *body);
 
 /*
  * Makes the next message's keys ahead; `body_len` is the length that is expected (a message of
- * another length costs its keystream again). Does nothing without `prepared`.
+ * another length costs its keystream again). Does nothing without `prepared`. ERR_ARGUMENT above
+ * 1200 bytes; ERR_CRYPTO: what is missing is made when the message is.
  */
 OURO_CHECKED ouro_status ouro_session_prepare(ouro_session *session, size_t body_len);
 
@@ -112,5 +123,9 @@ bool ouro_tail_ack_block(const ouro_tail *tail, ouro_ack_block *block);
 void ouro_prepared_erase(ouro_prepared *prepared);
 void ouro_tail_erase(ouro_tail *tail);
 void ouro_session_erase(ouro_session *session);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #if defined(__GNUC__) || defined(__clang__)
 #define OURO_CHECKED __attribute__((warn_unused_result))
 #else
@@ -29,6 +33,9 @@ typedef enum ouro_status {
     OURO_DROP_HANDSHAKE = -10, /* HELLO or WELCOME that nothing here waits for */
     OURO_DROP_EPOCH = -11,     /* HELLO of a spent epoch, or of one too far ahead */
     OURO_DROP_LIMIT = -12,     /* over a limit of the server: to come again later */
+    OURO_DROP_KIND = -13, /* HELLO of a fixed credential that is evolving here, or of an evolving
+                             one that is fixed: one of the two is set wrong */
+    OURO_DROP_TRANSPORT = -14, /* HELLO or WELCOME for a stream in a datagram, or the other way */
 
     OURO_ERR_ARGUMENT = -32,  /* an argument out of its documented range */
     OURO_ERR_STATE = -33,     /* the call does not fit the state (closed, asleep, busy) */
@@ -36,6 +43,7 @@ typedef enum ouro_status {
     OURO_ERR_NO_PLACE = -35,  /* no free place in the pool: drain events and try again later */
     OURO_ERR_CRYPTO = -36,    /* the crypto library failed (its memory pool is exhausted?) */
     OURO_ERR_DAMAGED = -37,   /* a saved session that was cut, changed or made by another version */
+    OURO_ERR_SEQ = -38,       /* a seq too far above one that is still open: give that first */
 
     OURO_END_LIMIT = -64,  /* the session has used up its counters */
     OURO_END_CLOSED = -65, /* the session is closed */
@@ -43,7 +51,7 @@ typedef enum ouro_status {
 } ouro_status;
 
 /* The number of counters of dropped packets: `-status` of a drop is its index. */
-#define OURO_DROP_KINDS 13
+#define OURO_DROP_KINDS 15
 
 static inline bool ouro_is_drop(ouro_status status) {
     return status < OURO_OK && status > OURO_ERR_ARGUMENT;
@@ -51,5 +59,9 @@ static inline bool ouro_is_drop(ouro_status status) {
 
 /* A short English name, for logs and metrics; never NULL. */
 const char *ouro_status_name(ouro_status status);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

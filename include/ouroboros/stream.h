@@ -9,6 +9,10 @@
 
 #include "ouroboros/link.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OURO_STREAM_HANDSHAKE_MS 10000
 
 /*
@@ -18,8 +22,22 @@
 int ouro_stream_packet_size(const uint8_t *bytes, size_t len);
 
 /*
+ * False once 64 messages past the lowest one without ouro_link_done were read: read no further
+ * until it is true again. Writing goes on meanwhile.
+ */
+bool ouro_stream_may_read(const ouro_link *link);
+
+/*
+ * To be told when the caller stops reading as its application is slow (or ouro_stream_may_read says
+ * so), and when it reads again. Meanwhile the link tells the other side every 15 s that it is
+ * there, and does not take the silence that it does not read for a dead path. Call
+ * ouro_link_transmit only while the stream takes bytes, so that these do not pile up.
+ */
+void ouro_stream_set_reading(ouro_link *link, uint64_t now_ms, bool reading);
+
+/*
  * True if the stream has to be ended: a rule was broken, the handshake took too long, or a PING was
- * not answered. To be asked after ouro_link_tick.
+ * not answered and nothing was heard for 45 s. To be asked after ouro_link_tick.
  */
 bool ouro_stream_is_broken(const ouro_link *link);
 
@@ -28,5 +46,9 @@ bool ouro_stream_is_broken(const ouro_link *link);
  * well, after CLOSE and with nothing missing.
  */
 bool ouro_stream_ended(ouro_link *link);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { OURO_SLOT_EMPTY = 0, OURO_SLOT_KEYED = 1, OURO_SLOT_OPENED = 2 };
 
 typedef struct ouro_slot {
@@ -27,7 +31,7 @@ typedef struct ouro_window {
     uint8_t reach;
 } ouro_window;
 
-/* An empty window over `2 * reach` slots, which are erased. */
+/* An empty window over `2 * reach` slots, which are erased; reach is 4 to 64. */
 void ouro_window_init(ouro_window *window, ouro_slot *slots, uint8_t reach);
 
 /*
@@ -37,8 +41,10 @@ void ouro_window_init(ouro_window *window, ouro_slot *slots, uint8_t reach);
 OURO_CHECKED ouro_status ouro_window_check(const ouro_window *window, uint64_t counter,
                                            const uint8_t tag[16]);
 
-/* Derives what is missing up to `counter` (one that ouro_window_check let pass) and gives its
- * slot. */
+/*
+ * Derives what is missing up to `counter` (one that ouro_window_check let pass) and gives its slot.
+ * ERR_CRYPTO: what was derived stays, and the rest may be asked for again.
+ */
 OURO_CHECKED ouro_status ouro_window_keys(ouro_window *window, uint64_t counter, ouro_slot **slot);
 
 /* The tag verified: the slot's keys are erased, its tag kept, and the window moves. */
@@ -52,5 +58,9 @@ const ouro_slot *ouro_window_slot(const ouro_window *window, uint64_t counter);
 void ouro_window_move(ouro_window *window, ouro_slot *slots, uint8_t reach);
 
 void ouro_window_erase(ouro_window *window);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

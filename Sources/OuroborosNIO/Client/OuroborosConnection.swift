@@ -208,6 +208,6 @@ extension Duration {
     var engineTime: UInt32 {
         let (seconds, attoseconds) = components
         let milliseconds = Double(seconds) * 1000 + Double(attoseconds) / 1e15
-        return UInt32(min(max(milliseconds, 1), Double(UInt32.max)))
+        return UInt32(min(max(milliseconds, 1), Double(Int32.max)))
     }
 }
