@@ -16,6 +16,8 @@ func nio(_ name: String) -> Target.Dependency {
 
 let logging = Target.Dependency.product(
     name: "Logging", package: "swift-log", condition: .when(traits: ["NIO"]))
+let inMemoryLogging = Target.Dependency.product(
+    name: "InMemoryLogging", package: "swift-log", condition: .when(traits: ["NIO"]))
 let collections = Target.Dependency.product(
     name: "DequeModule", package: "swift-collections", condition: .when(traits: ["NIO"]))
 let metrics = Target.Dependency.product(
@@ -232,7 +234,7 @@ let package = Package(
             name: "OuroborosNIOTests",
             dependencies: [
                 "Ouroboros", "OuroborosNIO", "OuroborosTesting", "TestSupport", nio("NIOCore"),
-                nio("NIOPosix"), logging, lifecycle,
+                nio("NIOPosix"), logging, inMemoryLogging, lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -267,8 +269,7 @@ let package = Package(
             name: "OuroborosSinksTests",
             dependencies: [
                 "Ouroboros", "OuroborosSinks", "OuroborosStore", "TestSupport", logging, metrics,
-                .product(
-                    name: "InMemoryLogging", package: "swift-log", condition: .when(traits: ["NIO"])),
+                inMemoryLogging,
             ],
             swiftSettings: strict),
         .testTarget(

@@ -26,5 +26,8 @@ public final class AcceptedDevice {
     /// Of the credential, without a copy of its key.
     public var epoch: UInt64 { raw.pointee.credential.epoch }
 
+    /// Whether the operator is to be told of a ``DropReason/kind`` now: at most once a minute.
+    public func tellsKind(now: UInt64) -> Bool { ouro_device_tell_kind(raw, now) }
+
     public var hasPendingSessions: Bool { raw.pointee.pending != nil }
 }

@@ -17,6 +17,8 @@ public final class Acceptor {
         /// The upper bits of each session id, at most 16, which tell whose session it is.
         public var idPrefix: UInt16 = 0
         public var idPrefixBits = 0
+        /// Milliseconds: a challenge holds for this slice of time and the next. Alike on all gateways of a fleet.
+        public var challengeSlice: UInt32 = 60_000
         /// Sees every packet that is taken or given here.
         public var tap: PacketTap?
 
@@ -60,6 +62,7 @@ public final class Acceptor {
         settings.pointee.max_body = UInt16(clamping: configuration.maxBody)
         settings.pointee.stream = configuration.isStream
         settings.pointee.id_prefix = configuration.idPrefix
+        settings.pointee.challenge_slice_ms = configuration.challengeSlice
         settings.pointee.id_prefix_bits = UInt8(configuration.idPrefixBits)
         pending = Self.zeroed(configuration.pendingSessions)
         // The engine writes the epochs ahead before it reads them: they stay untouched until a device needs them.
@@ -78,6 +81,9 @@ public final class Acceptor {
                 ahead.isEmpty ? nil : ahead.baseAddress, ahead.count, key.octets, now)
         }
         try OuroborosError.check(status, "making a server")
+        if let second = try shared?.secondKey() {
+            second.withUnsafeBytes { ouro_server_set_second_challenge_key(raw, $0.octets) }
+        }
     }
 
     deinit {
@@ -149,7 +155,7 @@ public final class Acceptor {
         return withUnsafeBytes(of: device.pointee.credential.device_id) { try? DeviceID($0) }
     }
 
-    /// Opens the first packet of a pending session, in place, and gives the session to the device's link,
+    /// Opens the first packet of a pending session, in place or in a copy, and gives the session to the device's link,
     /// which `link` finds or makes once the packet is known to be authentic.
     public func confirm(
         sessionID: UInt32, packet: UnsafeMutableRawBufferPointer, from source: PeerAddress,
@@ -161,6 +167,9 @@ public final class Acceptor {
         var opened = ouro_opened()
         // It is opened in place.
         let seen = tap == nil ? [] : Array(packet)
+        // Making an epoch durable may take longer than the caller's packet lives.
+        let kept = device.raw.pointee.credential.evolving ? KeptPacket(packet) : nil
+        let packet = kept?.bytes ?? packet
         let status = ouro_server_open(raw, now, pending, packet.octets, packet.count, &opened)
         tap?.report(.received(seen, from: source, Receipt(status)))
         if let reason = DropReason(status) {
@@ -169,9 +178,11 @@ public final class Acceptor {
         try OuroborosError.check(status, "opening the first packet of a session")
         var moved = false
         var address = source.raw
+        let adopting = try link()
         try OuroborosError.check(
-            ouro_server_adopt(raw, now, pending, try link().raw, &address, &opened, &moved),
+            ouro_server_adopt(raw, now, pending, adopting.raw, &address, &opened, &moved),
             "confirming a session")
+        if let kept { adopting.keep(kept, isSaving: moved) }
         return .confirmed(moved: moved ? device.credential : nil)
     }
 

@@ -15,6 +15,8 @@ public struct Credential: Sendable, Equatable {
     public let kind: Kind
     public let epoch: UInt64
     public let key: SecretKey
+    /// A client's: sessions in a row that did not last. It is stored with key and epoch, in one write.
+    public let shortSessions: UInt8
 
     /// A fixed credential.
     public static func fixed(device: DeviceID, rootKey: RootKey) -> Credential {
@@ -22,8 +24,11 @@ public struct Credential: Sendable, Equatable {
     }
 
     /// An evolving credential: at epoch 0 `key` is the root key, later it is the key of the epoch.
-    public static func evolving(device: DeviceID, epoch: UInt64 = 0, key: SecretKey) -> Credential {
-        Credential(deviceID: device, kind: .evolving, epoch: epoch, key: key)
+    public static func evolving(
+        device: DeviceID, epoch: UInt64 = 0, key: SecretKey, shortSessions: UInt8 = 0
+    ) -> Credential {
+        Credential(
+            deviceID: device, kind: .evolving, epoch: epoch, key: key, shortSessions: shortSessions)
     }
 
     /// The fixed credential of a device of a fleet.
@@ -31,17 +36,19 @@ public struct Credential: Sendable, Equatable {
         .fixed(device: device, rootKey: try fleetKey.rootKey(of: device))
     }
 
-    init(deviceID: DeviceID, kind: Kind, epoch: UInt64, key: SecretKey) {
+    init(deviceID: DeviceID, kind: Kind, epoch: UInt64, key: SecretKey, shortSessions: UInt8 = 0) {
         self.deviceID = deviceID
         self.kind = kind
         self.epoch = epoch
         self.key = key
+        self.shortSessions = shortSessions
     }
 
     /// `raw` is read where it lies, so that no copy of its key stays behind.
     init(_ raw: UnsafeMutablePointer<ouro_credential>) {
         kind = raw.pointee.evolving ? .evolving : .fixed
         epoch = raw.pointee.epoch
+        shortSessions = raw.pointee.shorts
         deviceID = withUnsafeBytes(of: &raw.pointee.device_id) {
             DeviceID(number: UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)))
         }
@@ -58,6 +65,7 @@ public struct Credential: Sendable, Equatable {
         defer { ouro_erase(&raw, MemoryLayout<ouro_credential>.size) }
         raw.epoch = epoch
         raw.evolving = kind == .evolving
+        raw.shorts = shortSessions
         deviceID.withUnsafeBytes { id in
             withUnsafeMutableBytes(of: &raw.device_id) { $0.copyMemory(from: id) }
         }

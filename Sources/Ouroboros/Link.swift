@@ -11,6 +11,9 @@ public final class Link {
     private let pool: PlacePool
     private let scratch: UnsafeMutablePointer<UInt8>
     private let tap: PacketTap?
+    /// What is handed on once the epoch is saved lies there.
+    private var kept: KeptPacket?
+    private var isSaving = false
 
     private init(
         _ configuration: LinkConfiguration, role: ouro_role, pool: PlacePool, credential: Credential?
@@ -129,6 +132,7 @@ public final class Link {
                 return event
             }
         }
+        if !isSaving { kept = nil }
         return nil
     }
 
@@ -146,7 +150,7 @@ public final class Link {
         case OURO_EVENT_MESSAGE: .message(self.message(event))
         case OURO_EVENT_DELIVERED: .delivered(message)
         case OURO_EVENT_SENT: .sent(message)
-        case OURO_EVENT_UNKNOWN: .unknown(message)
+        case OURO_EVENT_UNKNOWN: .unknown(message, isStalled: event.stalled)
         case OURO_EVENT_FAILED: .failed(message)
         case OURO_EVENT_ESTABLISHED: .established(sessionID: event.session_id)
         case OURO_EVENT_CLOSED:
@@ -154,6 +158,7 @@ public final class Link {
                 reason: CloseReason(rawValue: event.reason) ?? .normal, byPeer: event.by_peer,
                 missing: UInt64(event.missing))
         case OURO_EVENT_EPOCH: credential.map(LinkEvent.epochMoved)
+        case OURO_EVENT_STALLED: .stalled(message, size: event.len)
         case OURO_EVENT_DEAD: .dead
         case OURO_EVENT_ALIVE: .alive
         case OURO_EVENT_PONG: .pong(roundTripMilliseconds: UInt64(event.rtt_ms))
@@ -179,7 +184,14 @@ public final class Link {
 
     /// The credential that ``LinkEvent/epochMoved(_:)`` gave is durable: the link goes on.
     public func epochSaved() {
+        isSaving = false
         ouro_link_epoch_saved(raw)
+    }
+
+    /// The first packet of a session. Where that moves the epoch its events come after ``epochSaved()``.
+    func keep(_ packet: KeptPacket, isSaving: Bool) {
+        kept = packet
+        self.isSaving = isSaving
     }
 
     /// The message is handed on, and safe: it may be acknowledged.
@@ -194,9 +206,14 @@ public final class Link {
 
     // MARK: Messages and life
 
-    /// Client: begins a handshake now.
+    /// Client: begins a handshake, at once or, where sessions did not last, when ``connectsAt(now:)`` says.
     public func connect(now: UInt64) throws(OuroborosError) {
         try OuroborosError.check(ouro_link_connect(raw, now), "connecting")
+    }
+
+    /// Client: when a handshake may begin at the earliest. Over a stream, open one no sooner.
+    public func connectsAt(now: UInt64) -> UInt64 {
+        ouro_link_connects_at(raw, now)
     }
 
     /// Takes a message and copies it. Its outcome comes as an event, unless it is unreliable and `sent`.
@@ -218,6 +235,12 @@ public final class Link {
         }
         try OuroborosError.check(status, "sending a message")
         return MessageID(number: id)
+    }
+
+    /// A message that was *unknown* will not be given again: it holds up nothing higher of its box any more.
+    public func giveUp(_ position: OutboxPosition) {
+        // A box that is not the one used last holds nothing up.
+        _ = ouro_link_give_up(raw, position.box, position.sequence)
     }
 
     /// Takes back a message that was not sent yet; false when it was.
@@ -253,7 +276,7 @@ public final class Link {
 
     public var isOpen: Bool { ouro_link_is_open(raw) }
     public var isClosed: Bool { ouro_link_is_closed(raw) }
-    /// Messages that are queued or in flight.
+    /// Messages that are queued or in flight; nothing waits for one that is stalled.
     public var pending: Int { ouro_link_pending(raw) }
     public var statistics: Statistics { Statistics(raw) }
     /// The smoothed round trip; 0 without a sample.

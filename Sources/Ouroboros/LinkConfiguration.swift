@@ -30,6 +30,11 @@ public struct LinkConfiguration: Sendable, Hashable {
     public var rekeyPackets: UInt64?
     /// A server's: the silence after which a session ends.
     public var idleTimeout: UInt64 = 604_800_000
+    /// A client's: the longest wait before a handshake after sessions that did not last. A device that is never up for
+    /// five minutes sets it below the time that it is up.
+    public var shortSessionWait: UInt32 = 300_000
+    /// A client's: nothing heard for so long, and unreliable messages ask for an answer, so that a dead server is noticed.
+    public var silenceLimit: UInt32 = 300_000
 
     /// Sees every packet, for a trace or a key log.
     public var tap: PacketTap?
@@ -88,6 +93,8 @@ public struct LinkConfiguration: Sendable, Hashable {
         settings.rekey_age_ms = rekeyAge
         settings.rekey_packets = rekeyPackets ?? 0
         settings.idle_ms = idleTimeout
+        settings.short_wait_ms = shortSessionWait
+        settings.silence_ms = silenceLimit
         return settings
     }
 }

@@ -21,14 +21,19 @@ public enum LinkEvent: Sendable {
     case delivered(MessageID)
     /// An unreliable message went out.
     case sent(MessageID)
-    /// It was sent, but its session ended before an acknowledgement: it may have arrived.
-    case unknown(MessageID)
+    /// It was sent, but its session ended before an acknowledgement: it may have arrived. With a position in an outbox it
+    /// is given again, before anything higher; one that was ``stalled(_:size:)`` never again under its position.
+    case unknown(MessageID, isStalled: Bool)
     /// It was never sent.
     case failed(MessageID)
     case established(sessionID: UInt32)
     case closed(reason: CloseReason, byPeer: Bool, missing: UInt64)
-    /// The credential moved: make it durable, then call ``Link/epochSaved()``.
+    /// The credential moved, or its count of short sessions alone: make it durable in one write, then call
+    /// ``Link/epochSaved()``.
     case epochMoved(Credential)
+    /// This message does not get through, though others do: it is probably larger than the path carries. Told once; its
+    /// outcome follows. Send smaller ones (a batch: fewer items).
+    case stalled(MessageID, size: Int)
     /// The path counts as dead; the link goes on trying.
     case dead
     case alive

@@ -6,7 +6,7 @@ public struct OuroborosError: Error, Sendable, Hashable {
         private enum Kind: String {
             case invalidKey, invalidDeviceID, invalidConfiguration, invalidAddress
             case tooLarge, failed, unknown, closed, unreachable, notConnected
-            case wrongState, noPlace, limit, engine, damaged, storage, transport
+            case wrongState, noPlace, limit, engine, damaged, storage, transport, stalled, sequence
         }
 
         private let kind: Kind
@@ -27,6 +27,9 @@ public struct OuroborosError: Error, Sendable, Hashable {
         public static let failed = Code(.failed)
         /// A message that was sent and may have arrived.
         public static let unknown = Code(.unknown)
+        /// A message that was sent and did not get through, though others did: it is probably larger than the path
+        /// carries. It may have arrived.
+        public static let stalled = Code(.stalled)
         public static let closed = Code(.closed)
         /// No answer within the give-up time.
         public static let unreachable = Code(.unreachable)
@@ -34,6 +37,8 @@ public struct OuroborosError: Error, Sendable, Hashable {
         public static let notConnected = Code(.notConnected)
         public static let wrongState = Code(.wrongState)
         public static let noPlace = Code(.noPlace)
+        /// A place in an outbox that is too far above a lower one which is *unknown*: give that one first.
+        public static let sequence = Code(.sequence)
         /// Over a limit of one's own configuration.
         public static let limit = Code(.limit)
         /// The engine's crypto library failed.
@@ -42,6 +47,9 @@ public struct OuroborosError: Error, Sendable, Hashable {
         public static let damaged = Code(.damaged)
         public static let storage = Code(.storage)
         public static let transport = Code(.transport)
+
+        /// The message was sent, and nobody knows whether it arrived.
+        public var mayHaveArrived: Bool { self == .unknown || self == .stalled }
     }
 
     public let code: Code
@@ -72,6 +80,7 @@ extension OuroborosError {
             case OURO_ERR_TOO_LARGE: .tooLarge
             case OURO_ERR_NO_PLACE: .noPlace
             case OURO_ERR_DAMAGED: .damaged
+            case OURO_ERR_SEQ: .sequence
             case OURO_END_CLOSED, OURO_END_LIMIT, OURO_END_STREAM: .closed
             default: .engine
             }

@@ -62,6 +62,17 @@ public struct Batch: Sendable {
 }
 
 extension OuroborosError {
+    /// What became of a message that was sent and not acknowledged.
+    package static func unknown(isStalled: Bool) -> OuroborosError {
+        isStalled
+            ? OuroborosError(
+                .stalled,
+                "the message did not get through, though others did: it is probably larger than the path carries, so "
+                    + "send smaller ones. It may have arrived")
+            : OuroborosError(
+                .unknown, "the session ended before the message was acknowledged: it may have arrived")
+    }
+
     /// A message above what the other side takes.
     public static func tooLarge(_ size: Int, limit: Int) -> OuroborosError {
         OuroborosError(

@@ -11,6 +11,11 @@ public enum Packet {
         return ouro_packet_session_id(bytes, packet.count)
     }
 
+    /// The handshake of a HELLO or WELCOME goes over a stream; what is of no session and comes another way is dropped.
+    public static func isForStream(_ packet: UnsafeRawBufferPointer) -> Bool {
+        packet.count > 1 && packet[1] & UInt8(OURO_FLAG_STREAM) != 0
+    }
+
     static func isHello(_ packet: UnsafeRawBufferPointer) -> Bool {
         guard let first = packet.first else { return false }
         return first & 0x0f == UInt8(OURO_HELLO.rawValue)

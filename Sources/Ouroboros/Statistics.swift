@@ -8,6 +8,8 @@ public struct Statistics: Sendable, Hashable {
     public var retransmitted: UInt64 = 0
     public var timeouts: UInt64 = 0
     public var handshakes: UInt64 = 0
+    /// Messages that the path did not carry, for a while or at all.
+    public var stalled: UInt64 = 0
     public var drops: [DropReason: UInt64] = [:]
     /// Smoothed round trip in milliseconds; 0 without a sample.
     public var roundTripMilliseconds: UInt32 = 0
@@ -25,6 +27,7 @@ public struct Statistics: Sendable, Hashable {
         retransmitted = UInt64(stats.retransmitted)
         timeouts = UInt64(stats.timeouts)
         handshakes = UInt64(stats.handshakes)
+        stalled = UInt64(stats.stalled)
         withUnsafeBytes(of: stats.drops) { bytes in
             let counts = bytes.bindMemory(to: UInt32.self)
             for reason in DropReason.allCases where counts[Int(reason.rawValue)] != 0 {
@@ -43,6 +46,7 @@ public struct Statistics: Sendable, Hashable {
         retransmitted += other.retransmitted
         timeouts += other.timeouts
         handshakes += other.handshakes
+        stalled += other.stalled
         pending += other.pending
         for (reason, count) in other.drops {
             drops[reason, default: 0] += count

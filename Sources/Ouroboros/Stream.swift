@@ -11,6 +11,15 @@ extension Packet {
 }
 
 extension Link {
+    /// False once as many messages were read as may wait to be handed on: read no further until it is true again.
+    public var mayReadStream: Bool { ouro_stream_may_read(raw) }
+
+    /// To be told when this side stops reading as its application is slow, and when it reads again: meanwhile the other
+    /// side hears that it is there.
+    public func setStreamReading(_ isReading: Bool, now: UInt64) {
+        ouro_stream_set_reading(raw, now, isReading)
+    }
+
     /// The stream has to be ended: a rule was broken, or nothing came in time. To be asked after ``tick(now:)``.
     public var isStreamBroken: Bool { ouro_stream_is_broken(raw) }
 

@@ -23,15 +23,18 @@ extension Analyzer {
         report.isFromClient = true
         report.device = hello.device
         noteServer(report.destination)
-        let isAgain = hellos.add(
+        let novelty = hellos.add(
             .init(
                 packet: bytes, hello: hello, source: report.source, destination: report.destination,
                 time: report.time))
-        if isAgain {
+        switch novelty {
+        case .new: sums.hellos += 1
+        case .again:
             sums.hellosAgain += 1
             report.note(.retransmission)
-        } else {
-            sums.hellos += 1
+        case .elsewhere(let first):
+            sums.hellosAgain += 1
+            report.note(.replay, "the same bytes came from \(first)")
         }
         if keys.verifies(bytes, hello) == false {
             report.note(.forged, "the HELLO's tag does not verify under the key of the device")
@@ -134,10 +137,12 @@ extension Analyzer {
         _ report: inout PacketReport
     ) {
         let after = "\(report.time.since(first.time) / 1000) ms after the first"
-        let isElsewhere = first.source != report.source
-        if header.type == .data, first.asksForAck, !report.isStream {
+        let home = isUp ? session.client : session.server
+        if home != report.source {
+            report.note(.replay, "the same bytes from another address than the session's \(home): \(after)")
+        } else if header.type == .data, first.asksForAck, !report.isStream {
             session.with(isUp) { $0.messages.addCopy(of: header.counter) }
-            report.note(.retransmission, isElsewhere ? "\(after), from another address" : after)
+            report.note(.retransmission, after)
         } else {
             report.note(.replay, "no sender sends this twice: \(after)")
         }

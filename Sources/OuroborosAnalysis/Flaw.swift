@@ -3,7 +3,7 @@ internal import COuroboros
 /// The check of section 2.3 that a packet fails.
 public enum Flaw: UInt32, Sendable, Hashable, CaseIterable {
     case short = 1
-    case version, type, flags, flagMissing, long, size, length, maxBody, session, counter, terms
+    case version, type, flags, flagMissing, long, size, length, maxBody, session, counter, epoch, terms
 
     init?(_ flaw: ouro_flaw) {
         self.init(rawValue: UInt32(flaw.rawValue))
@@ -25,6 +25,7 @@ public enum Flaw: UInt32, Sendable, Hashable, CaseIterable {
         case .maxBody: "Length is above the receiver's max_body"
         case .session: "a session id where there is none, or none where there is one"
         case .counter: "a counter of 2^32 or above"
+        case .epoch: "an epoch other than 0 without EVOLVING"
         case .terms: "reach or max_body is out of range"
         }
     }

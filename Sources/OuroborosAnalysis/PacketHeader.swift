@@ -35,20 +35,23 @@ public struct PacketFlags: OptionSet, Sendable, Hashable {
     public static let batch = PacketFlags(rawValue: UInt8(OURO_FLAG_BATCH))
     public static let once = PacketFlags(rawValue: UInt8(OURO_FLAG_ONCE))
 
-    /// The names, and the bits that have none in hexadecimal.
-    public var names: [String] {
-        let named: [(PacketFlags, String)] = [
-            (.ackRequest, "ACK_REQ"), (.acks, "ACKS"), (.batch, "BATCH"), (.once, "ONCE"),
-        ]
+    /// Of HELLO and WELCOME.
+    public static let stream = PacketFlags(rawValue: UInt8(OURO_FLAG_STREAM))
+    public static let evolving = PacketFlags(rawValue: UInt8(OURO_FLAG_EVOLVING))
+
+    /// The names that they have in a packet of that type, and the bits that have none in hexadecimal.
+    public func names(in type: PacketType?) -> [String] {
+        let named: [(PacketFlags, String)] =
+            type?.isHandshake == true
+            ? [(.stream, "STREAM"), (.evolving, "EVOLVING")]
+            : [(.ackRequest, "ACK_REQ"), (.acks, "ACKS"), (.batch, "BATCH"), (.once, "ONCE")]
         var names = named.filter { contains($0.0) }.map(\.1)
-        let rest = rawValue & 0xf0
-        if rest != 0 {
-            names.append("0x" + Hex.string(UInt64(rest), digits: 2))
+        let rest = named.reduce(self) { $0.subtracting($1.0) }
+        if !rest.isEmpty {
+            names.append("0x" + Hex.string(UInt64(rest.rawValue), digits: 2))
         }
         return names
     }
-
-    public var text: String { isEmpty ? "-" : names.joined(separator: "|") }
 }
 
 /// What stands in the first 16 bytes, right or wrong.
@@ -62,6 +65,7 @@ public struct PacketHeader: Sendable, Hashable {
     public let counter: UInt64
 
     public var type: PacketType? { PacketType(rawValue: typeNumber) }
+    public var flagNames: [String] { flags.names(in: type) }
     public var typeName: String { type?.name ?? "type \(typeNumber)" }
 
     init(_ header: ouro_header, version: UInt8) {

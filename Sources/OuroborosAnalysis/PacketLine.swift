@@ -6,7 +6,7 @@ extension DecodedPacket {
         let ending = flaw.map { tellsFlaw ? " [malformed: \($0.text)]" : "" } ?? ""
         guard let header else { return "\(size) bytes\(ending)" }
         var words = [header.typeName]
-        if !header.flags.isEmpty { words.append(header.flags.text) }
+        if !header.flags.isEmpty { words.append(header.flagNames.joined(separator: "|")) }
         if header.type != .hello {
             words.append("session " + Hex.string(UInt64(header.sessionID), digits: 8))
         }

@@ -14,7 +14,6 @@ public final class BlockingClient {
     private var unconfirmed = 0
     private var outcomes: [MessageID: OuroborosError?] = [:]
     private var abandoned: Set<MessageID> = []
-    private var hasNewSession = false
     private var isDead = false
     private let queueCapacity: Int
 
@@ -59,11 +58,12 @@ public final class BlockingClient {
     // MARK: Life
 
     /// Connects. Without a `timeout` it gives up after the protocol's own time, 45 seconds or a little more.
+    ///
+    /// The next call confirms the session: a message that is sent at once takes no round trip more.
     public func connect(timeout: Duration? = nil) throws {
         isDead = false
-        hasNewSession = link.isOpen
         try link.connect(now: socket.now)
-        guard try wait(timeout, until: { hasNewSession || isDead }), !isDead else {
+        guard try wait(timeout, sendsLast: false, until: { link.isOpen || isDead }), !isDead else {
             throw OuroborosError(
                 .unreachable,
                 "no answer: the gateway is down or out of reach, does not know this device, or has another key"
@@ -171,8 +171,10 @@ public final class BlockingClient {
 
     // MARK: The engine
 
-    /// Lets packets and time pass until `isDone`; false at the time-out.
-    private func wait(_ timeout: Duration?, until isDone: () -> Bool) throws -> Bool {
+    /// Lets packets and time pass until `isDone`; false at the time-out. What is to be sent then may be left to the next call.
+    private func wait(
+        _ timeout: Duration?, sendsLast: Bool = true, until isDone: () -> Bool
+    ) throws -> Bool {
         let begin = socket.now
         let limit = timeout.map { begin + $0.wholeMilliseconds } ?? .max
         while true {
@@ -189,6 +191,7 @@ public final class BlockingClient {
             if due <= socket.now {
                 link.tick(now: socket.now)
             }
+            if !sendsLast, isDone() { return true }
         }
     }
 
@@ -228,14 +231,8 @@ public final class BlockingClient {
                 unconfirmed += message.isLastOfPacket ? 1 : 0
                 arrived.append(message)
             case .delivered(let id), .sent(let id): finish(id, nil)
-            case .unknown(let id):
-                finish(
-                    id,
-                    OuroborosError(
-                        .unknown, "the session ended before the message was acknowledged: it may have arrived"
-                    ))
+            case .unknown(let id, let isStalled): finish(id, .unknown(isStalled: isStalled))
             case .failed(let id): finish(id, OuroborosError(.failed, "the message was never sent"))
-            case .established: hasNewSession = true
             case .epochMoved(let credential):
                 // Nothing goes out before this is durable.
                 try store?.save(credential)
@@ -243,7 +240,7 @@ public final class BlockingClient {
             case .dead: isDead = true
             case .alive: isDead = false
             case .pong(let milliseconds): roundTrip = milliseconds
-            case .closed: break
+            case .established, .stalled, .closed: break
             }
         }
         return any

@@ -59,7 +59,7 @@ package final class SendProgress: Sendable {
         state.withLock { state in
             state.underWay -= 1
             switch error.code {
-            case .unknown: state.outcome.unknown += 1
+            case .unknown, .stalled: state.outcome.unknown += 1
             case .tooLarge: state.outcome.refused += 1
             default: state.outcome.failed += 1
             }

@@ -6,6 +6,7 @@ local ouroboros = Proto("ouroboros", "Ouroboros")
 local HEADER, OVERHEAD, MAX_BODY, PORT = 16, 32, 1200, 5700
 local DATA, ACK, NACK, PING, PONG, HELLO, WELCOME, CLOSE = 1, 2, 3, 4, 5, 6, 7, 8
 local ACK_REQ, ACKS, BATCH, ONCE = 0x01, 0x02, 0x04, 0x08
+local STREAM, EVOLVING, COMPACT = 0x80, 0x40, 0x1f -- of HELLO and WELCOME
 
 local names = {
     [DATA] = "DATA", [ACK] = "ACK", [NACK] = "NACK", [PING] = "PING", [PONG] = "PONG",
@@ -15,8 +16,8 @@ local names = {
 -- Section 2.3: flags allowed, flags required, least and largest body without an ack block.
 local shapes = {
     [DATA] = { 0x0f, 0, 0, 1200 }, [ACK] = { ACKS, ACKS, 0, 0 }, [NACK] = { ACKS, ACKS, 1, 1 },
-    [PING] = { ACKS, 0, 0, 64 }, [PONG] = { ACKS, 0, 0, 64 }, [HELLO] = { 0, 0, 28, 44 },
-    [WELCOME] = { 0, 0, 20, 20 }, [CLOSE] = { ACKS, 0, 9, 9 },
+    [PING] = { ACKS, 0, 0, 64 }, [PONG] = { ACKS, 0, 0, 64 }, [HELLO] = { 0xdf, 0, 28, 44 },
+    [WELCOME] = { STREAM, 0, 20, 20 }, [CLOSE] = { ACKS, 0, 9, 9 },
 }
 
 local f = {
@@ -27,6 +28,9 @@ local f = {
     acks = ProtoField.bool("ouroboros.flags.acks", "ACKS", 8, nil, ACKS),
     batch = ProtoField.bool("ouroboros.flags.batch", "BATCH", 8, nil, BATCH),
     once = ProtoField.bool("ouroboros.flags.once", "ONCE", 8, nil, ONCE),
+    stream = ProtoField.bool("ouroboros.flags.stream", "STREAM", 8, nil, STREAM),
+    evolving = ProtoField.bool("ouroboros.flags.evolving", "EVOLVING", 8, nil, EVOLVING),
+    compact = ProtoField.uint8("ouroboros.flags.compact", "Compact framing", base.HEX, nil, COMPACT),
     length = ProtoField.uint16("ouroboros.length", "Length", base.DEC),
     session = ProtoField.uint32("ouroboros.session", "Session", base.HEX),
     counter = ProtoField.uint64("ouroboros.counter", "Counter", base.DEC),
@@ -77,10 +81,21 @@ local function terms_flaw(kind, tvb, session)
     return not good and "reach or max_body is out of range" or nil
 end
 
+-- Compact framing: over datagrams alone, a number of 0 to 4, and none without a code. A fixed credential stays at epoch 0.
+local function hello_flaw(tvb, flags)
+    local code, number = flags % 4, math.floor(flags % 32 / 4)
+    local fits = code == 0 and number == 0 or (code > 0 and number <= 4 and not has(flags, STREAM))
+    if not fits then return "a flag that the type does not allow" end
+    local is_first = tvb(8, 4):uint() == 0 and tvb(12, 4):uint() == 0
+    if not is_first and not has(flags, EVOLVING) then return "an epoch other than 0 without EVOLVING" end
+end
+
 local function length_flaw(kind, flags, length)
     local shape = shapes[kind]
-    local fixed = has(flags, ACKS) and 16 or 0
-    local least = fixed + shape[3] + (has(flags, ONCE) and 8 or 0) + (has(flags, BATCH) and 2 or 0)
+    local is_handshake = kind == HELLO or kind == WELCOME
+    local bits = is_handshake and 0 or flags
+    local fixed = has(bits, ACKS) and 16 or 0
+    local least = fixed + shape[3] + (has(bits, ONCE) and 8 or 0) + (has(bits, BATCH) and 2 or 0)
     local odd = kind == HELLO and length ~= 28 and length ~= 44
     if length < least or length > fixed + shape[4] or odd then
         return "Length is impossible for the type and its flags"
@@ -100,6 +115,7 @@ local function flaw(tvb)
     if not within(flags, shape[1]) then return "a flag that the type does not allow" end
     if not within(shape[2], flags) then return "without a flag that the type requires" end
     local bad = length_flaw(kind, flags, length)
+    if not bad and kind == HELLO then bad = hello_flaw(tvb, flags) end
     if bad then return bad end
     local is_handshake = kind == HELLO or kind == WELCOME
     if (kind == HELLO and session ~= 0) or (not is_handshake and session == 0) then
@@ -109,9 +125,11 @@ local function flaw(tvb)
     if tvb(8, 4):uint() ~= 0 then return "a counter of 2^32 or above" end
 end
 
-local function add_flags(tree, range)
+local function add_flags(tree, range, kind)
     local flags = tree:add(f.flags, range)
-    for _, field in ipairs { f.ack_req, f.acks, f.batch, f.once } do flags:add(field, range) end
+    local is_handshake = kind == HELLO or kind == WELCOME
+    local fields = is_handshake and { f.stream, f.evolving, f.compact } or { f.ack_req, f.acks, f.batch, f.once }
+    for _, field in ipairs(fields) do flags:add(field, range) end
 end
 
 local function add_terms(tree, tvb, at)
@@ -141,7 +159,10 @@ local function summary(tvb, kind)
     local text = names[kind]
     local flags = tvb(1, 1):uint()
     local words = {}
-    for _, pair in ipairs { { ACK_REQ, "ACK_REQ" }, { ACKS, "ACKS" }, { BATCH, "BATCH" }, { ONCE, "ONCE" } } do
+    local is_handshake = kind == HELLO or kind == WELCOME
+    local bits = is_handshake and { { STREAM, "STREAM" }, { EVOLVING, "EVOLVING" } }
+        or { { ACK_REQ, "ACK_REQ" }, { ACKS, "ACKS" }, { BATCH, "BATCH" }, { ONCE, "ONCE" } }
+    for _, pair in ipairs(bits) do
         if has(flags, pair[1]) then words[#words + 1] = pair[2] end
     end
     if #words > 0 then text = text .. " [" .. table.concat(words, ", ") .. "]" end
@@ -157,7 +178,7 @@ end
 local function add_header(tree, tvb, kind)
     tree:add(f.version, tvb(0, 1))
     tree:add(f.type, tvb(0, 1))
-    add_flags(tree, tvb(1, 1))
+    add_flags(tree, tvb(1, 1), kind)
     tree:add(f.length, tvb(2, 2))
     tree:add(f.session, tvb(4, 4))
     local is_handshake = kind == HELLO or kind == WELCOME

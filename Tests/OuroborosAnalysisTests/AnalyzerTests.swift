@@ -113,6 +113,27 @@ import Testing
         #expect(result.summary.anomalies == [.retransmission: 1, .replay: 1])
     }
 
+    /// Somebody who plays a packet from elsewhere; the device itself sends it again from where it is.
+    @Test(arguments: [false, true]) func theSameBytesFromElsewhereAreAReplay(hasKeys: Bool) throws {
+        let packets = try Traffic.session()
+        var copies = [packets[0], packets[try data(packets, 1)]]
+        for index in copies.indices { copies[index].time = (packets.last?.time ?? 0) + 1 + Int64(index) }
+        let elsewhere = copies.map { Frames.udp($0, client: [198, 51, 100, 7]) }
+        let frames = packets.map { Frames.udp($0) }
+        let result = analyze(frames + elsewhere, keys: hasKeys ? ring : .init())
+        #expect(result.reports.suffix(2).map(kinds) == [[.replay], [.replay]])
+        #expect(result.summary.anomalies == [.replay: 2])
+        #expect(result.summary.fromClients.retransmissions == 0 && result.summary.hellos == 1)
+        // After the device has moved there, it is its own.
+        let place = try data(packets, 2)
+        var late = packets[try data(packets, 2)]
+        late.time = (packets.last?.time ?? 0) + 1
+        let moved = (packets + [late]).enumerated().map { index, packet in
+            Frames.udp(packet, client: index < place ? Frames.client : [198, 51, 100, 7])
+        }
+        #expect(kinds(analyze(moved).reports.last) == [.retransmission])
+    }
+
     @Test(arguments: [false, true]) func gapsAreNamedAndFilled(hasKeys: Bool) throws {
         var packets = try Traffic.session()
         let place = try data(packets, 1)

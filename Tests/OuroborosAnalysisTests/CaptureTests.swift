@@ -126,6 +126,7 @@ import Testing
             packet.bytes.replaceSubrange(4..<8, with: [UInt8](bigEndian: UInt32(number + 1)))
             _ = analyzer.take(Frames.udp(packet))
             var hello = packets[0]
+            hello.bytes[1] = PacketFlags.evolving.rawValue
             hello.bytes.replaceSubrange(8..<16, with: [UInt8](bigEndian: UInt64.random(in: 0...UInt64.max)))
             _ = analyzer.take(Frames.udp(hello, clientPort: UInt16(truncatingIfNeeded: number)))
         }

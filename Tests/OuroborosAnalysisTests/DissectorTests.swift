@@ -70,6 +70,18 @@ import Testing
         #expect(found == asking.map { ["\($0.counter)"] })
     }
 
+    @Test func flagsOfHandshakesAreShown() throws {
+        let fields = ["ouroboros.flags.stream", "ouroboros.flags.evolving", "ouroboros.flags.ack_req"]
+        let packets = try Traffic.session(credential: .evolving(device: Traffic.device, key: Traffic.root))
+        let shown = try tshark(packets.prefix(3).map { Frames.udp($0) }, fields)
+        #expect(
+            shown.prefix(2).map { $0.map { $0.lowercased() } }
+                .map { $0.map { ["true": "1", "false": "0"][$0] ?? $0 } } == [
+                    ["0", "1", ""], ["0", "0", ""],
+                ])
+        #expect(shown[2][0].isEmpty && shown[2][1].isEmpty && !shown[2][2].isEmpty)
+    }
+
     @Test func malformedPacketsAreToldAsTheEngineTellsThem() throws {
         let data = try #require(
             JSONSerialization.jsonObject(with: Data(VectorFile(seed: 5).text.utf8)) as? [String: Any])
@@ -78,6 +90,13 @@ import Testing
         var terms = try Traffic.session()[1].bytes
         terms[32] = 3
         packets.append(terms)
+        // What contradicts itself, and what does not, in the flags of a handshake.
+        let hello = try Traffic.session()[0].bytes
+        for (flags, epoch) in [(0x00, 1), (0x40, 1), (0x81, 0), (0x05, 0), (0x15, 0), (0x04, 0), (0x20, 0)] {
+            var packet = hello
+            (packet[1], packet[15]) = (UInt8(flags), UInt8(epoch))
+            packets.append(packet)
+        }
         // tshark calls no dissector for nothing.
         packets.removeAll(where: \.isEmpty)
         let frames = packets.map { Frames.udp(.init(bytes: $0, isUp: true, time: 0), on: .raw) }

@@ -76,6 +76,37 @@ import Testing
         }
     }
 
+    @Test func flagsOfHandshakesAreNamed() throws {
+        let sessions = try #require(independent()["sessions"] as? [[String: Any]])
+        let names = try sessions.map { session in
+            try ["hello", "welcome"].map { name in
+                let bytes = try #require((session[name] as? String).flatMap(Hex.bytes))
+                return DecodedPacket(bytes).header?.flagNames ?? ["none"]
+            }
+        }
+        #expect(names == [[[], []], [[], []], [["EVOLVING"], []], [["STREAM"], ["STREAM"]]])
+        let hello = try #require((sessions[3]["hello"] as? String).flatMap(Hex.bytes))
+        #expect(DecodedPacket(hello).line(size: hello.count).hasPrefix("HELLO STREAM epoch 0"))
+        #expect(PacketFlags(rawValue: 0x91).names(in: .hello) == ["STREAM", "0x11"])
+        #expect(PacketFlags(rawValue: 0x91).names(in: .data) == ["ACK_REQ", "0x90"])
+    }
+
+    /// A fixed credential has no later epoch; compact framing is for datagrams.
+    @Test func handshakesThatContradictThemselvesAreNamed() throws {
+        let sessions = try #require(independent()["sessions"] as? [[String: Any]])
+        func hello(_ session: Int) throws -> [UInt8] {
+            try #require((sessions[session]["hello"] as? String).flatMap(Hex.bytes))
+        }
+        var bytes = try hello(2)
+        bytes[1] = 0
+        #expect(DecodedPacket(bytes).flaw == .epoch)
+        bytes = try hello(3)
+        bytes[1] |= 1
+        #expect(DecodedPacket(bytes).flaw == .flags)
+        bytes[1] = 0x20
+        #expect(DecodedPacket(bytes).flaw == .flags)
+    }
+
     @Test func termsOutOfRangeAreNamed() throws {
         let packets = try Traffic.session()
         for (index, packet) in packets.prefix(2).enumerated() {

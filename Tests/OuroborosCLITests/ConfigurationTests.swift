@@ -71,7 +71,15 @@ import Testing
         #expect(good.succeeded, "\(good.errors)")
         #expect(
             good.lines.contains("peer: \"8=127.0.0.1:5808,9=[::1]:5809\"  # flag --peer"), "\(good.output)")
+        #expect(try await Tool.run(["keygen", "--out", "newer"], in: scratch).succeeded)
+        let rotating = try await Tool.run(
+            ["gateway", "--check-config"] + store + fleet + ["--fleet-secret-file", "newer"], in: scratch)
+        #expect(rotating.succeeded, "\(rotating.errors)")
+        #expect(
+            rotating.lines.contains("fleet-secret-file: \"secret,newer\"  # flag --fleet-secret-file"),
+            "\(rotating.output)")
         for (arguments, word) in [
+            (store + fleet + ["--fleet-secret-file", "b", "--fleet-secret-file", "c"], "one path, or two"),
             (store + ["--gateway-number", "256"], "from 1 to 255"),
             (store + ["--fleet-secret-file", "secret"], "--gateway-number"),
             (store + ["--gateway-number", "1", "--peer", "2=127.0.0.1:1"], "--forward-bind"),

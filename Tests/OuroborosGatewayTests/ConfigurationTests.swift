@@ -1,4 +1,7 @@
 import Ouroboros
+import OuroborosNIO
+import OuroborosStore
+import TestSupport
 import Testing
 
 @testable import OuroborosGateway
@@ -23,6 +26,7 @@ import Testing
             (.bind, "nowhere", "HOST:PORT"), (.reach, "3", "from 4 to 64"), (.places, "many", "whole number"),
             (.rekeyAge, "soon", "24h"), (.echo, "perhaps", "true or false"), (.logLevel, "loud", "warning"),
             (.gatewayNumber, "256", "from 1 to 255"), (.peer, "8", "NUMBER=HOST:PORT"),
+            (.fleetSecretFile, "a,b,c", "one path, or two"), (.fleetSecretFile, "a,", "one path, or two"),
             (.sinkMQTT, "ftp://x", "mqtt"), (.mqttUp, "up", "{device}"),
         ] as [(GatewayKey, String, String)])
     func aValueThatIsNoneIsToldWithItsKey(key: GatewayKey, value: String, hint: String) async throws {
@@ -32,6 +36,33 @@ import Testing
         let message = try await refusal(flags.merging([key: value]) { _, new in new })
         #expect(message.hasPrefix("“\(key.rawValue)” (flag --\(key.rawValue)) is “\(value)”"), "\(message)")
         #expect(message.contains(hint), "\(message)")
+    }
+
+    /// The first is in use, the second is taken, too, while it is replaced.
+    @Test func aFleetHasOneSecretOrTwo() async throws {
+        let scratch = try Scratch()
+        let keys = ["old", "new"].map { _ in SecretKey.random() }
+        for (name, key) in zip(["old", "new"], keys) {
+            let hex = key.withUnsafeBytes { Hex.string(of: $0) }
+            try PrivateFile.write(Array((hex + "\n").utf8), toNew: scratch.file(name))
+        }
+        for names in [["old"], ["old", "new"], ["new", "old"]] {
+            let value = names.map(scratch.file).joined(separator: ",")
+            let settings = try GatewaySettings(
+                try await GatewaySources(
+                    flags: [.store: "gw.sqlite", .gatewayNumber: "3", .fleetSecretFile: value]))
+            let fleet = try await settings.fleet?.configuration()
+            let wanted = names.map { $0 == "old" ? keys[0] : keys[1] }
+            #expect([fleet?.secret, fleet?.secondSecret].compactMap(\.self) == wanted)
+        }
+        let twice = try GatewaySettings(
+            try await GatewaySources(
+                flags: [
+                    .store: "gw.sqlite", .gatewayNumber: "3",
+                    .fleetSecretFile: [scratch.file("old"), scratch.file("old")].joined(separator: ","),
+                ]))
+        let error = await #expect(throws: OuroborosError.self) { try await twice.fleet?.configuration() }
+        #expect(error?.message.contains("the same secret") == true)
     }
 
     @Test func whatMeansNothingAlone() async throws {

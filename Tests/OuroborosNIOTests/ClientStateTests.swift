@@ -142,7 +142,7 @@ import Testing
     @Test func itEndsOnce() {
         var state = connected()
         #expect(state.end(nil) == true)
-        #expect(state.end(.unknownOutcome) == false)
+        #expect(state.end(.unknown(isStalled: false)) == false)
         #expect(state.close(now: 300) == false)
     }
 

@@ -14,7 +14,9 @@ import Testing
     private static let key = SecretKey.random()
 
     /// Two gateways that know each other.
-    private static func pair() async throws -> (servers: [OuroborosServer], places: [SocketAddress]) {
+    private static func pair(
+        secrets: [[SecretKey]] = [[secret], [secret]]
+    ) async throws -> (servers: [OuroborosServer], places: [SocketAddress]) {
         let places = try (0..<2).map { _ in
             try SocketAddress(ipAddress: OwnAddress.host, port: OwnAddress.nextPort())
         }
@@ -22,7 +24,8 @@ import Testing
         for number in 0..<2 {
             var configuration = ServerConfiguration()
             configuration.fleet = FleetConfiguration(
-                gatewayNumber: UInt8(number + 1), secret: secret,
+                gatewayNumber: UInt8(number + 1), secret: secrets[number].first,
+                secondSecret: secrets[number].dropFirst().first,
                 forwarding: .init(address: places[number], peers: [UInt8(2 - number): places[1 - number]]))
             servers.append(
                 try await OuroborosServer.bind(
@@ -32,8 +35,15 @@ import Testing
         return (servers, places)
     }
 
-    @Test func aSessionIsFoundFromEveryGateway() async throws {
-        let (servers, _) = try await Self.pair()
+    private static let newer = SecretKey.random()
+
+    /// While the secret is replaced: before, one has the new one second, one has made it the first, and after.
+    @Test(arguments: [
+        [[secret], [secret]], [[secret], [secret, newer]], [[newer, secret], [secret, newer]],
+        [[newer], [newer, secret]],
+    ])
+    func aSessionIsFoundFromEveryGateway(secrets: [[SecretKey]]) async throws {
+        let (servers, _) = try await Self.pair(secrets: secrets)
         let balancer = try await ImpairmentProxy.start(to: servers[0].localAddress)
         let readers = servers.map { server in Task { await Self.echo(server) } }
         try await OuroborosClient.withConnection(
@@ -183,6 +193,7 @@ import Testing
         let place = loopback
         for fleet in [
             FleetConfiguration(gatewayNumber: 0),
+            FleetConfiguration(gatewayNumber: 1, secondSecret: Self.secret),
             FleetConfiguration(gatewayNumber: 1, forwarding: .init(address: place, peers: [2: place])),
             FleetConfiguration(
                 gatewayNumber: 1, secret: Self.secret, forwarding: .init(address: place, peers: [1: place])),

@@ -93,7 +93,8 @@ import Testing
                 socket: gateway, credential: store.last ?? root, store: store)
             try client.connect()
             try client.send([UInt8(round)])
-            #expect(store.epochs == Array(1...UInt64(round)))
+            // The second is short after a short one until something is heard in it: that it is not is saved, too.
+            #expect(store.epochs == Array([1, 2, 2, 3].prefix([1, 3, 4][round - 1])))
         }
         #expect(gateway.payloads == [[1], [2], [3]])
     }

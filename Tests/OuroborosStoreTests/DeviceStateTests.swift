@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import Ouroboros
 import OuroborosStore
 import TestSupport
@@ -30,6 +31,31 @@ import Testing
             try state.save(.evolving(device: DeviceID(number: 1), epoch: 4, key: .random()))
         }
         #expect(try state.credential() == credential)
+    }
+
+    /// Key, epoch and the sessions that did not last are one write.
+    @Test func sessionsThatDidNotLastAreKept() throws {
+        let path = scratch.file("state")
+        let credential = Credential.evolving(device: device, epoch: 3, key: .random(), shortSessions: 5)
+        try DeviceState(path: path).save(credential)
+        let state = try DeviceState(path: path)
+        #expect(try state.credential()?.shortSessions == 5)
+        try state.save(.evolving(device: device, epoch: 3, key: credential.key))
+        #expect(try state.credential()?.shortSessions == 0)
+    }
+
+    /// A file of before has none; one that somebody wrote into is no crash.
+    @Test func aCountThatIsNoneIsNoCrash() throws {
+        let path = scratch.file("state")
+        try DeviceState(path: path).save(.evolving(device: device, epoch: 3, key: .random()))
+        for (written, read) in [(-7, 0), (1 << 40, 255)] as [(Int64, UInt8)] {
+            let queue = try DatabaseQueue(path: path)
+            try queue.write {
+                try $0.execute(sql: "UPDATE credential SET short_sessions = ?", arguments: [written])
+            }
+            try queue.close()
+            #expect(try DeviceState(path: path).credential()?.shortSessions == read)
+        }
     }
 
     @Test func aKeyThatWasLeftIsNoLongerInTheFiles() throws {

@@ -92,6 +92,7 @@ import Testing
     @Test func aSealedStateOpens() throws {
         let state = try DeviceState(path: copy("device.sqlite"), keyEncryptionKey: key)
         #expect(try state.credential() == devices[1].credential)
+        #expect(try state.credential()?.shortSessions == 0)
     }
 
     @Test func anExportUnderAKeyOpens() throws {

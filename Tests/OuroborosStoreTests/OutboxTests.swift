@@ -256,6 +256,55 @@ import Testing
         #expect(try outbox.summary().dropped == 1)
     }
 
+    /// A message that the path does not carry is given up as one that is too large, and holds none of the others back.
+    @Test func whatThePathDoesNotCarryIsDroppedAndTheRestGoesOn() async throws {
+        let outbox = try Outbox(in: DeviceState(path: scratch.file("state")))
+        try outbox.append((0..<200).map { [UInt8($0)] })
+        let sender = OutboxSender(outbox)
+        sender.finish()
+        let (ends, end) = AsyncStream.makeStream(of: Void.self)
+        let arrived = Mutex<[UInt32]>([])
+        try await sender.run { message in
+            guard let position = message.position, position.sequence != 5 else {
+                message.position.map(sender.stalled)
+                return {
+                    // It ends once one is given that is 64 above.
+                    for await _ in ends { break }
+                    throw OuroborosError(.stalled, "too large for the path")
+                }
+            }
+            if position.sequence == 5 + 64 { end.finish() }
+            arrived.withLock { $0.append(position.sequence) }
+            return {}
+        }
+        #expect(arrived.withLock(\.self) == (0..<200).filter { $0 != 5 })
+        #expect(outbox.isEmpty)
+        #expect(try outbox.summary().dropped == 1)
+    }
+
+    /// A connection would refuse what is far above for ever.
+    @Test func whatWasUnknownAndIsNotTakenAgainIsGivenUp() async throws {
+        let outbox = try Outbox(in: DeviceState(path: scratch.file("state")))
+        try outbox.append([[0], [1]])
+        let sender = OutboxSender(outbox)
+        sender.finish()
+        let posts = Mutex(0)
+        let givenUp = Mutex<[UInt32]>([])
+        try await sender.run(
+            { message in
+                guard message.position?.sequence == 0 else { return {} }
+                let isFirst = posts.withLock { posts in
+                    posts += 1
+                    return posts == 1
+                }
+                // The next session is with a gateway that takes less.
+                guard isFirst else { throw OuroborosError(.tooLarge, "too large") }
+                return { throw OuroborosError(.unknown, "its session ended") }
+            }, giveUp: { position in givenUp.withLock { $0.append(position.sequence) } })
+        #expect(givenUp.withLock(\.self) == [0])
+        #expect(outbox.isEmpty)
+    }
+
     @Test func aConnectionThatEndsLeavesTheRest() async throws {
         let outbox = try Outbox(in: DeviceState(path: scratch.file("state")))
         try outbox.append((0..<10).map { [UInt8($0)] })

@@ -16,6 +16,11 @@ final class Pair {
     var clientEpochs: [UInt64] = []
     var serverEpochs: [UInt64] = []
     var confirmsAtServer = true
+    var savesAtServer = true
+    /// The largest packet that the path carries.
+    var largest = Int.max
+    /// Why HELLOs were dropped.
+    var dropped: [DropReason] = []
     var confirmsAtClient = true
     private let address: PeerAddress
 
@@ -44,13 +49,13 @@ final class Pair {
             try drainClient()
             for packet in try packets(from: client) {
                 isBusy = true
-                try toServer(packet)
+                if packet.count <= largest { try toServer(packet) }
             }
             guard let server else { continue }
             try drainServer(server)
             for packet in try packets(from: server) {
                 isBusy = true
-                try toClient(packet)
+                if packet.count <= largest { try toClient(packet) }
             }
         }
     }
@@ -93,9 +98,11 @@ final class Pair {
 
     private func answerHello(_ packet: UnsafeRawBufferPointer) throws {
         let answer = try acceptor.answer(hello: packet, of: accepted, link: server, now: now) { _ in false }
-        if case .welcome(let welcome, let moved) = answer {
+        switch answer {
+        case .welcome(let welcome, let moved):
             if let moved { serverEpochs.append(moved.epoch) }
             try toClient(welcome)
+        case .dropped(let reason): dropped.append(reason)
         }
     }
 
@@ -111,6 +118,9 @@ final class Pair {
         }
         if case .confirmed(let moved) = confirmation, let server {
             if let moved { serverEpochs.append(moved.epoch) }
+            // The packet is gone when this returns.
+            defer { packet.initializeMemory(as: UInt8.self, repeating: 0xff) }
+            guard savesAtServer else { return }
             server.epochSaved()
             try drainServer(server)
         }

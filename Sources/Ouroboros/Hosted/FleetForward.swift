@@ -34,7 +34,10 @@ public final class FleetChannel {
     private let forwarder: UnsafeMutablePointer<ouro_forwarder>
     private let window: UnsafeMutablePointer<ouro_forward_window>
 
-    public init(fleetSecret: SecretKey, from own: UInt8, to other: UInt8) throws {
+    /// While the fleet's secret is replaced there is a second one: sealed is under the first, and either opens.
+    public init(
+        fleetSecret: SecretKey, secondSecret: SecretKey? = nil, from own: UInt8, to other: UInt8
+    ) throws {
         forwarder = .allocate(capacity: 1)
         forwarder.initialize(to: ouro_forwarder())
         window = .allocate(capacity: 1)
@@ -48,6 +51,7 @@ public final class FleetChannel {
             }
             ouro_forward_window_init(window, secret.octets, other, own)
         }
+        secondSecret?.withUnsafeBytes { ouro_forward_window_set_second(window, $0.octets) }
     }
 
     deinit {

@@ -16,7 +16,17 @@ struct HelloTable {
         let client, server: Endpoint
     }
 
+    enum Novelty {
+        case new
+        /// The same bytes between the same addresses.
+        case again
+        /// The same bytes, first from there.
+        case elsewhere(Endpoint)
+    }
+
     private var entries: [Pair: Entry] = [:]
+    /// Where the bytes of those came from first.
+    private var sources: [[UInt8]: Endpoint] = [:]
     private static let limit = 4096
 
     /// Those that were forgotten, or replaced, without an answer.
@@ -24,20 +34,28 @@ struct HelloTable {
 
     var waiting: UInt64 { UInt64(entries.values.count { !$0.isAnswered }) }
 
-    /// True when it is one that was seen before.
-    mutating func add(_ entry: Entry) -> Bool {
+    mutating func add(_ entry: Entry) -> Novelty {
         let pair = Pair(client: entry.source, server: entry.destination)
         if entries[pair]?.packet == entry.packet {
             entries[pair]?.copies += 1
-            return true
+            return .again
         }
-        if let old = entries.removeValue(forKey: pair), !old.isAnswered { unanswered += 1 }
+        let first = sources[entry.packet]
+        if let old = entries.removeValue(forKey: pair) {
+            unanswered += old.isAnswered ? 0 : 1
+            sources[old.packet] = nil
+        }
         if entries.count >= Self.limit {
             unanswered += waiting
             entries.removeAll()
+            sources.removeAll()
         }
         entries[pair] = entry
-        return false
+        guard let first, first != entry.source else {
+            sources[entry.packet] = entry.source
+            return .new
+        }
+        return .elsewhere(first)
     }
 
     /// The HELLO that a WELCOME between these addresses answers.

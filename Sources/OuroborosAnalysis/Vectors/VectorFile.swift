@@ -20,6 +20,7 @@ public struct VectorFile: Sendable {
             try VectorSession(.init(reachC: 16, maxBodyC: 256), &random),
             try VectorSession(.init(reachC: 64, maxBodyC: 1200, isChallenged: true), &random),
             try VectorSession(.init(epoch: 5, reachC: 4, maxBodyC: 64), &random),
+            try VectorSession(.init(reachC: 64, maxBodyC: 1200, isStream: true), &random),
         ]
         let rejects = try VectorRejects(sessions[0], &random)
         let file = VectorValue.object([

@@ -12,6 +12,9 @@ struct VectorSession {
         var reachS: UInt8 = 64
         var maxBodyS: UInt16 = 1200
         var isChallenged = false
+        var isStream = false
+        /// A fixed credential stays at epoch 0.
+        var isEvolving: Bool { epoch != 0 }
     }
 
     struct PacketEntry {
@@ -47,7 +50,7 @@ struct VectorSession {
         id = random.id()
         challenge = random.bytes(16)
         try shakeHands()
-        try exchange(&random)
+        try terms.isStream ? exchangeInStream(&random) : exchange(&random)
     }
 
     private mutating func shakeHands() throws {
@@ -71,6 +74,8 @@ struct VectorSession {
         withUnsafeMutableBytes(of: &hello.nonce) { $0.copyBytes(from: nonceC) }
         withUnsafeMutableBytes(of: &hello.challenge) { $0.copyBytes(from: challenge) }
         hello.epoch = terms.epoch
+        hello.evolving = terms.isEvolving
+        hello.stream = terms.isStream
         hello.reach = terms.reachC
         hello.max_body = terms.maxBodyC
         hello.has_challenge = isAnswer
@@ -84,6 +89,7 @@ struct VectorSession {
         var welcome = ouro_welcome()
         withUnsafeMutableBytes(of: &welcome.nonce) { $0.copyBytes(from: isChallenge ? challenge : nonceS) }
         welcome.epoch = terms.epoch
+        welcome.stream = terms.isStream
         if !isChallenge {
             welcome.session_id = id
             welcome.reach = terms.reachS
@@ -135,12 +141,35 @@ struct VectorSession {
         try add(up: false, .close, acks, 3, Self.block(9, 0x1e7) + [0] + Bytes(bigEndian: UInt64(1)))
     }
 
+    /// Counters have no gap, and a block names all up to its highest: past the 64 that a bitmap could hold.
+    private mutating func exchangeInStream(_ random: inout VectorRandom) throws {
+        let (ackReq, acks, batch, once): (UInt8, UInt8, UInt8, UInt8) = (1, 2, 4, 8)
+        try add(up: true, .ping, 0, 0, [])
+        try add(up: false, .pong, 0, 0, [])
+        var control: UInt64 = 0
+        for counter in UInt64(0)..<70 {
+            try add(up: true, .data, ackReq, counter, random.bytes(3))
+            guard [0, 1, 40].contains(counter) else { continue }
+            control += 1
+            try add(up: false, .ack, acks, control, Self.block(counter, (1 << counter) - 1))
+        }
+        try add(up: false, .data, ackReq | acks, 0, Self.block(69, .max) + random.bytes(20))
+        let place = Bytes(bigEndian: UInt32(7)) + Bytes(bigEndian: UInt32(2))
+        let items: Bytes = [0, 2, 0x68, 0x69, 0, 0]
+        try add(up: true, .data, ackReq | acks | batch | once, 70, Self.block(0, 0) + place + items)
+        try add(up: true, .close, acks, 1, Self.block(0, 0) + [0] + Bytes(bigEndian: UInt64(71)))
+        try add(up: false, .close, acks, 4, Self.block(70, .max) + [0] + Bytes(bigEndian: UInt64(1)))
+    }
+
     // MARK: As JSON
 
     func value() throws -> VectorValue {
         var members: [(name: String, value: VectorValue)] = [
             ("root_key", .hex(root)), ("epoch", .number(terms.epoch)), ("device_id", .hex(device)),
             ("nonce_c", .hex(nonceC)), ("nonce_s", .hex(nonceS)), ("session_id", .number(UInt64(id))),
+        ]
+        if terms.isStream { members.append(("stream", .yes)) }
+        members += [
             ("reach_c", .number(UInt64(terms.reachC))), ("max_body_c", .number(UInt64(terms.maxBodyC))),
             ("reach_s", .number(UInt64(terms.reachS))), ("max_body_s", .number(UInt64(terms.maxBodyS))),
         ]

@@ -5,6 +5,7 @@ enum VectorValue {
     case array([VectorValue])
     case text(String)
     case number(UInt64)
+    case yes
 
     static func hex(_ bytes: some Sequence<UInt8>) -> VectorValue {
         .text(Hex.string(of: bytes))
@@ -17,6 +18,7 @@ enum VectorValue {
         switch self {
         case .text(let value): text += "\"\(value)\""
         case .number(let value): text += "\(value)"
+        case .yes: text += "true"
         case .array(let values):
             text += "[\n"
             for (index, value) in values.enumerated() {

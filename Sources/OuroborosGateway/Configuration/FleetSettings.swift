@@ -5,17 +5,18 @@ import OuroborosStore
 /// What the configuration says of the gateway's fleet, before files are read and names are looked up.
 struct FleetSettings: Sendable {
     let number: UInt8
-    let secretFile: String?
+    /// One, or two while the secret is replaced.
+    let secretFiles: [String]
     let forwardBind: HostAndPort?
     let peers: [UInt8: HostAndPort]
 
     /// Nil for a gateway that stands alone.
     init?(_ setting: (GatewayKey) -> GatewaySources.Setting) throws {
-        secretFile = try setting(.fleetSecretFile).text()
+        secretFiles = try setting(.fleetSecretFile).secretFiles()
         forwardBind = try setting(.forwardBind).address()
         peers = try setting(.peer).peers()
         guard setting(.gatewayNumber).value != nil else {
-            guard secretFile == nil, forwardBind == nil, peers.isEmpty else {
+            guard secretFiles.isEmpty, forwardBind == nil, peers.isEmpty else {
                 throw OuroborosError(
                     .invalidConfiguration,
                     "a gateway of a fleet has a number: give --gateway-number, 1 to 255")
@@ -29,7 +30,7 @@ struct FleetSettings: Sendable {
                 "--forward-bind and --peer go together: where packets come in, and where they are passed on to"
             )
         }
-        guard forwardBind == nil || secretFile != nil else {
+        guard forwardBind == nil || !secretFiles.isEmpty else {
             throw OuroborosError(
                 .invalidConfiguration,
                 "gateways that pass packets on need the fleet secret: give --fleet-secret-file")
@@ -37,8 +38,15 @@ struct FleetSettings: Sendable {
     }
 
     func configuration() async throws -> FleetConfiguration {
+        let secrets = try secretFiles.map { try KeyFiles.read($0) }
+        if secrets.count == 2, secrets[0] == secrets[1] {
+            throw OuroborosError(
+                .invalidConfiguration,
+                "“\(secretFiles[0])” and “\(secretFiles[1])” hold the same secret: give the one that replaces it, or one file"
+            )
+        }
         var fleet = FleetConfiguration(
-            gatewayNumber: number, secret: try secretFile.map { try KeyFiles.read($0) })
+            gatewayNumber: number, secret: secrets.first, secondSecret: secrets.dropFirst().first)
         if let forwardBind {
             var forwarding: FleetConfiguration.Forwarding = .init(
                 address: try await forwardBind.resolve(), peers: [:])
@@ -52,6 +60,17 @@ struct FleetSettings: Sendable {
 }
 
 extension GatewaySources.Setting {
+    fileprivate func secretFiles() throws -> [String] {
+        guard let value = try text() else { return [] }
+        let files = value.split(separator: ",", omittingEmptySubsequences: false).map {
+            String($0.drop { $0 == " " })
+        }
+        guard files.count <= 2, !files.contains("") else {
+            throw refused("write one path, or two while the secret is replaced, the first of them in use")
+        }
+        return files
+    }
+
     fileprivate func peers() throws -> [UInt8: HostAndPort] {
         guard let value else { return [:] }
         var peers: [UInt8: HostAndPort] = [:]

@@ -81,10 +81,9 @@ package enum GatewayKey: String, CaseIterable {
     var kind: Kind {
         switch self {
         case .store, .kekFile, .kekEnv, .fleetKeyFile, .registry, .spool, .logLevel, .metrics,
-            .fleetSecretFile,
             .forwardBind:
             .text
-        case .bind, .peer: .list
+        case .bind, .peer, .fleetSecretFile: .list
         case .maxDevices, .maxStreams, .streamsPerAddress, .pendingSessions, .queue, .queuePerDevice, .places,
             .placesPerDevice, .reach, .gatewayNumber, .workers:
             .number
@@ -173,7 +172,10 @@ package enum GatewayKey: String, CaseIterable {
         case .gatewayNumber:
             "This gateway's number in its fleet, 1 to 255: the upper byte of its session ids."
         case .fleetSecretFile:
-            "A file with the secret that all gateways of the fleet hold: challenges of one hold at each."
+            """
+            A file with the secret that all gateways of the fleet hold: challenges of one hold at each; a second time while it \
+            is replaced, for the other one.
+            """
         case .forwardBind:
             "The private HOST:PORT (UDP) for packets that landed on the wrong gateway; needs --fleet-secret-file."
         case .peer: "Another gateway of the fleet, NUMBER=HOST:PORT of its --forward-bind; may be repeated."

@@ -155,6 +155,8 @@ struct GatewayService: Service {
                 logger.info("does not answer", metadata: ["device": "\(device)"])
             case .heardAgain(let device):
                 logger.info("answers again", metadata: ["device": "\(device)"])
+            // The server warns of it.
+            case .stalled: break
             }
         }
     }

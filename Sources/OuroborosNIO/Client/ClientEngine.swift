@@ -12,8 +12,8 @@ final class ClientEngine: @unchecked Sendable {
     let states = Broadcast<ConnectionState>()
     let facts = Locked(ClientFacts())
 
-    private let server: SocketAddress
-    private let configuration: ClientConfiguration
+    let server: SocketAddress
+    let configuration: ClientConfiguration
     private let carrier: any ClientCarrier
     private var opening: EventLoopFuture<Void>?
     /// The same, if it is one.
@@ -21,19 +21,20 @@ final class ClientEngine: @unchecked Sendable {
     var streamState = StreamState()
     /// How long the first session may take.
     private let patience: Duration?
-    private let store: (any CredentialStore)?
-    private(set) var logger: Logger?
+    let store: (any CredentialStore)?
+    var logger: Logger?
     private let submitted: Handoff<SendTicket>
     private let confirmed: Handoff<ConfirmedPacket>
 
-    private let roundTrip: Timer
-    private(set) var state: ClientState<Link>
-    private(set) var sends = SendQueue()
-    private var pings = PingWaiters()
+    let roundTrip: Timer
+    var state: ClientState<Link>
+    var firstPacket = FirstPacket()
+    var sends = SendQueue()
+    var pings = PingWaiters()
     private var timer: LoopTimer?
     /// Packets whose messages wait to be taken.
-    private var queued = 0
-    private let connected: EventLoopPromise<Void>
+    var queued = 0
+    let connected: EventLoopPromise<Void>
     private let ended: EventLoopPromise<Void>
 
     convenience init(
@@ -208,6 +209,7 @@ final class ClientEngine: @unchecked Sendable {
                 return loop.makeFailedFuture(
                     OuroborosError(.wrongState, "there is no session to send a PING in"))
             }
+            firstPacket.release()
             let answer = pings.add(ticket, on: loop)
             let task = loop.scheduleTask(in: TimeAmount(timeout)) { [self] in
                 pings.finish(ticket, .failure(OuroborosError.noAnswer(from: server, within: timeout)))
@@ -220,6 +222,10 @@ final class ClientEngine: @unchecked Sendable {
 
     func cancel(_ ticket: PingTicket) {
         loop.execute { [self] in pings.finish(ticket, .failure(CancellationError())) }
+    }
+
+    func giveUp(_ position: OutboxPosition) -> EventLoopFuture<Void> {
+        loop.submit { [self] in state.link?.giveUp(position) }
     }
 
     func rekey() -> EventLoopFuture<Void> {
@@ -308,89 +314,19 @@ final class ClientEngine: @unchecked Sendable {
         guard let link = state.link else { return }
         timer?.arm(at: link.deadline(now: now), now: now)
         timer?.arm(at: state.deadline, now: now)
+        timer?.arm(at: firstPacket.deadline, now: now)
         timer?.arm(at: streamState.deadline, now: now)
     }
 
     private func transmit(_ link: Link, _ now: UInt64) throws -> Bool {
+        guard !firstPacket.isHeld(now: now, hasMore: link.pending > 0 || state.isClosing) else {
+            return false
+        }
         var any = false
         while carrier.isWritable, try link.transmit(now: now, { packet, _ in carrier.write(packet) }) {
             any = true
         }
         return any
-    }
-
-    func drain(_ link: Link, _ now: UInt64) throws -> Bool {
-        var any = false
-        while let event = try link.nextEvent() {
-            any = true
-            try handle(event, link, now)
-        }
-        return any
-    }
-
-    private func handle(_ event: LinkEvent, _ link: Link, _ now: UInt64) throws {
-        switch event {
-        case .message(let message):
-            queued += message.isLastOfPacket ? 1 : 0
-            state.used(now: now)
-            inbox.append(message)
-        case .delivered(let id):
-            roundTrip.recordMilliseconds(link.roundTripMilliseconds)
-            finish(id, .success(()), now)
-        case .sent(let id): finish(id, .success(()), now)
-        case .unknown(let id): finish(id, .failure(.unknownOutcome), now)
-        case .failed(let id): finish(id, .failure(.neverSent), now)
-        case .epochMoved(let credential):
-            // Nothing goes out before this is durable.
-            try store?.save(credential)
-            link.epochSaved()
-            logger?.debug("moved to epoch \(credential.epoch)")
-        case .pong(let milliseconds): pings.answered(milliseconds, now: loop.now)
-        case .established, .closed, .dead, .alive: changed(event, link)
-        }
-    }
-
-    private func finish(_ id: MessageID, _ result: Result<Void, OuroborosError>, _ now: UInt64) {
-        state.used(now: now)
-        sends.finish(id, result)
-    }
-
-    private func changed(_ event: LinkEvent, _ link: Link) {
-        switch event {
-        case .established(let sessionID):
-            state.established(now: now)
-            logger?[metadataKey: "session"] = "\(sessionID)"
-            facts.withLock { $0.maximumMessage = link.maximumMessage() }
-            streamIsUp()
-            report(.connected(sessionID: sessionID))
-            connected.succeed()
-        case .closed(let reason, let byPeer, let missing):
-            streamState.sessionClosed(reason)
-            // A stream that broke has been told already.
-            guard streams?.isWritable ?? true || byPeer || state.isClosing else { break }
-            report(.sessionClosed(reason, byServer: byPeer, missing: missing))
-        case .alive:
-            report(.reachable)
-        case .dead:
-            report(.unreachable)
-            if !state.isConnected {
-                end(.noAnswer(from: server, within: nil))
-            }
-        default: break
-        }
-    }
-
-    func report(_ state: ConnectionState) {
-        logger?.debug("\(state)")
-        facts.withLock { $0.state = state }
-        states.send(state)
-    }
-
-    func fail(_ error: any Error) {
-        let failure =
-            (error as? OuroborosError) ?? OuroborosError(.storage, "saving the credential: \(error)")
-        logger?.error("the connection ends: \(failure)")
-        end(failure)
     }
 }
 
@@ -420,7 +356,9 @@ extension ClientEngine: ClientCarrierDelegate {
     private func updateRoom(_ link: Link) {
         if streams != nil {
             // What the other side may have in flight still fits: only more than that stops reading.
-            carrier.pause(queued > configuration.queueCapacity)
+            let isReading = queued <= configuration.queueCapacity && link.mayReadStream
+            carrier.pause(!isReading)
+            link.setStreamReading(isReading, now: now)
         } else {
             link.setRoom(free: configuration.queueCapacity - queued, capacity: configuration.queueCapacity)
         }

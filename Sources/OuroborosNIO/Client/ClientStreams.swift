@@ -3,6 +3,19 @@ import Ouroboros
 
 /// What is different over streams: each has one session, and a lost one is followed by another.
 extension ClientEngine {
+    /// Where sessions did not last there is a wait, and it runs from here.
+    func streamWanted() -> UInt64 {
+        let now = now
+        guard let link = state.link, case let due = link.connectsAt(now: now), due > now else { return now }
+        do {
+            try link.connect(now: now)
+        } catch {
+            logger?.debug("connecting: \(error)")
+        }
+        logger?.debug("the next stream is opened in \(due - now) ms, as sessions did not last")
+        return due
+    }
+
     func streamOpened() {
         do {
             try state.link?.connect(now: now)

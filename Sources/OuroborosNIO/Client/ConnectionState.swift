@@ -13,6 +13,9 @@ public enum ConnectionState: Sendable, Hashable {
     case interrupted
     /// The session ended; the next message begins another. `missing` messages of the server never came.
     case sessionClosed(CloseReason, byServer: Bool, missing: UInt64)
+    /// A message of so many bytes does not get through, though others do: it is probably larger than the path carries.
+    /// Told once; ``OuroborosConnection/state`` stays what it was.
+    case messageStalled(size: Int, position: OutboxPosition?)
     /// The connection is over.
     case closed
 }

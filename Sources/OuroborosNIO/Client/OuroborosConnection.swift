@@ -19,7 +19,8 @@ public final class OuroborosConnection: Sendable {
 
     /// Sends a message and returns when it was delivered, or, unreliable, when it went out.
     ///
-    /// It throws an `OuroborosError` that tells *failed* (never sent) from *unknown* (it may have arrived).
+    /// It throws an `OuroborosError` that tells *failed* (never sent) from *unknown* (it may have arrived) and *stalled* (the
+    /// same, and it is probably larger than the path carries).
     /// A task that is cancelled takes a message back that was not sent yet.
     public func send(
         _ payload: some Sequence<UInt8>, delivery: Delivery = .reliable, timeToLive: Duration? = nil
@@ -58,6 +59,11 @@ public final class OuroborosConnection: Sendable {
                 engine.cancel(ticket)
             }
         }
+    }
+
+    /// A message of an outbox that was *unknown* will not be sent again: it holds up nothing higher of its box any more.
+    public func giveUp(_ position: OutboxPosition) async {
+        _ = try? await engine.giveUp(position).get()
     }
 
     /// Sends messages many to a packet; they arrive one by one. It returns when all were delivered.

@@ -39,6 +39,8 @@ struct SendQueue {
         engaged.removeValue(forKey: id)?.finish(result)
     }
 
+    func position(of id: MessageID) -> OutboxPosition? { engaged[id]?.message.position }
+
     func holds(_ ticket: SendTicket) -> Bool {
         waiting.contains { $0 === ticket } || engaged.values.contains { $0 === ticket }
     }
@@ -60,7 +62,7 @@ struct SendQueue {
             ticket.finish(.failure(.closedBeforeSending))
         }
         for ticket in engaged.values {
-            ticket.finish(.failure(.unknownOutcome))
+            ticket.finish(.failure(.unknown(isStalled: false)))
         }
         waiting.removeAll()
         engaged.removeAll()
@@ -74,9 +76,11 @@ extension OuroborosError {
         .failed, "the message was taken back before it was sent")
     static let cancelledAfterSending = OuroborosError(
         .unknown, "sending was cancelled after the message went out: it may have arrived")
-    static let unknownOutcome = OuroborosError(
-        .unknown, "the session ended before the message was acknowledged: it may have arrived")
     static let neverSent = OuroborosError(
         .failed, "the message was never sent: it waited too long, or the connection was closed first")
+    static func stalledText(_ size: Int) -> String {
+        "a message of \(size) bytes does not get through, though others do: it is probably larger than the path "
+            + "carries. Send smaller ones"
+    }
     static let connectionClosed = OuroborosError(.closed, "the connection is closed")
 }

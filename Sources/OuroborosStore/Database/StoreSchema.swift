@@ -25,7 +25,7 @@ extension StoreDatabase {
         var steps: [String] {
             switch self {
             case .gateway: [Self.devices, Self.sealing + Self.activity]
-            case .device: [Self.credential, Self.sealing + Self.session + Self.outbox]
+            case .device: [Self.credential, Self.sealing + Self.session + Self.outbox, Self.shortSessions]
             case .spool: [Self.messages, Self.sinks]
             case .downlink: [Self.waiting]
             }
@@ -70,6 +70,10 @@ extension StoreDatabase {
                 key_form TEXT NOT NULL,
                 key BLOB NOT NULL
             ) STRICT;
+            """
+
+        private static let shortSessions = """
+            ALTER TABLE credential ADD COLUMN short_sessions INTEGER NOT NULL DEFAULT 0;
             """
 
         private static let sealing = """

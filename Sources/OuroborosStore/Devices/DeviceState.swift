@@ -32,8 +32,13 @@ public final class DeviceState: Sendable {
     }
 
     private func storedCredential(_ database: Database) throws -> Credential? {
-        try Row.fetchOne(database, sql: "SELECT device, kind, epoch, key_form, key FROM credential")
-            .map { try self.database.credential($0, device: DeviceID($0["device"] as Data)) }
+        let row = try Row.fetchOne(
+            database, sql: "SELECT device, kind, epoch, short_sessions, key_form, key FROM credential")
+        return try row.map {
+            try self.database.credential(
+                $0, device: DeviceID($0["device"] as Data),
+                shortSessions: UInt8(clamping: $0["short_sessions"] as Int64))
+        }
     }
 }
 
@@ -53,11 +58,12 @@ extension DeviceState: CredentialStore {
             }
             try database.execute(
                 sql: """
-                    INSERT OR REPLACE INTO credential (only, device, kind, epoch, key_form, key)
-                    VALUES (1, ?, ?, ?, ?, ?)
+                    INSERT OR REPLACE INTO credential (only, device, kind, epoch, short_sessions, key_form, key)
+                    VALUES (1, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
-                    Data(credential.deviceID.bytes), credential.kind.name, epoch, key.form, key.bytes,
+                    Data(credential.deviceID.bytes), credential.kind.name, epoch,
+                    Int64(credential.shortSessions), key.form, key.bytes,
                 ])
             try database.execute(sql: "DELETE FROM saved_session")
         }

@@ -10,7 +10,8 @@ extension StoreDatabase {
         }
     }
 
-    func credential(_ row: Row, device: DeviceID) throws -> Credential {
+    /// The short sessions are a device's alone.
+    func credential(_ row: Row, device: DeviceID, shortSessions: UInt8 = 0) throws -> Credential {
         let kind: Credential.Kind = (row["kind"] as String) == "fixed" ? .fixed : .evolving
         let epoch = UInt64(row["epoch"] as Int64)
         let context = Vault.context("key", device: device, kind: kind, epoch: epoch)
@@ -18,7 +19,8 @@ extension StoreDatabase {
             try SecretKey($0)
         }
         return kind == .fixed
-            ? .fixed(device: device, rootKey: key) : .evolving(device: device, epoch: epoch, key: key)
+            ? .fixed(device: device, rootKey: key)
+            : .evolving(device: device, epoch: epoch, key: key, shortSessions: shortSessions)
     }
 
     private static func keyContext(_ credential: Credential) -> Data {

@@ -50,6 +50,8 @@ public final class Outbox: Sendable {
         var messages: Int
         var bytes: Int
         var inFlight: Set<Int64> = []
+        /// Those of them that do not get through, though others do.
+        var stalled: Set<Int64> = []
         var wake: (@Sendable () -> Void)?
     }
 
@@ -155,7 +157,7 @@ public final class Outbox: Sendable {
     }
 
     /// The next messages to send, in order; they count as under way until ``delivered(_:)`` or ``notDelivered(_:)``.
-    /// None is 64 or more above the lowest one of its box that is not acknowledged.
+    /// None is 64 or more above the lowest one of its box that is neither acknowledged nor stalled.
     public func takeNext(limit: Int) throws -> [Entry] {
         try memory.withLock { memory in
             let entries = try database.read { database -> [Entry] in
@@ -164,12 +166,13 @@ public final class Outbox: Sendable {
                         database, sql: "SELECT box, seq FROM outbox_message ORDER BY id LIMIT 1")
                 else { return [] }
                 // A box that follows a full one waits until that is empty.
-                let (box, sequence): (Int64, Int64) = (lowest["box"], lowest["seq"])
-                return try Row.fetchAll(
-                    database,
-                    sql: "SELECT * FROM outbox_message WHERE box = ? AND seq < ? ORDER BY seq",
-                    arguments: [box, sequence + Self.reach]
-                ).map(Self.entry)
+                let box: Int64 = lowest["box"]
+                let rows = try Row.fetchAll(
+                    database, sql: "SELECT * FROM outbox_message WHERE box = ? ORDER BY seq LIMIT ?",
+                    arguments: [box, Int(Self.reach) + memory.stalled.count])
+                guard let first = rows.first(where: { !memory.stalled.contains($0["id"]) }) else { return [] }
+                let end = (first["seq"] as Int64) + Self.reach
+                return rows.filter { ($0["seq"] as Int64) < end }.map(Self.entry)
             }
             let next = Array(entries.filter { !memory.inFlight.contains($0.id) }.prefix(limit))
             memory.inFlight.formUnion(next.map(\.id))
@@ -209,12 +212,23 @@ public final class Outbox: Sendable {
             memory.messages -= entries.count
             memory.bytes -= entries.reduce(0) { $0 + $1.payload.count }
             memory.inFlight.subtract(entries.map(\.id))
+            memory.stalled.subtract(entries.map(\.id))
         }
     }
 
     /// They were not sent, or may have arrived: they are sent again, with the same position.
     public func notDelivered(_ entries: [Entry]) {
-        memory.withLock { $0.inFlight.subtract(entries.map(\.id)) }
+        memory.withLock { memory in
+            memory.inFlight.subtract(entries.map(\.id))
+            memory.stalled.subtract(entries.map(\.id))
+        }
+    }
+
+    /// It is under way and does not get through, though others do: it holds none of them back.
+    func stalled(_ entry: Entry) {
+        memory.withLock { memory in
+            if memory.inFlight.contains(entry.id) { memory.stalled.insert(entry.id) }
+        }
     }
 
     public func summary() throws -> Summary {

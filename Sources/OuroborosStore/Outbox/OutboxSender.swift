@@ -5,18 +5,32 @@ import Synchronization
 public final class OutboxSender: Sendable {
     /// Hands a message over, and gives what to wait for: it throws an `OuroborosError` as a connection's send does.
     public typealias Post = @Sendable (OutgoingMessage) async throws -> @Sendable () async throws -> Void
+    /// Tells the connection that a message which was *unknown* will not come again, as a connection's `giveUp` does.
+    public typealias GiveUp = @Sendable (OutboxPosition) async -> Void
 
     private enum Outcome: Sendable {
         case delivered(Outbox.Entry)
         case refused(Outbox.Entry)
-        case notDelivered(Outbox.Entry)
+        case notDelivered(Outbox.Entry, mayHaveArrived: Bool)
     }
 
     private struct State {
         var outcomes: [Outcome] = []
+        var underWay: [OutboxPosition: Outbox.Entry] = [:]
+        /// What was *unknown* and was not given again since.
+        var unknown: Set<OutboxPosition> = []
         var isWoken = false
         var isFinishing = false
         var waiter: CheckedContinuation<Void, Never>?
+
+        mutating func settle(_ outcome: Outcome) {
+            switch outcome {
+            case .delivered(let entry), .refused(let entry): underWay[entry.position] = nil
+            case .notDelivered(let entry, let mayHaveArrived):
+                underWay[entry.position] = nil
+                if mayHaveArrived { unknown.insert(entry.position) }
+            }
+        }
     }
 
     public let outbox: Outbox
@@ -41,17 +55,26 @@ public final class OutboxSender: Sendable {
 
     public var isFinishing: Bool { state.withLock(\.isFinishing) }
 
+    /// The message of that position does not get through, though others do: these go on, and it is given up in the end.
+    public func stalled(_ position: OutboxPosition) {
+        guard let entry = state.withLock({ $0.underWay[position] }) else { return }
+        outbox.stalled(entry)
+        wake { $0.isWoken = true }
+    }
+
     /// Sends until the outbox is empty and ``finish()`` was called. It throws when the connection takes nothing
     /// more, or the task is cancelled: what was not acknowledged stays in the outbox. To be run once at a time.
-    public func run(_ post: @escaping Post) async throws {
+    public func run(_ post: @escaping Post, giveUp: GiveUp = { _ in }) async throws {
         state.withLock { state in
             state.outcomes = []
+            state.underWay = [:]
+            state.unknown = []
             state.isWoken = false
         }
         do {
             try await withThrowingDiscardingTaskGroup { group in
                 while !(isFinishing && outbox.isEmpty) {
-                    try await sendNext(post, &group)
+                    try await sendNext(post, giveUp, &group)
                     await wait()
                     try Task.checkCancellation()
                     try settle()
@@ -63,26 +86,46 @@ public final class OutboxSender: Sendable {
         }
     }
 
-    private func sendNext(_ post: Post, _ group: inout ThrowingDiscardingTaskGroup<any Error>) async throws {
+    private func sendNext(
+        _ post: Post, _ giveUp: GiveUp, _ group: inout ThrowingDiscardingTaskGroup<any Error>
+    ) async throws {
         let entries = try outbox.takeNext(limit: 64)
+        // What has left the outbox meanwhile would hold up those above it for ever.
+        let gone = state.withLock { state in
+            let gone = state.unknown.subtracting(entries.map(\.position))
+            state.unknown.subtract(gone)
+            for entry in entries { state.underWay[entry.position] = entry }
+            return gone
+        }
+        for position in gone { await giveUp(position) }
         for (index, entry) in entries.enumerated() {
             do {
                 let outcome = try await post(OutgoingMessage(entry.payload, position: entry.position))
+                _ = settled(entry)
                 group.addTask { [self] in
                     do {
                         try await outcome()
                         note(.delivered(entry))
+                    } catch let error as OuroborosError where error.code == .stalled {
+                        note(.refused(entry))
                     } catch {
-                        note(.notDelivered(entry))
+                        let mayHaveArrived = (error as? OuroborosError)?.code == .unknown
+                        note(.notDelivered(entry, mayHaveArrived: mayHaveArrived))
                     }
                 }
             } catch let error as OuroborosError where error.code == .tooLarge {
+                if settled(entry) { await giveUp(entry.position) }
                 note(.refused(entry))
             } catch {
                 outbox.notDelivered(Array(entries[index...]))
                 throw error
             }
         }
+    }
+
+    /// True for one that was *unknown* until now.
+    private func settled(_ entry: Outbox.Entry) -> Bool {
+        state.withLock { $0.unknown.remove(entry.position) != nil }
     }
 
     private func note(_ outcome: Outcome) {
@@ -93,6 +136,7 @@ public final class OutboxSender: Sendable {
     private func settle() throws {
         let outcomes = state.withLock { state in
             defer { state.outcomes = [] }
+            for outcome in state.outcomes { state.settle(outcome) }
             return state.outcomes
         }
         var (delivered, refused, others): ([Outbox.Entry], [Outbox.Entry], [Outbox.Entry]) = ([], [], [])
@@ -100,7 +144,7 @@ public final class OutboxSender: Sendable {
             switch outcome {
             case .delivered(let entry): delivered.append(entry)
             case .refused(let entry): refused.append(entry)
-            case .notDelivered(let entry): others.append(entry)
+            case .notDelivered(let entry, _): others.append(entry)
             }
         }
         outbox.notDelivered(others)

@@ -57,7 +57,7 @@ final class AnalysisWriter {
         if let isFromClient = report.isFromClient { line.add("direction", isFromClient ? "c2s" : "s2c") }
         if let header = report.packet.header {
             line.add("type", header.typeName)
-            line.add("flags", header.flags.names)
+            line.add("flags", header.flagNames)
             line.add("session", Hex.string(UInt64(header.sessionID), digits: 8))
             line.add(header.type?.isHandshake == true ? "epoch" : "counter", header.counter)
             line.add("length", header.length)

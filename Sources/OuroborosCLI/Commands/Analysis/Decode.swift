@@ -64,7 +64,7 @@ struct PacketFields {
         if let header = packet.header {
             add("version", .number(UInt64(header.version)))
             add("type", .string(header.typeName))
-            add("flags", .list(header.flags.names))
+            add("flags", .list(header.flagNames))
             add("length", .number(UInt64(header.length)))
             add("session", .string(Hex.string(UInt64(header.sessionID), digits: 8)))
             add(header.type?.isHandshake == true ? "epoch" : "counter", .number(header.counter))

@@ -73,11 +73,17 @@ struct OutboxDelivery: Sendable {
                     try await Task.sleep(for: .seconds(1_000_000_000))
                 }
                 group.addTask { try await watch(connection) }
-                let sending = Task {
-                    try await sender.run { message in
-                        let pending = try await connection.enqueue(message)
-                        return { try await pending.delivered() }
+                group.addTask {
+                    for await case .messageStalled(_, let position?) in connection.stateChanges {
+                        sender.stalled(position)
                     }
+                }
+                let sending = Task {
+                    try await sender.run(
+                        { message in
+                            let pending = try await connection.enqueue(message)
+                            return { try await pending.delivered() }
+                        }, giveUp: { await connection.giveUp($0) })
                 }
                 group.addTask {
                     try await withTaskCancellationHandler {

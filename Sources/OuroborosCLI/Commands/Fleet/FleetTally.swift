@@ -52,7 +52,7 @@ final class FleetTally: Sendable {
 
     func ended(_ error: any Error) {
         state.withLock { state in
-            if (error as? OuroborosError)?.code == .unknown {
+            if (error as? OuroborosError)?.code.mayHaveArrived == true {
                 state.unknown += 1
             } else {
                 state.failed += 1

@@ -33,14 +33,16 @@ struct GatewayFlags: GatewayFlagGroup {
 
     struct Fleet: GatewayFlagGroup {
         @Option(help: .of(.gatewayNumber)) var gatewayNumber: String?
-        @Option(help: .of(.fleetSecretFile)) var fleetSecretFile: String?
+        @Option(parsing: .singleValue, help: .of(.fleetSecretFile)) var fleetSecretFile: [String] = []
         @Option(help: .of(.forwardBind)) var forwardBind: String?
         @Option(parsing: .singleValue, help: .of(.peer)) var peer: [String] = []
         @Option(help: .of(.workers)) var workers: String?
 
         var values: [GatewayKey: String?] {
             [
-                .gatewayNumber: gatewayNumber, .fleetSecretFile: fleetSecretFile, .forwardBind: forwardBind,
+                .gatewayNumber: gatewayNumber,
+                .fleetSecretFile: fleetSecretFile.isEmpty ? nil : fleetSecretFile.joined(separator: ","),
+                .forwardBind: forwardBind,
                 .peer: peer.isEmpty ? nil : peer.joined(separator: ","), .workers: workers,
             ]
         }

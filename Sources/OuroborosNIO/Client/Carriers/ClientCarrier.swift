@@ -10,6 +10,8 @@ protocol ClientCarrierDelegate: AnyObject, Sendable {
     var isShakingHands: Bool { get }
     /// A stream: it takes packets again.
     func becameWritable()
+    /// A stream is wanted: when it is to be opened, in the loop's milliseconds.
+    func streamWanted() -> UInt64
     /// A fresh stream is there: the handshake begins.
     func streamOpened()
     /// The stream ended from the other side, or by a failure.

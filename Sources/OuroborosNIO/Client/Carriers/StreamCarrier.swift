@@ -35,15 +35,23 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver {
     /// Opens a stream after a pause: each is longer than the last, until ``succeeded()``.
     func connectLater() {
         guard isIdle, !isClosed else { return }
-        let pause = TimeAmount(pauses.next(now: loop.now))
-        wait = loop.assumeIsolated().scheduleTask(in: pause) { [weak self] in
+        connect(at: loop.now + TimeAmount(pauses.next(now: loop.now)))
+    }
+
+    private func connect(at due: NIODeadline) {
+        wait = loop.assumeIsolated().scheduleTask(deadline: due) { [weak self] in
             self?.wait = nil
             self?.connect()
         }
     }
 
     func connect() {
-        guard isIdle, !isClosed else { return }
+        guard isIdle, !isClosed, let delegate else { return }
+        let due = delegate.streamWanted()
+        guard due <= loop.now.milliseconds else {
+            connect(at: .milliseconds(due))
+            return
+        }
         let bound = NIOLoopBound(self, eventLoop: loop)
         let attempt = ClientBootstrap(group: loop)
             .connectTimeout(.seconds(10))
@@ -66,7 +74,7 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver {
                 self.stream = stream
                 stream.pause(isPaused)
                 try stream.start()
-                delegate?.streamOpened()
+                self.delegate?.streamOpened()
             } catch {
                 lastError = error
                 connectLater()

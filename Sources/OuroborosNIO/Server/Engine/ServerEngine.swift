@@ -63,8 +63,10 @@ final class ServerEngine: @unchecked Sendable {
             var acceptor = configuration.acceptor(forStreams: isStream)
             acceptor.idPrefix = hub.numbers.prefix(ofWorker: worker)
             acceptor.idPrefixBits = hub.numbers.prefixBits
-            let shared = configuration.fleet?.secret.map {
-                SharedChallenges(fleetSecret: $0, wallClock: WallTime.milliseconds)
+            let fleet = configuration.fleet
+            let shared = fleet?.secret.map {
+                SharedChallenges(
+                    fleetSecret: $0, secondSecret: fleet?.secondSecret, wallClock: WallTime.milliseconds)
             }
             return try Acceptor(configuration: acceptor, shared: shared, now: now)
         }

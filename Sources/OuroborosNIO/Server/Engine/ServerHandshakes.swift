@@ -14,6 +14,11 @@ extension ServerEngine {
             tap(UnsafeRawBufferPointer(packet), from: PeerAddress(address), .malformed)
             return
         }
+        guard !Packet.isForStream(UnsafeRawBufferPointer(packet)) else {
+            count(.transport)
+            tap(UnsafeRawBufferPointer(packet), from: PeerAddress(address), .transport)
+            return
+        }
         lookUp(device, for: packet, from: PeerAddress(address)) { [self, weak port] packet, known in
             guard case .known(let credential) = known, let port else { return }
             answer(UnsafeRawBufferPointer(packet), of: device, credential, from: address, over: port)
@@ -59,10 +64,10 @@ extension ServerEngine {
                 isTaken: { devices.sessions[$0] != nil })
             switch answer {
             case .dropped(let reason):
-                count(reason)
+                count(reason, of: peer.accepted, now: now)
                 // A registry that knows every device, a fleet's, must not make forged ones cost memory. An evolving
                 // device stays: the keys of its epochs ahead were derived for a minute, not for one HELLO.
-                if isNew, peer.accepted.credential.kind == .fixed {
+                if isNew, reason != .kind, peer.accepted.credential.kind == .fixed {
                     devices.remove(device)
                 }
             case .welcome(let welcome, let moved):
@@ -228,5 +233,19 @@ extension ServerEngine {
 
     func count(_ reason: DropReason) {
         statistics.drops[reason, default: 0] += 1
+    }
+
+    /// A HELLO that is dropped. Where one side is set wrong the device never connects, so the operator is told.
+    func count(_ reason: DropReason, of device: AcceptedDevice, now: UInt64) {
+        count(reason)
+        guard reason == .kind, device.tellsKind(now: now) else { return }
+        let credential = device.credential
+        let (here, there) =
+            credential.kind == .fixed ? ("fixed", "evolving") : ("evolving", "fixed")
+        logger?.warning(
+            """
+            the device has its credential as \(there), and here it is \(here): it cannot connect until one side is set \
+            as the other (add the device here again as \(there), or provision it as \(here))
+            """, metadata: ["device": "\(credential.deviceID)"])
     }
 }

@@ -148,7 +148,10 @@ extension ServerEngine {
             roundTrip.recordMilliseconds(link.roundTripMilliseconds)
             peer.sends.finish(id, .success(()))
         case .sent(let id): peer.sends.finish(id, .success(()))
-        case .unknown(let id): peer.sends.finish(id, .failure(.unknownOutcome))
+        case .unknown(let id, let isStalled): peer.sends.finish(id, .failure(.unknown(isStalled: isStalled)))
+        case .stalled(_, let size):
+            logger?.warning("\(OuroborosError.stalledText(size))", metadata: ["device": "\(device)"])
+            hub.events.send(.stalled(device, size: size))
         case .failed(let id): peer.sends.finish(id, .failure(.neverSent))
         case .established(let session): hub.events.send(.connected(device, sessionID: session))
         case .closed(let reason, let byPeer, let missing):
@@ -161,7 +164,10 @@ extension ServerEngine {
 
     func updateRoom(_ peer: ServerPeer) {
         guard let link = peer.link else { return }
-        peer.stream?.isFull = room.stopsReading(of: peer)
+        if let stream = peer.stream {
+            stream.isFull = room.stopsReading(of: peer) || !link.mayReadStream
+            link.setStreamReading(!stream.isFull, now: now)
+        }
         if let free = room.news(for: peer, isClosing: peer.isClosing) {
             link.setRoom(free: free, capacity: room.most)
         }

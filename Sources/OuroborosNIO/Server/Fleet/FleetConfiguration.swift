@@ -7,6 +7,8 @@ public struct FleetConfiguration: Sendable {
     public var gatewayNumber: UInt8
     /// What all gateways hold: the key of challenges, and of what they pass on, is derived from it.
     public var secret: SecretKey?
+    /// While that is replaced: what is made is made under the first, and what others made under this one is taken, too.
+    public var secondSecret: SecretKey?
     /// How packets that landed on the wrong gateway are passed on; without it they are dropped.
     public var forwarding: Forwarding?
 
@@ -22,9 +24,13 @@ public struct FleetConfiguration: Sendable {
         }
     }
 
-    public init(gatewayNumber: UInt8, secret: SecretKey? = nil, forwarding: Forwarding? = nil) {
+    public init(
+        gatewayNumber: UInt8, secret: SecretKey? = nil, secondSecret: SecretKey? = nil,
+        forwarding: Forwarding? = nil
+    ) {
         self.gatewayNumber = gatewayNumber
         self.secret = secret
+        self.secondSecret = secondSecret
         self.forwarding = forwarding
     }
 
@@ -32,6 +38,9 @@ public struct FleetConfiguration: Sendable {
         func refuse(_ reason: String) throws { throw OuroborosError(.invalidConfiguration, reason) }
         if gatewayNumber == 0 {
             try refuse("a gateway's number is 1 to 255, not 0")
+        }
+        if secret == nil, secondSecret != nil {
+            try refuse("the second fleet secret is beside a first one")
         }
         guard let forwarding else { return }
         if secret == nil {

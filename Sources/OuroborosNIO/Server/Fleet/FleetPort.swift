@@ -38,7 +38,8 @@ final class FleetPort: DatagramReceiver, @unchecked Sendable {
         for (other, address) in forwarding.peers {
             peers[other] = Peer(
                 address: address,
-                channel: try FleetChannel(fleetSecret: secret, from: number, to: other))
+                channel: try FleetChannel(
+                    fleetSecret: secret, secondSecret: fleet.secondSecret, from: number, to: other))
         }
     }
 

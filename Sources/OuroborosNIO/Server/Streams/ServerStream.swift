@@ -46,8 +46,13 @@ final class ServerStream: PacketStreamReceiver {
     func flush() { packets?.flush() }
     func close() -> EventLoopFuture<Void>? { packets?.close() }
 
+    /// A packet stays half sent, or the other side takes nothing. Whose application is slow takes nothing, too, and says
+    /// meanwhile that it is there; what this side does not read it cannot hear.
     func isStalled(at now: NIODeadline, after limit: TimeAmount) -> Bool {
-        [packets?.partialSince, packets?.stalledSince].contains { $0.map { now - $0 > limit } ?? false }
+        func isOver(_ since: NIODeadline?) -> Bool { since.map { now - $0 > limit } ?? false }
+        let heard = peer.map { NIODeadline.milliseconds($0.lastHeard) }
+        return isOver(packets?.partialSince)
+            || (!isFull && isOver(packets?.stalledSince) && isOver(heard ?? packets?.stalledSince))
     }
 
     func receive(_ packet: UnsafeMutableRawBufferPointer, on stream: PacketStream) {

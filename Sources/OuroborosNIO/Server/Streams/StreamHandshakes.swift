@@ -21,6 +21,10 @@ extension ServerEngine {
             drop(UnsafeRawBufferPointer(packet), .malformed, over: stream)
             return
         }
+        guard Packet.isForStream(UnsafeRawBufferPointer(packet)) else {
+            drop(UnsafeRawBufferPointer(packet), .transport, over: stream)
+            return
+        }
         lookUp(id, for: packet, over: stream) { [self] packet, credential in
             answer(UnsafeRawBufferPointer(packet), of: id, credential, over: stream)
         }
@@ -60,8 +64,8 @@ extension ServerEngine {
                 isTaken: { devices.isTaken($0) })
             switch answer {
             case .dropped(let reason):
-                count(reason)
-                if isNew, device.accepted.credential.kind == .fixed {
+                count(reason, of: device.accepted, now: now)
+                if isNew, reason != .kind, device.accepted.credential.kind == .fixed {
                     streams.devices[id] = nil
                 }
                 breakStream(stream)
