@@ -14,6 +14,10 @@ public enum DropReason: UInt8, Sendable, Hashable, CaseIterable {
     case handshake
     case epoch
     case limit
+    /// The HELLO is authentic, and one side has the credential as fixed, the other as evolving: one is set wrong.
+    case kind
+    /// A handshake for a stream that came in a datagram, or the other way round.
+    case transport
 
     init?(_ status: ouro_status) {
         guard ouro_is_drop(status), status.rawValue > -Int32(OURO_DROP_KINDS) else { return nil }
