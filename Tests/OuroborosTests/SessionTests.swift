@@ -266,8 +266,7 @@ import Testing
         expectClosed { _ = try pair.server.seal([4]) }
         // What it overtook still opens, and the answer has its reason.
         #expect(try pair.server.open(late).payloads == [[1]])
-        let answer = try pair.server.close(reason: .normal)
-        #expect(answer.count == 32 + 9)
+        _ = try pair.server.close()
         expectClosed { _ = try pair.server.open(late) }
     }
 

@@ -10,7 +10,8 @@ import Ouroboros
 @main
 enum PipeSession {
     static func main() {
-        let arguments = ExampleKit.arguments("PipeSession gateway|device DEVICE KEYFILE [TEXT...]", atLeast: 3)
+        let arguments = ExampleKit.arguments(
+            "PipeSession gateway|device DEVICE KEYFILE [TEXT...]", atLeast: 3)
         do {
             let credential = Credential.fixed(
                 device: try DeviceID(hex: arguments[1]), rootKey: try ExampleKit.key(in: arguments[2]))
