@@ -53,7 +53,7 @@ public final class Session {
     static let renewalCounter = UInt64(1) << 32 - UInt64(1) << 20
 
     public let id: UInt32
-    /// The largest message that ``seal(_:)-([UInt8])`` takes: the other side's limit.
+    /// The largest message that can be sealed: what the other side takes.
     public let maximumMessage: Int
     let raw: UnsafeMutablePointer<ouro_session>
     private let block: UnsafeMutableRawBufferPointer
