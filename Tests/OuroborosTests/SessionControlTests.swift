@@ -50,6 +50,16 @@ import Testing
         }
     }
 
+    @Test func aBodyAboveOnesOwnLimitIsDropped() throws {
+        var small = Session.Configuration()
+        small.maxBody = 64
+        let pair = try SessionPair.fixed(small)
+        let large = try packet(pair.client, OURO_DATA, [UInt8](repeating: 1, count: 65))
+        #expect(try pair.server.open(large).reason == .malformed)
+        let largest = try packet(pair.client, OURO_DATA, [UInt8](repeating: 1, count: 64))
+        #expect(try pair.server.open(largest).payloads?.count == 1)
+    }
+
     @Test func nearTheirEndControlCountersAreForClosing() throws {
         let pair = try SessionPair.fixed()
         pair.server.raw.pointee.tail.tx_control_next = UInt64(1) << 32 - UInt64(1) << 16

@@ -68,6 +68,20 @@ import Testing
         #expect(try server.receive(session.seal([1])).saved == evolving(2))
     }
 
+    @Test func anEpochThatIsLeftTakesWhatWaitedInItAlong() throws {
+        let server = try ServerHandshake(evolving())
+        let client = try connected(server, evolving()).client
+        // Its keys are derived, and nothing has confirmed them.
+        var forged = try client.seal([1])
+        let packet = forged
+        forged[20] ^= 1
+        #expect(try server.receive(forged).reason == .authentication)
+        #expect(try server.receive(ClientHandshake(evolving(1)).hello).saved == evolving(1))
+        _ = try server.epochSaved()
+        #expect(try server.receive(packet).reason == .unknownSession)
+        #expect(try server.credential == evolving(1))
+    }
+
     @Test func anEpochTooFarAheadOrSpentMeetsSilence() throws {
         let server = try ServerHandshake(evolving(5))
         for epoch in [0, 4, 7, 1000] as [UInt64] {
