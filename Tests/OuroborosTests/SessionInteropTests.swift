@@ -22,9 +22,13 @@ import Testing
         return events
     }
 
-    private func give(_ packet: [UInt8], to link: Link) throws -> [LinkEvent] {
+    private var address: PeerAddress { [UInt8](arrayLiteral: 4, 1, 2).withUnsafeBytes { PeerAddress($0) } }
+
+    private func give(
+        _ packet: [UInt8], to link: Link, from source: PeerAddress? = nil
+    ) throws -> [LinkEvent] {
         var packet = packet
-        let receipt = packet.withUnsafeMutableBytes { link.receive($0, now: now) }
+        let receipt = packet.withUnsafeMutableBytes { link.receive($0, from: source, now: now) }
         guard case .taken = receipt else { throw SessionPair.Unexpected(step: "\(receipt)") }
         return try events(of: link)
     }
@@ -102,7 +106,6 @@ import Testing
         var packet = try session.seal([9])
         let link = try Link(serverWith: pool)
         link.setRoom(free: 64, capacity: 64)
-        let address = [UInt8](arrayLiteral: 4, 1, 2).withUnsafeBytes { PeerAddress($0) }
         let confirmation = try packet.withUnsafeMutableBytes {
             try acceptor.confirm(
                 sessionID: session.id, packet: $0, from: address, device: device, now: now
@@ -124,13 +127,13 @@ import Testing
         _ = try link.send(OutgoingMessage([1], delivery: .unreliable), now: now)
         let packets = try packets(of: link)
         #expect(try packets.compactMap { try session.open($0).payloads } == [[[1]]])
-        #expect(try payloads(give(session.seal([2]), to: link)) == [[2]])
+        #expect(try payloads(give(session.seal([2]), to: link, from: address)) == [[2]])
         link.done(sessionID: session.id, counter: 1)
 
         try link.close(reason: .shutdown, atOnce: true, now: now)
         let last = try #require(try self.packets(of: link).last)
         #expect(try session.open(last) == .closed(reason: .shutdown, missing: 0))
-        _ = try give(session.close(), to: link)
+        _ = try give(session.close(), to: link, from: address)
         #expect(link.isClosed)
     }
 
