@@ -216,6 +216,7 @@ let package = Package(
         example("RPiSensor", ["ExampleKit", "Ouroboros", "OuroborosPOSIX"]),
         example("AsyncClient", ["ExampleKit", "OuroborosNIO"]),
         example("SleepySensor", ["ExampleKit", "Ouroboros"]),
+        example("PipeSession", ["ExampleKit", "Ouroboros"]),
         .executableTarget(
             name: "NIOBench",
             dependencies: [system, "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), subprocess],
@@ -291,8 +292,8 @@ let package = Package(
                 system,
                 "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosTesting",
                 "OuroborosCLI", nio("NIOCore"), hummingbird, logging, subprocess, grdb, "SimpleServer",
-                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "OuroborosLean", "NIOBench",
-                "Flood", "LibC", "TestSupport",
+                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "PipeSession", "OuroborosLean",
+                "NIOBench", "Flood", "LibC", "TestSupport",
             ],
             swiftSettings: strict),
     ]

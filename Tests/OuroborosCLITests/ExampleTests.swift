@@ -82,4 +82,32 @@ import Testing
             #expect(try await gateway.texts(4) == ["1", "2", "3", "4"])
         }
     }
+
+    private func overAPipe(gateway: String, device: String) async throws -> Tool.Outcome {
+        let program = Tool.built("PipeSession")
+        let script = """
+            mkfifo back
+            "$0" gateway \(gateway) <back 2>gateway.log | "$0" device \(device) a 'b c' >back
+            """
+        return try await Tool.run("/bin/bash", ["-c", script, program], in: scratch)
+    }
+
+    @Test func aSessionOverAPipe() async throws {
+        try await Tool.provision(device, in: scratch)
+        let both = "\(device) root.key"
+        let outcome = try await overAPipe(gateway: both, device: both)
+        #expect(outcome.succeeded, "\(outcome.errors)")
+        #expect(outcome.errorLines == ["echo a", "echo b c"])
+        #expect(try scratch.read("gateway.log") == "got a\ngot b c\nclosed, 0 missing\n")
+    }
+
+    @Test func aSessionOverAPipeUnderAnotherKey() async throws {
+        try await Tool.provision(device, in: scratch)
+        let stranger = try await Tool.run(["keygen", "--out", "other.key"], in: scratch)
+        #expect(stranger.succeeded, "\(stranger.errors)")
+        let outcome = try await overAPipe(gateway: "\(device) other.key", device: "\(device) root.key")
+        #expect(outcome.status == .exited(1))
+        #expect(outcome.errors == "PipeSession: the pipe ended before the session did\n")
+        #expect(try scratch.read("gateway.log").contains("no HELLO of the device under this key"))
+    }
 }

@@ -41,9 +41,14 @@ public enum ExampleKit {
         _ = write(STDOUT_FILENO, bytes, bytes.count)
     }
 
-    public static func fail(_ message: String) -> Never {
-        let bytes = Array((message + "\n").utf8)
+    /// The same on standard error.
+    public static func note(_ line: String) {
+        let bytes = Array((line + "\n").utf8)
         _ = write(STDERR_FILENO, bytes, bytes.count)
+    }
+
+    public static func fail(_ message: String) -> Never {
+        note(message)
         exit(1)
     }
 }
