@@ -122,7 +122,7 @@ import Testing
             #expect(traced.succeeded, "\(traced.errors)")
             #expect(traced.errors.contains("ouroboros: warning: --key-log"))
             let trace = traced.errorLines.filter { $0.hasPrefix("ouroboros: trace: ") }
-            #expect(trace.first?.contains("-> HELLO epoch 0") == true)
+            #expect(trace.first?.contains("-> HELLO EVOLVING epoch 0") == true)
             #expect(trace.contains { $0.contains("<- WELCOME session ") })
             #expect(trace.contains { $0.contains("-> DATA ACK_REQ session ") })
             #expect(!traced.errors.contains("a secret"))

@@ -195,6 +195,7 @@ import Testing
         try await OuroborosClient.withConnection(to: server.endpoints[0], credential: credential) {
             connection in
             let states = connection.stateChanges
+            try await eventually("the server has the session") { try await server.statistics().sessions == 1 }
             await server.close()
             let closed = await states.first { if case .sessionClosed = $0 { true } else { false } }
             #expect(closed == .sessionClosed(.shutdown, byServer: true, missing: 0))

@@ -145,6 +145,9 @@ import Testing
             try await OuroborosClient.withConnection(
                 to: server.endpoints[0], credential: credential, configuration: careful
             ) { connection in
+                try await eventually("the server has the session") {
+                    try await server.statistics().sessions == 1
+                }
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     let isConfirmed = Flag()
                     group.addTask {

@@ -87,6 +87,7 @@ import Testing
         let connection = try await OuroborosClient.connect(
             to: way.at(address), credential: credential, configuration: configuration)
         let states = connection.stateChanges
+        try await eventually("the server has the session") { try await server.statistics().sessions == 1 }
         await server.close()
         let shutdown = await states.first { state in
             if case .sessionClosed(.shutdown, _, _) = state { true } else { false }

@@ -32,6 +32,18 @@ import Testing
         #expect(!client.isConnected)
     }
 
+    /// Connected is WELCOME: HELLO and DATA are all that a first message takes.
+    @Test func theFirstMessageConfirmsTheSession() throws {
+        let (client, gateway) = try connected()
+        #expect(gateway.handshakes == 0)
+        try client.send([1])
+        #expect(gateway.heard == 2 && gateway.handshakes == 1 && gateway.payloads == [[1]])
+        // Who has nothing to say confirms with the next call.
+        let (listener, other) = try connected()
+        _ = try listener.receive(timeout: .seconds(1))
+        #expect(other.handshakes == 1)
+    }
+
     @Test func aTimeOutOfReceiveBringsNothing() throws {
         let (client, gateway) = try connected()
         let before = gateway.now

@@ -14,6 +14,8 @@ final class MemoryGateway: BlockingSocket {
     /// Packets that are lost in both directions.
     var isSilent = false
     var echoes = false
+    /// Packets of the client.
+    private(set) var heard = 0
     private(set) var payloads: [[UInt8]] = []
     private(set) var epochs: [UInt64] = []
 
@@ -40,6 +42,7 @@ final class MemoryGateway: BlockingSocket {
     }
 
     func send(_ packet: UnsafeRawBufferPointer) {
+        heard += 1
         guard !isSilent else { return }
         var copy = Array(packet)
         copy.withUnsafeMutableBytes { take($0) }

@@ -77,7 +77,7 @@ import Testing
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connect(to: gateway.server.endpoints[1].address).get()
         let hello: [UInt8] =
-            [0x16, 0, 0, 28] + [UInt8](repeating: 0, count: 12) + Self.id.bytes
+            [0x16, 0x80, 0, 28] + [UInt8](repeating: 0, count: 12) + Self.id.bytes
             + [UInt8](repeating: 9, count: 16) + [32, 0, 4, 0xb0] + [UInt8](repeating: 0, count: 16)
         try await channel.writeAndFlush(ByteBuffer(bytes: hello))
         return channel

@@ -23,6 +23,8 @@ final class ServerEngine: @unchecked Sendable {
     let pool: PlacePool
     let acceptor: Acceptor
     var devices = DeviceTable()
+    /// Pending sessions whose first packet waits for the registry.
+    var confirming: Set<UInt32> = []
     var room: ReceiveRoom<ServerPeer>
     var agenda = Agenda()
     var comparisons = RegistryComparisons()

@@ -140,8 +140,15 @@ extension ServerEngine {
             confirm(packet, sessionID, from: address, peer)
             return
         }
+        // One that overtook the first in the registry would be handed on before it; the device sends it again.
+        guard confirming.insert(sessionID).inserted else {
+            count(.limit)
+            tap(UnsafeRawBufferPointer(packet), from: address, .limit)
+            return
+        }
         // A session of an epoch that the device has left, over the other transport or another gateway, is none.
         lookUp(device, for: packet, from: address) { [self] packet, known in
+            confirming.remove(sessionID)
             guard case .known(let credential) = known, let peer = devices.peers[device] else { return }
             guard credential == peer.accepted.credential else {
                 count(.epoch)
