@@ -48,7 +48,7 @@ public final class OutboxSender: Sendable {
         outbox.onMore(nil)
     }
 
-    /// Nothing more comes into the outbox: ``run(_:)`` returns when it is empty.
+    /// Nothing more comes into the outbox: ``run(_:giveUp:)`` returns when it is empty.
     public func finish() {
         wake { $0.isFinishing = true }
     }
