@@ -51,7 +51,7 @@ include ccore/firmware/firmware.mk
 .DEFAULT_GOAL = help
 .PHONY: FORCE help setup setup-check lib layers cxx erasure mutants swift install uninstall docs formal demo check test-core test-swift \
 	sanitize soak test-threads flood netns fuzz fuzz-test secrets page-test monitoring lint format clean \
-	consumer doc-commands check-hard check-built check-built-c check-built-swift check-built-analyzer setup-all
+	consumer doc-commands check-hard check-built-c check-built-swift check-built-analyzer setup-all
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -219,11 +219,10 @@ check: setup ## every test, lint and format check; what CI runs
 	@Tests/check.sh $(RUNS)
 
 HARD_RUNS = 10
-check-hard: check-built ## the Swift tests HARD_RUNS=10 times beside four busy threads
+check-hard: setup-check check-built-swift ## the Swift tests HARD_RUNS=10 times beside four busy threads
 	@Tests/check-hard.sh $(HARD_RUNS)
 
 # Everything that the steps of `make check` run. Nothing of it is made while a test runs.
-check-built: check-built-c check-built-swift
 check-built-c: setup-all $(BUILD)/plain/core_tests $(BUILD)/sanitized/core_tests $(ERASE_TESTS) $(BUILD)/secrets_test \
 	$(BUILD)/secrets_leak $(BUILD)/ghash_long $(BUILD)/ghash_short \
 	$(patsubst %,$(BUILD)/fuzz/fuzz_%,$(filter-out analyzer,$(FUZZERS))) \
