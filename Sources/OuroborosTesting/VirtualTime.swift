@@ -12,6 +12,7 @@ import Synchronization
 /// ```
 public final class VirtualTime: Sendable {
     private let loop = NIOAsyncTestingEventLoop()
+    private let jobs = VirtualTimeJobs()
     private let step: TimeAmount
 
     /// Time passes by steps of `step` while ``run(_:)`` runs.
@@ -26,13 +27,14 @@ public final class VirtualTime: Sendable {
         .nanoseconds(Int64(clamping: loop.now.uptimeNanoseconds))
     }
 
-    /// Lets time pass while `body` runs: when its tasks wait, a step at a time.
+    /// Lets time pass while `body` runs: a step whenever it waits, and so do its child tasks. However busy the machine
+    /// is, no time passes while one of them could go on; tasks without a parent only get a moment.
     public func run<Result: Sendable>(_ body: @Sendable @escaping () async throws -> Result) async throws
         -> Result
     {
         try await withThrowingTaskGroup(of: Result?.self) { group in
-            group.addTask { try await body() }
-            group.addTask {
+            group.addTask(executorPreference: jobs) { try await body() }
+            group.addTask(executorPreference: globalConcurrentExecutor) {
                 while !Task.isCancelled {
                     await self.advance()
                 }
@@ -57,5 +59,6 @@ public final class VirtualTime: Sendable {
         for _ in 0..<4 {
             await Task.yield()
         }
+        await jobs.settle()
     }
 }
