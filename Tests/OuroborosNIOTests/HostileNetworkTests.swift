@@ -93,7 +93,7 @@ import Testing
                             }
                         }
                         await connection.close()
-                        return (credential.device, repeated)
+                        return (credential.deviceID, repeated)
                     }
                 }
                 return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
