@@ -188,8 +188,9 @@ let package = Package(
             name: "OuroborosGateway",
             dependencies: [
                 system,
-                "Ouroboros", "OuroborosBuild", "OuroborosDownlink", "OuroborosHTTP", "OuroborosMetrics",
-                "OuroborosNIO", "OuroborosPage", "OuroborosSinks", "OuroborosStore", "OuroborosText",
+                "LibC", "Ouroboros", "OuroborosBuild", "OuroborosDownlink", "OuroborosHTTP",
+                "OuroborosMetrics", "OuroborosNIO", "OuroborosPage", "OuroborosSinks", "OuroborosStore",
+                "OuroborosText",
                 .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
                 collections, nio("NIOCore"), logging, metrics, lifecycle, settings,
             ],
@@ -282,8 +283,8 @@ let package = Package(
         .testTarget(
             name: "OuroborosGatewayTests",
             dependencies: [
-                "Ouroboros", "OuroborosGateway", "OuroborosNIO", "OuroborosStore", "TestSupport", logging,
-                lifecycle,
+                "LibC", "Ouroboros", "OuroborosGateway", "OuroborosNIO", "OuroborosStore", "TestSupport",
+                logging, lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(

@@ -94,6 +94,9 @@ package actor SpoolGate {
         max(0, try await spool.lastID() - spool.position(of: sink))
     }
 
+    /// Returns once it is the caller's turn: the gate goes on.
+    package func answer() {}
+
     /// Nobody waits any more: there is room, or there is not.
     package func stopWaiting() {
         isClosed = true

@@ -79,7 +79,11 @@ final class Collector: Sendable {
             onServerRunning: { port.yield($0.localAddress?.port ?? 0) },
             logger: Logger(label: "collector") { _ in SwiftLogNoOpLogHandler() })
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await application.runService(gracefulShutdownSignals: []) }
+            group.addTask {
+                // One that cannot serve has no port to wait for.
+                defer { port.finish() }
+                try await application.runService(gracefulShutdownSignals: [])
+            }
             for await port in ports.prefix(1) {
                 guard let certificates else {
                     try await body("http://127.0.0.1:\(port)/in")
@@ -90,7 +94,9 @@ final class Collector: Sendable {
                 }
             }
             group.cancelAll()
-            try? await group.waitForAll()
+            while let ended = await group.nextResult() {
+                if case .failure(let error) = ended, !(error is CancellationError) { throw error }
+            }
         }
     }
 }

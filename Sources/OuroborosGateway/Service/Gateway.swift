@@ -9,26 +9,34 @@ package struct Gateway: Sendable {
     private let settings: GatewaySettings
     private let devices: GatewayDevices
     private let process: GatewayProcess
+    private let manager: ServiceManager
     private let logger: Logger
 
     /// Opens the store and reads keys, so that what is wrong with them is told before anything listens.
-    package init(_ settings: GatewaySettings, process: GatewayProcess, logger: Logger) throws {
+    package init(
+        _ settings: GatewaySettings, process: GatewayProcess, manager: ServiceManager = ServiceManager(),
+        logger: Logger
+    ) throws {
         self.settings = settings
         self.process = process
+        self.manager = manager
         self.logger = logger
         devices = try GatewayDevices(settings)
     }
 
-    /// Listens, and puts together what serves.
+    /// Listens, and puts together what serves. A registry or an address that is not there yet is waited for.
     package func open(tap: PacketTap? = nil) async throws -> OpenGateway {
+        let patience = StartPatience(manager: manager, logger: logger)
         let shared = try settings.registry.map {
-            let shared = try SharedRegistry($0, try settings.encryption.key(), logger: logger)
-            _ = try shared.devicesWithKeys()
-            return shared
+            try SharedRegistry($0, try settings.encryption.key(), logger: logger)
+        }
+        if let shared {
+            _ = try await patience.wait { try shared.devicesWithKeys() }
         }
         let spool: (any SinkStore)? = try settings.spool.map { try Spool(path: $0) } ?? shared?.messages
         let metrics = GatewayMetrics(settings.metrics)
-        let (server, isKnown) = try await bind(try await configuration(tap, metrics), shared)
+        let configuration = try await configuration(tap, metrics)
+        let (server, isKnown) = try await patience.wait { try await bind(configuration, shared) }
         if devices.store?.isSealed == false {
             logger.notice("the keys in the store are not sealed (see --kek-file)")
         }
@@ -39,7 +47,8 @@ package struct Gateway: Sendable {
         let page = try GatewayPage(settings, server: server, known: known, logger: logger)
         let service = GatewayService(
             server: server, store: devices.store, activity: devices.store ?? shared?.activity, spool: spool,
-            outputs: outputs, recent: page?.recent, echo: settings.echo, process: process, logger: logger)
+            outputs: outputs, recent: page?.recent, echo: settings.echo, process: process, manager: manager,
+            logger: logger)
         let facts = metrics.service(
             server: server, store: devices.store, shared: shared, outputs: outputs, page: page, logger: logger
         )

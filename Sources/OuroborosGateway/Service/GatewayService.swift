@@ -18,13 +18,14 @@ struct GatewayService: Service {
     let recent: RecentMessages?
     let echo: Bool
     let process: GatewayProcess
+    let manager: ServiceManager
     let logger: Logger
     private let activity: ActivityCount
 
     init(
         server: OuroborosServer, store: GatewayStore?, activity: (any ActivityStore)?,
         spool: (any SinkStore)?, outputs: GatewayOutputs, recent: RecentMessages?, echo: Bool,
-        process: GatewayProcess, logger: Logger
+        process: GatewayProcess, manager: ServiceManager, logger: Logger
     ) {
         self.server = server
         self.store = store
@@ -33,6 +34,7 @@ struct GatewayService: Service {
         self.recent = recent
         self.echo = echo
         self.process = process
+        self.manager = manager
         self.logger = logger
         self.activity = ActivityCount(activity)
     }
@@ -46,7 +48,8 @@ struct GatewayService: Service {
             let kind = if case .tcp = endpoint.transport { " (TCP)" } else { "" }
             logger.info("listening on \(address.ipAddress ?? "?") port \(address.port ?? 0)\(kind)")
         }
-        let (server, sinks, process, logger) = (server, outputs.sinks, process, logger)
+        manager.ready("serving")
+        let (server, sinks, process, manager, logger) = (server, outputs.sinks, process, manager, logger)
         // What may take nothing for longer than a gateway that ends can wait.
         let slow = [
             sinks == nil ? "standard output" : nil, spool?.isShared == true ? "the registry" : nil,
@@ -58,6 +61,7 @@ struct GatewayService: Service {
                 try await work()
             } onGracefulShutdown: {
                 logger.info("shutting down")
+                manager.stopping()
                 let closing = Task {
                     await sinks?.gate.stopWaiting()
                     await server.close()
@@ -84,6 +88,7 @@ struct GatewayService: Service {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await logEvents() }
             group.addTask { try await maintain() }
+            group.addTask { await showLife() }
             try await printMessages()
             group.cancelAll()
         }
@@ -158,6 +163,16 @@ struct GatewayService: Service {
             // The server warns of it.
             case .stalled: break
             }
+        }
+    }
+
+    /// The manager restarts a gateway whose loops or sinks hang, not one that waits for a disk, a database or a collector.
+    private func showLife() async {
+        guard let limit = manager.watchdog else { return }
+        while (try? await Task.sleep(for: limit / 3)) != nil {
+            guard (try? await server.statistics()) != nil else { continue }
+            await outputs.sinks?.gate.answer()
+            manager.alive()
         }
     }
 

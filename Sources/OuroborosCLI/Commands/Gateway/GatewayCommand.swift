@@ -47,7 +47,8 @@ struct GatewayCommand: AsyncParsableCommand {
                 flags: given, environment: ProcessInfo.processInfo.environment, file: config))
         var logger = Logger(label: "ouroboros.gateway") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = settings.logLevel
-        let gateway = try Gateway(settings, process: .this, logger: logger)
+        let manager = ServiceManager(environment: ProcessInfo.processInfo.environment)
+        let gateway = try Gateway(settings, process: .this, manager: manager, logger: logger)
         if checkConfig {
             return try Output.line(settings.description)
         }
