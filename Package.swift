@@ -275,7 +275,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosAnalysisTests",
-            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis", "OuroborosText"],
+            dependencies: [
+                "Ouroboros", "COuroboros", "OuroborosAnalysis", "OuroborosText", "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosTextTests", dependencies: ["Ouroboros", "OuroborosText"], swiftSettings: strict),
