@@ -234,8 +234,8 @@ let package = Package(
         .testTarget(
             name: "OuroborosNIOTests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosTesting", "TestSupport", nio("NIOCore"),
-                nio("NIOPosix"), logging, inMemoryLogging, lifecycle,
+                "Ouroboros", "OuroborosMetrics", "OuroborosNIO", "OuroborosTesting", "TestSupport",
+                nio("NIOCore"), nio("NIOPosix"), logging, inMemoryLogging, lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(
