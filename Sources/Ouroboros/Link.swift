@@ -18,7 +18,7 @@ public final class Link {
     private init(
         _ configuration: LinkConfiguration, role: ouro_role, pool: PlacePool, credential: Credential?
     ) throws(OuroborosError) {
-        try configuration.check()
+        try configuration.check(isServer: role == OURO_SERVER)
         self.pool = pool
         tap = configuration.tap
         memory = LinkMemory(configuration, role: role, pool: pool)
@@ -218,6 +218,9 @@ public final class Link {
 
     /// Takes a message and copies it. Its outcome comes as an event, unless it is unreliable and `sent`.
     public func send(_ message: OutgoingMessage, now: UInt64) throws(OuroborosError) -> MessageID {
+        if let time = message.timeToLive {
+            try LinkConfiguration.check(time, in: LinkConfiguration.timesToLive, "timeToLive", "ms")
+        }
         var id: UInt32 = 0
         let status = message.payload.withUnsafeBufferPointer { payload in
             var engine = ouro_message()
@@ -269,8 +272,9 @@ public final class Link {
             ouro_link_close(raw, now, ouro_reason(rawValue: UInt32(reason.rawValue)), atOnce), "closing")
     }
 
-    /// Makes the next message's keys ahead, in idle time.
+    /// Makes the next message's keys ahead, in idle time, for a message of so many bytes.
     public func prepare(bodyLength: Int) throws(OuroborosError) {
+        try LinkConfiguration.check(bodyLength, in: 0...Int(OURO_MAX_BODY), "bodyLength", "bytes")
         try OuroborosError.check(ouro_link_prepare(raw, bodyLength), "preparing a message")
     }
 

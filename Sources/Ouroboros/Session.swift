@@ -27,8 +27,7 @@ public final class Session {
         }
 
         func check() throws(OuroborosError) {
-            try LinkConfiguration.check(reach, in: Int(OURO_MIN_REACH)...Int(OURO_MAX_REACH), "reach")
-            try LinkConfiguration.check(maxBody, in: Int(OURO_MIN_MAX_BODY)...Int(OURO_MAX_BODY), "maxBody")
+            try LinkConfiguration.checkTerms(reach: reach, maxBody: maxBody)
             try LinkConfiguration.check(epochsAhead, in: 1...Int(OURO_EPOCHS_AHEAD), "epochsAhead")
         }
     }
