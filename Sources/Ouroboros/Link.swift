@@ -80,7 +80,8 @@ public final class Link {
         return Receipt(ouro_link_receive(raw, now, &address, bytes, packet.count))
     }
 
-    /// Gives the next packet to send to `body`, with its address at a server; false when there is none.
+    /// Gives the next packet to send to `body`, with its address at a server; false when there is none. A message whose
+    /// packet cannot be made, as the crypto library fails, ends as *failed*.
     public func transmit(
         now: UInt64, _ body: (UnsafeRawBufferPointer, PeerAddress?) -> Void
     ) throws(OuroborosError) -> Bool {
@@ -94,12 +95,17 @@ public final class Link {
         try transmit(body) { ouro_link_transmit_pong(raw, now, scratch, $0) }
     }
 
-    private func transmit(
+    func transmit(
         _ body: (UnsafeRawBufferPointer, PeerAddress?) -> Void,
         _ call: (UnsafeMutablePointer<ouro_datagram>) -> ouro_status
     ) throws(OuroborosError) -> Bool {
         var datagram = ouro_datagram()
-        try OuroborosError.check(call(&datagram), "making a packet")
+        var status = call(&datagram)
+        // What could not be made is a message that fails, with its event, or counts as lost: there is less to send now.
+        while status == OURO_ERR_CRYPTO {
+            status = call(&datagram)
+        }
+        try OuroborosError.check(status, "making a packet")
         guard datagram.len > 0 else { return false }
         let packet = UnsafeRawBufferPointer(start: datagram.data, count: datagram.len)
         let address = datagram.to.map { PeerAddress($0.pointee) }
@@ -141,7 +147,10 @@ public final class Link {
             Randomness.fill(nonce)
             return ouro_link_nonce(raw, nonce.octets)
         }
-        try OuroborosError.check(status, "beginning a handshake")
+        // A HELLO that could not be made counts as lost: another nonce is asked for after a time-out.
+        if status != OURO_ERR_CRYPTO {
+            try OuroborosError.check(status, "beginning a handshake")
+        }
     }
 
     private func translate(_ event: ouro_event) -> LinkEvent? {
@@ -275,7 +284,11 @@ public final class Link {
     /// Makes the next message's keys ahead, in idle time, for a message of so many bytes.
     public func prepare(bodyLength: Int) throws(OuroborosError) {
         try LinkConfiguration.check(bodyLength, in: 0...Int(OURO_MAX_BODY), "bodyLength", "bytes")
-        try OuroborosError.check(ouro_link_prepare(raw, bodyLength), "preparing a message")
+        let status = ouro_link_prepare(raw, bodyLength)
+        // They are made when they are needed.
+        if status != OURO_ERR_CRYPTO {
+            try OuroborosError.check(status, "preparing a message")
+        }
     }
 
     public var isOpen: Bool { ouro_link_is_open(raw) }
