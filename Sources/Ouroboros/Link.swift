@@ -220,7 +220,8 @@ public final class Link {
         try OuroborosError.check(ouro_link_connect(raw, now), "connecting")
     }
 
-    /// Client: when a handshake may begin at the earliest. Over a stream, open one no sooner.
+    /// Client: when a handshake may begin at the earliest. Over a stream, open one no sooner. After a restart the wait runs
+    /// from ``connect(now:)``, and until then this moves on with `now`: connect first.
     public func connectsAt(now: UInt64) -> UInt64 {
         ouro_link_connects_at(raw, now)
     }

@@ -270,6 +270,8 @@ OURO_CHECKED ouro_status ouro_link_connect(ouro_link *link, uint64_t now_ms);
 /*
  * Client: when a handshake may begin at the earliest: `now_ms`, or later after sessions that did
  * not last. Over a stream, open one no sooner: the server waits 10 s for HELLO.
+ * After a restart that wait runs from ouro_link_connect, or in datagrams from the first message;
+ * until then this moves on with `now_ms`. So connect first, then open the stream when this says.
  */
 uint64_t ouro_link_connects_at(const ouro_link *link, uint64_t now_ms);
 
