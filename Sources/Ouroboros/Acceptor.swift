@@ -17,12 +17,22 @@ public final class Acceptor {
         /// The upper bits of each session id, at most 16, which tell whose session it is.
         public var idPrefix: UInt16 = 0
         public var idPrefixBits = 0
-        /// Milliseconds: a challenge holds for this slice of time and the next. Alike on all gateways of a fleet.
+        /// Milliseconds, 1,000 to 3,600,000: a challenge holds for this slice of time and the next. Alike on all gateways of
+        /// a fleet.
         public var challengeSlice: UInt32 = 60_000
         /// Sees every packet that is taken or given here.
         public var tap: PacketTap?
 
         public init() {}
+
+        func check() throws(OuroborosError) {
+            try LinkConfiguration.checkTerms(reach: reach, maxBody: maxBody)
+            try LinkConfiguration.check(pendingSessions, in: 1...65_535, "pendingSessions")
+            try LinkConfiguration.check(devicesAhead, in: 0...1024, "devicesAhead")
+            try LinkConfiguration.check(idPrefixBits, in: 0...16, "idPrefixBits")
+            try LinkConfiguration.check(Int(idPrefix), in: 0...(1 << idPrefixBits) - 1, "idPrefix")
+            try LinkConfiguration.check(challengeSlice, in: 1000...3_600_000, "challengeSlice", "ms")
+        }
     }
 
     /// The answer to a HELLO.
@@ -51,15 +61,13 @@ public final class Acceptor {
     public init(
         configuration: Configuration, shared: SharedChallenges? = nil, now: UInt64
     ) throws(OuroborosError) {
-        try LinkConfiguration.check(configuration.pendingSessions, in: 1...65_535, "pendingSessions")
-        try LinkConfiguration.check(configuration.devicesAhead, in: 0...1024, "devicesAhead")
+        try configuration.check()
         tap = configuration.tap
         self.shared = shared
-        try LinkConfiguration.check(configuration.idPrefixBits, in: 0...16, "idPrefixBits")
         settings = .allocate(capacity: 1)
         settings.initialize(to: ouro_server_settings())
-        settings.pointee.reach = UInt8(clamping: configuration.reach)
-        settings.pointee.max_body = UInt16(clamping: configuration.maxBody)
+        settings.pointee.reach = UInt8(configuration.reach)
+        settings.pointee.max_body = UInt16(configuration.maxBody)
         settings.pointee.stream = configuration.isStream
         settings.pointee.id_prefix = configuration.idPrefix
         settings.pointee.challenge_slice_ms = configuration.challengeSlice

@@ -194,6 +194,8 @@ void keys_not_sent(void);
 
 /* Call number `fault_at` of the crypto library fails, once (faults.c); calls are counted. */
 extern uint64_t fault_at, fault_calls;
+/* And all after it. */
+extern bool fault_stays;
 bool fault_now(void);
 /* Hears of each key that an HMAC takes or makes; or NULL. */
 extern void (*fault_secret)(const uint8_t key[32]);

@@ -204,6 +204,17 @@ import Testing
         }
     }
 
+    /// Before a device finds out.
+    @Test func aLinkThatNoDeviceCouldHaveIsRefused() async throws {
+        var configuration = ServerConfiguration()
+        configuration.link.idleTimeout = 99
+        let error = await #expect(throws: OuroborosError.self) {
+            try await OuroborosServer.bind(
+                to: loopback, registry: MemoryRegistry(), configuration: configuration)
+        }
+        #expect(error?.message == "idleTimeout is at least 100 ms, not 99")
+    }
+
     @Test func sessionIDsTellTheirOwner() {
         let alone = SessionNumbers(gateway: nil, workers: 1)
         #expect(alone.prefixBits == 0 && alone.owner(of: 0xffff_ffff) == .worker(0))

@@ -54,8 +54,8 @@ package struct GatewaySettings: Sendable {
         server.places = try setting(.places).number(1...65_535)
         server.link.placeLimit = try setting(.placesPerDevice).number(1...65_535)
         server.link.reach = try setting(.reach).number(4...64)
-        server.link.idleTimeout = try setting(.idleTimeout).milliseconds()
-        server.link.rekeyAge = try setting(.rekeyAge).milliseconds()
+        server.link.idleTimeout = try setting(.idleTimeout).milliseconds(atLeast: 100)
+        server.link.rekeyAge = try setting(.rekeyAge).milliseconds(atLeast: 1000)
         server.closeTimeout = try setting(.closeTimeout).time()
         server.workers = try setting(.workers).number(1...64)
         self.server = server

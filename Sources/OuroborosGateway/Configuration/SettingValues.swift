@@ -46,8 +46,10 @@ extension GatewaySources.Setting {
         return time
     }
 
-    func milliseconds() throws -> UInt64 {
-        UInt64(max(1, try time().milliseconds))
+    func milliseconds(atLeast least: Int64) throws -> UInt64 {
+        let time = try time().milliseconds
+        guard time >= least else { throw refused("write a time of \(least)ms or more") }
+        return UInt64(time)
     }
 
     func yesOrNo() throws -> Bool {
