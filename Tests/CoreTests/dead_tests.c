@@ -256,6 +256,38 @@ static void a_ping_gives_up(void) {
     net_free(n);
 }
 
+static uint64_t lost_counter;
+
+/* No PING comes through, and one message does not. */
+static bool lose_one_message(net *n, int from, const uint8_t *packet, size_t len) {
+    (void)n;
+    (void)len;
+    int type = packet[0] & 15;
+    return from == DEVICE &&
+           (type == OURO_PING || (type == OURO_DATA && net_counter(packet) == lost_counter));
+}
+
+/* A message that was in flight long before the path died tells of it as soon as any other. */
+static void what_was_heard_before_it_was_sent_again(void) {
+    net_options o = {.seed = 19, .reach = {64, 64}};
+    net *n = net_connected(&o, 50);
+    lost_counter = net_session(n, DEVICE)->tail.tx_next;
+    n->filter = lose_one_message;
+    (void)net_send(n, DEVICE, true, 20);
+    for (int i = 0; i < 40; i++) {
+        (void)net_send(n, GATEWAY, true, 20);
+        net_run_for(n, 60);
+        (void)net_send(n, DEVICE, true, 20);
+        net_run_for(n, 440);
+    }
+    CHECK_EQUAL(net_count(n, DEVICE, PENDING), 1);
+    CHECK_EQUAL(n->side[DEVICE].types[OURO_HELLO], 1);
+    n->path.down = true;
+    net_run_for(n, 4000);
+    CHECK_EQUAL(n->side[DEVICE].types[OURO_HELLO], 2);
+    net_free(n);
+}
+
 void dead_tests(void) {
     RUN(a_dead_path_comes_back);
     RUN(when_a_path_is_dead);
@@ -267,4 +299,5 @@ void dead_tests(void) {
     RUN(a_gateway_that_forgot);
     RUN(a_silent_device);
     RUN(a_ping_gives_up);
+    RUN(what_was_heard_before_it_was_sent_again);
 }

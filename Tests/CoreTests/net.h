@@ -74,6 +74,7 @@ typedef struct net_side {
     bool unsafe;     /* what comes is not acknowledged: the application never says it is safe */
     bool no_storage; /* a new epoch does not become durable, and nothing follows from it */
     uint8_t closed_reason;
+    bool closed_by_peer;
     uint64_t missing;
     /* the application's queue: -1 takes everything at once */
     int queue_cap;

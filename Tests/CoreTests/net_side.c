@@ -101,6 +101,7 @@ static void tell(net *n, int who, const ouro_event *e) {
     case OURO_EVENT_CLOSED:
         s->closed++;
         s->closed_reason = e->reason;
+        s->closed_by_peer = e->by_peer;
         s->missing = e->missing;
         break;
     case OURO_EVENT_EPOCH:

@@ -170,6 +170,7 @@ static void seeded_runs(void) {
     uint64_t good = 0;
     for (uint64_t seed = 1; seed <= runs; seed++)
         good += run_seed(seed);
+    CHECK(runs > 0);
     CHECK_EQUAL(good, runs);
     CHECK(blocked * 1000 <= runs);
     CHECK(unlucky_ones <= runs / 4000);
