@@ -57,6 +57,7 @@ void wait_tests(void);
 void misuse_tests(void);
 void range_tests(void);
 void border_tests(void);
+void edge_tests(void);
 void erase_tests(void);
 void fault_tests(void);
 void server_tests(void);

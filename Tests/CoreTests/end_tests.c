@@ -90,6 +90,51 @@ static void given_time_before_the_answer(void) {
     net_free(n);
 }
 
+/* One that shuts down while it is asked for a new session is given time, and asked for none. */
+static void shut_down_while_a_new_session_is_asked_for(void) {
+    for (int messages = 0; messages < 2; messages++) {
+        net *n = connected(7, true);
+        n->drop[DEVICE] = 1u << OURO_CLOSE;
+        rekey(n, DEVICE);
+        close_link(n, GATEWAY, OURO_REASON_SHUTDOWN);
+        if (messages == 1)
+            (void)net_send(n, DEVICE, true, 20);
+        net_run_for(n, 1900);
+        CHECK_EQUAL(n->side[DEVICE].closed_reason, OURO_REASON_SHUTDOWN);
+        CHECK(net_find(n, DEVICE, OURO_HELLO, 0) == NULL);
+        n->path.down = true;
+        net_run_for(n, messages == 1 ? 1200 : MINUTE);
+        CHECK_EQUAL(net_find(n, DEVICE, OURO_HELLO, 0) != NULL, messages);
+        net_free(n);
+    }
+}
+
+static uint32_t lost_session;
+
+static bool lose_its_close(net *n, int from, const uint8_t *packet, size_t len) {
+    (void)n;
+    return from == DEVICE && (packet[0] & 15) == OURO_CLOSE &&
+           ouro_packet_session_id(packet, len) == lost_session;
+}
+
+/* The end of an older session is nobody's business, also where there is no newer one any more. */
+static void an_older_session_ends_untold(void) {
+    net *n = connected(8, false);
+    lost_session = n->side[GATEWAY].link.live[0]->id;
+    n->filter = lose_its_close;
+    rekey(n, DEVICE);
+    net_run_for(n, 1000);
+    CHECK_EQUAL(n->side[GATEWAY].established, 2);
+    close_link(n, DEVICE, OURO_REASON_NORMAL);
+    net_run_for(n, 1000);
+    CHECK_EQUAL(n->side[GATEWAY].closed, 1);
+    CHECK_EQUAL(n->side[GATEWAY].link.live[0]->id, lost_session);
+    net_run_for(n, 2 * MINUTE);
+    CHECK(n->side[GATEWAY].link.live[0] == NULL);
+    CHECK_EQUAL(n->side[GATEWAY].closed, 1);
+    net_free(n);
+}
+
 /* One window: a gateway that forgot never answers CLOSE 2, and is not asked once there is more. */
 static void no_close_2_beside_the_next_session(void) {
     net *n = connected(5, true);
@@ -144,6 +189,8 @@ void end_tests(void) {
     RUN(the_next_end_is_its_own);
     RUN(reasons_without_an_answer);
     RUN(given_time_before_the_answer);
+    RUN(shut_down_while_a_new_session_is_asked_for);
+    RUN(an_older_session_ends_untold);
     RUN(no_close_2_beside_the_next_session);
     RUN(acknowledged_before_the_next_is_confirmed);
 }

@@ -8,19 +8,19 @@ static const struct {
     const char *name;
     void (*tests)(void);
 } suites[] = {
-    {"crypto", crypto_tests},    {"vectors", vector_tests},    {"packet", packet_tests},
-    {"window", window_tests},    {"session", session_tests},   {"handshake", handshake_tests},
-    {"epochs", epoch_tests},     {"hostile", hostile_tests},   {"senseless", senseless_tests},
-    {"rules", rule_tests},       {"flow", flow_tests},         {"paths", path_tests},
-    {"dead", dead_tests},        {"stalled", stalled_tests},   {"once", once_tests},
-    {"short", short_tests},      {"silence", silence_tests},   {"closing", close_tests},
-    {"ends", end_tests},         {"replaced", replaced_tests}, {"attacks", attack_tests},
-    {"limits", limit_tests},     {"waiting", wait_tests},      {"misuse", misuse_tests},
-    {"ranges", range_tests},     {"borders", border_tests},    {"erasure", erase_tests},
-    {"server", server_tests},    {"ahead", ahead_tests},       {"stream", stream_tests},
-    {"slow", slow_stream_tests}, {"sleep", sleep_tests},       {"flags", flag_tests},
-    {"fleet", fleet_tests},      {"network", network_tests},   {"faults", fault_tests},
-    {"figures", figure_tests},
+    {"crypto", crypto_tests}, {"vectors", vector_tests},    {"packet", packet_tests},
+    {"window", window_tests}, {"session", session_tests},   {"handshake", handshake_tests},
+    {"epochs", epoch_tests},  {"hostile", hostile_tests},   {"senseless", senseless_tests},
+    {"rules", rule_tests},    {"flow", flow_tests},         {"paths", path_tests},
+    {"dead", dead_tests},     {"stalled", stalled_tests},   {"once", once_tests},
+    {"short", short_tests},   {"silence", silence_tests},   {"closing", close_tests},
+    {"ends", end_tests},      {"replaced", replaced_tests}, {"attacks", attack_tests},
+    {"limits", limit_tests},  {"waiting", wait_tests},      {"misuse", misuse_tests},
+    {"ranges", range_tests},  {"borders", border_tests},    {"edges", edge_tests},
+    {"erasure", erase_tests}, {"server", server_tests},     {"ahead", ahead_tests},
+    {"stream", stream_tests}, {"slow", slow_stream_tests},  {"sleep", sleep_tests},
+    {"flags", flag_tests},    {"fleet", fleet_tests},       {"network", network_tests},
+    {"faults", fault_tests},  {"figures", figure_tests},
 };
 
 enum { SUITES = sizeof suites / sizeof suites[0] };
