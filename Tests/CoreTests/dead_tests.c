@@ -256,6 +256,30 @@ static void a_ping_gives_up(void) {
     net_free(n);
 }
 
+/* Once a dead path carries something again, all that is in flight goes out at once. */
+static void sent_again_at_once(void) {
+    for (int who = 0; who < 2; who++) {
+        net *n = connected(20, 50);
+        n->path.down = true;
+        n->drop[DEVICE] = 1u << OURO_HELLO;
+        for (int i = 0; i < 2; i++)
+            (void)net_send(n, who, true, 20);
+        net_run_for(n, 10 * MINUTE);
+        CHECK_EQUAL(n->side[who].dead, 1);
+        /* A device has just tried; a server has stopped to. */
+        uint32_t data = n->side[DEVICE].types[OURO_DATA];
+        for (int i = 0; who == DEVICE && i < 6000 && n->side[who].types[OURO_DATA] == data; i++)
+            net_run_for(n, 100);
+        CHECK(who == GATEWAY || n->side[who].types[OURO_DATA] > data);
+        n->path.down = false;
+        CHECK(net_give(n, 1 - who, OURO_PING, 0, NULL, 0) == OURO_OK);
+        CHECK_EQUAL(n->side[who].alive_again, 1);
+        net_run_for(n, 50);
+        CHECK(n->side[who].messages[0].handed_on == 1 && n->side[who].messages[1].handed_on == 1);
+        net_free(n);
+    }
+}
+
 static uint64_t lost_counter;
 
 /* No PING comes through, and one message does not. */
@@ -299,5 +323,6 @@ void dead_tests(void) {
     RUN(a_gateway_that_forgot);
     RUN(a_silent_device);
     RUN(a_ping_gives_up);
+    RUN(sent_again_at_once);
     RUN(what_was_heard_before_it_was_sent_again);
 }

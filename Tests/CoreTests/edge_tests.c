@@ -2,6 +2,7 @@
 #include "check.h"
 #include "net.h"
 #include "ouroboros/sleep.h"
+#include "ouroboros/stream.h"
 
 #include <string.h>
 
@@ -153,6 +154,80 @@ static void a_header_alone(void) {
     CHECK_EQUAL(header.type, 0);
 }
 
+/* What is not of this session is none of its business, and in a stream what is not the next. */
+static void sessions_without_a_link(void) {
+    static const uint8_t up[32] = {1}, down[32] = {2};
+    ouro_session client, server;
+    ouro_slot slots[2 * 16];
+    ouro_body body;
+    for (int stream = 0; stream < 2; stream++) {
+        uint8_t packet[OURO_OVERHEAD + 4] = {0};
+        uint64_t counter;
+        CHECK(ouro_session_init(&client, OURO_CLIENT, 9, up, down, stream ? NULL : slots, 16) ==
+              OURO_OK);
+        CHECK(ouro_session_init(&server, OURO_SERVER, 9, up, down, stream ? NULL : slots, 16) ==
+              OURO_OK);
+        for (int i = 0; i < 2; i++) /* the second one */
+            CHECK(ouro_session_protect(&client, OURO_DATA, 0, packet, 4, &counter) == OURO_OK);
+        ouro_header header;
+        CHECK(ouro_packet_decode(packet, sizeof packet, OURO_MAX_BODY, &header) == OURO_OK);
+        header.session_id = 10;
+        CHECK(ouro_session_open(&server, &header, packet, &body) == OURO_DROP_SESSION);
+        CHECK(ouro_tail_open(&server.tail, &header, packet, &body) == OURO_DROP_SESSION);
+        header.session_id = 9;
+        CHECK(ouro_session_open(&server, &header, packet, &body) ==
+              (stream ? OURO_DROP_REPLAY : OURO_OK));
+    }
+}
+
+/* A stream that is not read before it has a session waits for nothing. */
+static void a_stream_that_is_not_read_yet(void) {
+    net_options o = {.seed = 8, .stream = true};
+    net *n = net_new(&o);
+    ouro_link *link = &n->side[DEVICE].link;
+    ouro_stream_set_reading(link, n->now_ms, false);
+    CHECK_EQUAL(ouro_link_deadline(link, n->now_ms), OURO_NEVER);
+    ouro_link_tick(link, n->now_ms + MINUTE);
+    CHECK_EQUAL(ouro_link_deadline(link, n->now_ms + MINUTE), OURO_NEVER);
+    net_free(n);
+}
+
+/* A PING that goes out anyway takes the acknowledgement along. */
+static void an_answer_with_a_ping(void) {
+    net *n = connected(9);
+    n->side[DEVICE].unsafe = true;
+    (void)net_send(n, GATEWAY, true, 20);
+    net_run_for(n, 60);
+    ouro_link *link = &n->side[DEVICE].link;
+    ouro_link_done(link, net_session(n, DEVICE)->tail.id, 0);
+    CHECK(ouro_link_ping(link) == OURO_OK);
+    net_record(n);
+    net_pump(n, DEVICE);
+    const net_sent *ping = net_find(n, DEVICE, OURO_PING, 0);
+    CHECK(ping != NULL && (ping->bytes[1] & OURO_FLAG_ACKS) != 0);
+    CHECK(net_find(n, DEVICE, OURO_ACK, 0) == NULL);
+    net_run_for(n, 60);
+    CHECK_EQUAL(net_count(n, GATEWAY, DELIVERED), 1);
+    net_free(n);
+}
+
+/* One window: DATA of the session before is dropped unopened. */
+static void an_older_session_without_a_window(void) {
+    net_options o = {.seed = 10, .small = true};
+    net *n = net_connected(&o, 50);
+    uint8_t packet[OURO_MAX_PACKET];
+    static const uint8_t body[4] = {0};
+    size_t len = net_make(n, GATEWAY, OURO_DATA, OURO_FLAG_ACK_REQ, body, sizeof body, packet);
+    n->drop[GATEWAY] = 1u << OURO_CLOSE | 1u << OURO_PONG;
+    CHECK(ouro_link_rekey(&n->side[DEVICE].link, n->now_ms) == OURO_OK);
+    net_pump(n, DEVICE);
+    for (int i = 0; i < 10000 && n->side[DEVICE].link.live[1] == NULL; i++)
+        net_run_for(n, 1);
+    CHECK(n->side[DEVICE].link.live[1] != NULL);
+    CHECK_EQUAL(net_inject(n, DEVICE, NULL, packet, len) == OURO_DROP_CLOSED, 1);
+    net_free(n);
+}
+
 void edge_tests(void) {
     RUN(the_last_counter_is_reliable);
     RUN(a_full_peer_is_left_alone);
@@ -162,4 +237,8 @@ void edge_tests(void) {
     RUN(closing_ends_without_a_session);
     RUN(a_client_given_an_address);
     RUN(a_header_alone);
+    RUN(sessions_without_a_link);
+    RUN(a_stream_that_is_not_read_yet);
+    RUN(an_answer_with_a_ping);
+    RUN(an_older_session_without_a_window);
 }

@@ -109,6 +109,20 @@ static void shut_down_while_a_new_session_is_asked_for(void) {
     }
 }
 
+/* CLOSE 2 waits 45 s at most for what is in flight. */
+static void asked_for_while_something_is_in_flight(void) {
+    net *n = connected(9, false);
+    n->side[DEVICE].unsafe = true;
+    (void)net_send(n, GATEWAY, true, 20);
+    uint64_t start = n->now_ms;
+    rekey(n, GATEWAY);
+    net_run_until(n, start + 44999);
+    CHECK_EQUAL(n->side[GATEWAY].types[OURO_CLOSE], 0);
+    net_run_until(n, start + 45000);
+    CHECK_EQUAL(n->side[GATEWAY].types[OURO_CLOSE], 1);
+    net_free(n);
+}
+
 static uint32_t lost_session;
 
 static bool lose_its_close(net *n, int from, const uint8_t *packet, size_t len) {
@@ -190,6 +204,7 @@ void end_tests(void) {
     RUN(reasons_without_an_answer);
     RUN(given_time_before_the_answer);
     RUN(shut_down_while_a_new_session_is_asked_for);
+    RUN(asked_for_while_something_is_in_flight);
     RUN(an_older_session_ends_untold);
     RUN(no_close_2_beside_the_next_session);
     RUN(acknowledged_before_the_next_is_confirmed);
