@@ -198,6 +198,31 @@ static void acknowledged_before_the_next_is_confirmed(void) {
     net_free(n);
 }
 
+static bool lose_session(net *n, int from, const uint8_t *packet, size_t len) {
+    (void)n;
+    (void)from;
+    return ouro_packet_session_id(packet, len) == lost_session;
+}
+
+/* An older session ends 10 s after the next one was confirmed, also where that is replaced, too. */
+static void replaced_twice(void) {
+    net *n = connected(10, false);
+    lost_session = n->side[DEVICE].link.live[0]->id;
+    n->filter = lose_session;
+    uint32_t number = net_send(n, DEVICE, true, 20);
+    for (int i = 0; i < 20000 && n->side[DEVICE].established < 2; i++)
+        net_run_for(n, 1);
+    uint64_t start = n->now_ms;
+    net_run_for(n, 5000);
+    rekey(n, DEVICE);
+    net_run_until(n, start + 9999);
+    CHECK_EQUAL(n->side[DEVICE].established, 3);
+    CHECK_EQUAL(n->side[DEVICE].messages[number].outcome, PENDING);
+    net_run_until(n, start + 10000);
+    CHECK_EQUAL(n->side[DEVICE].messages[number].outcome, UNKNOWN);
+    net_free(n);
+}
+
 void end_tests(void) {
     RUN(who_closed);
     RUN(the_next_end_is_its_own);
@@ -207,5 +232,6 @@ void end_tests(void) {
     RUN(asked_for_while_something_is_in_flight);
     RUN(an_older_session_ends_untold);
     RUN(no_close_2_beside_the_next_session);
+    RUN(replaced_twice);
     RUN(acknowledged_before_the_next_is_confirmed);
 }
