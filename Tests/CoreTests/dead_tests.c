@@ -280,6 +280,24 @@ static void sent_again_at_once(void) {
     }
 }
 
+/* A PING that the old session still waits for does not hold up the new one's. */
+static void confirmed_at_once(void) {
+    net *n = connected(21, 50);
+    n->path.down = true;
+    CHECK(ouro_link_ping(&n->side[DEVICE].link) == OURO_OK);
+    net_pump(n, DEVICE);
+    net_run_for(n, 4000);
+    CHECK(n->side[DEVICE].types[OURO_HELLO] > 1);
+    n->path.down = false;
+    uint32_t first = n->side[DEVICE].link.live[0]->id;
+    n->drop[DEVICE] = 1u << OURO_PING; /* nothing is heard in the old session */
+    for (int i = 0; i < 60000 && n->side[DEVICE].link.live[0]->id == first; i++)
+        net_run_for(n, 1);
+    CHECK(n->side[DEVICE].link.live[0]->id != first);
+    CHECK_EQUAL(n->side[DEVICE].link.live[0]->tx_control_next, 1);
+    net_free(n);
+}
+
 static uint64_t lost_counter;
 
 /* No PING comes through, and one message does not. */
@@ -324,5 +342,6 @@ void dead_tests(void) {
     RUN(a_silent_device);
     RUN(a_ping_gives_up);
     RUN(sent_again_at_once);
+    RUN(confirmed_at_once);
     RUN(what_was_heard_before_it_was_sent_again);
 }

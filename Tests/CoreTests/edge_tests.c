@@ -228,6 +228,37 @@ static void an_older_session_without_a_window(void) {
     net_free(n);
 }
 
+/* Of an unreliable message is told that it went out, also when it was acknowledged meanwhile. */
+static void told_as_it_was_promised(void) {
+    net *n = connected(11);
+    net_side *s = &n->side[DEVICE];
+    ouro_message m = {.data = (const uint8_t *)"m", .len = 1};
+    uint8_t scratch[OURO_SCRATCH_SIZE];
+    ouro_datagram out;
+    uint32_t id, number = s->count++;
+    CHECK(ouro_link_send(&s->link, n->now_ms, &m, &id) == OURO_OK);
+    s->ids[id] = number;
+    CHECK(ouro_link_transmit(&s->link, n->now_ms, scratch, &out) == OURO_OK && out.len > 0);
+    CHECK(net_acknowledge(n, GATEWAY, net_counter(out.data), 0) == OURO_OK);
+    CHECK_EQUAL(s->messages[number].outcome, SENT);
+    net_free(n);
+}
+
+/* What a side may grow to stands in HELLO and WELCOME for those who read them. */
+static void tops_are_read(void) {
+    static const uint8_t key[32] = {1};
+    uint8_t packet[OURO_HELLO_MAX], answer[OURO_WELCOME_SIZE];
+    size_t len;
+    ouro_hello hello = {.reach = 16, .max_body = 1200, .top = 40}, hello_read;
+    ouro_welcome welcome = {.session_id = 1, .reach = 16, .max_body = 1200, .top = 50}, read;
+    CHECK(ouro_hello_write(&hello, key, packet, &len) == OURO_OK);
+    CHECK(ouro_hello_read(packet, len, &hello_read) == OURO_OK);
+    CHECK_EQUAL(hello_read.top, 40);
+    CHECK(ouro_welcome_write(&welcome, key, packet, len, answer) == OURO_OK);
+    CHECK(ouro_welcome_parse(answer, sizeof answer, &read) == OURO_OK);
+    CHECK_EQUAL(read.top, 50);
+}
+
 void edge_tests(void) {
     RUN(the_last_counter_is_reliable);
     RUN(a_full_peer_is_left_alone);
@@ -237,6 +268,8 @@ void edge_tests(void) {
     RUN(closing_ends_without_a_session);
     RUN(a_client_given_an_address);
     RUN(a_header_alone);
+    RUN(told_as_it_was_promised);
+    RUN(tops_are_read);
     RUN(sessions_without_a_link);
     RUN(a_stream_that_is_not_read_yet);
     RUN(an_answer_with_a_ping);
