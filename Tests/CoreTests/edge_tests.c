@@ -244,7 +244,7 @@ static void told_as_it_was_promised(void) {
     net_free(n);
 }
 
-/* What a side may grow to stands in HELLO and WELCOME for those who read them. */
+/* The highest version that a side speaks is told by HELLO and WELCOME, and read. */
 static void tops_are_read(void) {
     static const uint8_t key[32] = {1};
     uint8_t packet[OURO_HELLO_MAX], answer[OURO_WELCOME_SIZE];
