@@ -38,6 +38,19 @@ static void who_closed(void) {
     }
 }
 
+/* What it is answered with is the reason that it was closed for. */
+static void a_new_session_was_asked_for(void) {
+    net *n = connected(11, false);
+    rekey(n, GATEWAY);
+    net_run_for(n, 1000);
+    for (int who = 0; who < 2; who++) {
+        CHECK_EQUAL(n->side[who].closed, 1);
+        CHECK_EQUAL(n->side[who].closed_by_peer, who == DEVICE);
+        CHECK_EQUAL(n->side[who].closed_reason, OURO_REASON_REKEY);
+    }
+    net_free(n);
+}
+
 /* That the peer closed a session says nothing of the next one's end. */
 static void the_next_end_is_its_own(void) {
     net *n = connected(2, false);
@@ -225,6 +238,7 @@ static void replaced_twice(void) {
 
 void end_tests(void) {
     RUN(who_closed);
+    RUN(a_new_session_was_asked_for);
     RUN(the_next_end_is_its_own);
     RUN(reasons_without_an_answer);
     RUN(given_time_before_the_answer);
