@@ -66,7 +66,6 @@ static void a_restored_session_knows_no_busy(void) {
     net_run_for(n, 500);
     CHECK(net_busy(n, GATEWAY) == OURO_OK);
     net_run_for(n, 2000);
-    ouro_link_tick(link, n->now_ms);
     CHECK(ouro_link_save(link, n->now_ms, saved, sizeof saved, &len) == OURO_OK);
     CHECK(ouro_link_restore(link, n->now_ms, 0, saved, len) == OURO_OK);
     CHECK(net_busy(n, GATEWAY) == OURO_OK);
@@ -259,6 +258,63 @@ static void tops_are_read(void) {
     CHECK_EQUAL(read.top, 50);
 }
 
+/* A message fits its place and the peer, and so does the ack block that goes along. */
+static void sizes_of_small_places(void) {
+    for (size_t cap = 96; cap <= 160; cap += 16) {
+        net_options o = {.seed = 12, .packet_cap = cap, .places = 4, .max_body = {0, 80}};
+        net *n = net_connected(&o, 20);
+        size_t most = cap - OURO_OVERHEAD < 80 ? cap - OURO_OVERHEAD : 80;
+        CHECK_EQUAL(ouro_pool_memory(4, cap), 4 * (sizeof(ouro_place) + cap));
+        CHECK_EQUAL(ouro_link_max_message(&n->side[DEVICE].link, false), most);
+        CHECK(net_send(n, DEVICE, true, most + 1) == UINT32_MAX);
+        for (size_t len = most - 18; len <= most; len++) {
+            n->side[DEVICE].unsafe = true;
+            (void)net_send(n, GATEWAY, true, 20);
+            net_run_for(n, 21);
+            ouro_tail *tail = n->side[DEVICE].link.live[0];
+            ouro_link_done(&n->side[DEVICE].link, tail->id,
+                           net_session(n, DEVICE)->window.next - 1);
+            net_record(n);
+            uint32_t number = net_send(n, DEVICE, true, len);
+            if (!CHECK(number != UINT32_MAX))
+                break;
+            const net_sent *data = net_find(n, DEVICE, OURO_DATA, 0);
+            CHECK(data != NULL && data->len <= most + OURO_OVERHEAD);
+            CHECK(data != NULL && ((data->bytes[1] & OURO_FLAG_ACKS) != 0) == (len + 16 <= most));
+            net_run_for(n, 1000);
+            CHECK_EQUAL(n->side[DEVICE].messages[number].outcome, DELIVERED);
+        }
+        CHECK_EQUAL(net_count(n, GATEWAY, DELIVERED), 19);
+        CHECK_EQUAL(n->trouble, 0);
+        net_free(n);
+    }
+}
+
+/* Whatever a call makes ready goes out without being waited for. */
+static void what_can_go_out_is_due(void) {
+    net *n = connected(13);
+    ouro_link *link = &n->side[DEVICE].link;
+    n->side[DEVICE].unsafe = true;
+    (void)net_send(n, GATEWAY, true, 20);
+    net_run_for(n, 60);
+    CHECK(ouro_link_deadline(link, n->now_ms) > n->now_ms);
+    ouro_link_done(link, net_session(n, DEVICE)->tail.id, 0);
+    CHECK_EQUAL(ouro_link_deadline(link, n->now_ms), n->now_ms);
+    net_pump(n, DEVICE);
+    ouro_link_set_room(link, 0, 8);
+    (void)net_send(n, GATEWAY, true, 20);
+    net_run_for(n, 60);
+    CHECK_EQUAL(n->side[DEVICE].types[OURO_NACK], 1);
+    ouro_link_set_room(link, 8, 8);
+    CHECK_EQUAL(ouro_link_deadline(link, n->now_ms), n->now_ms);
+    net_pump(n, DEVICE);
+    CHECK(ouro_link_close(link, n->now_ms, OURO_REASON_NORMAL, false) == OURO_OK);
+    CHECK_EQUAL(ouro_link_deadline(link, n->now_ms), n->now_ms);
+    net_pump(n, DEVICE);
+    CHECK_EQUAL(n->side[DEVICE].types[OURO_CLOSE], 1);
+    net_free(n);
+}
+
 void edge_tests(void) {
     RUN(the_last_counter_is_reliable);
     RUN(a_full_peer_is_left_alone);
@@ -268,6 +324,8 @@ void edge_tests(void) {
     RUN(closing_ends_without_a_session);
     RUN(a_client_given_an_address);
     RUN(a_header_alone);
+    RUN(sizes_of_small_places);
+    RUN(what_can_go_out_is_due);
     RUN(told_as_it_was_promised);
     RUN(tops_are_read);
     RUN(sessions_without_a_link);
