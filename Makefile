@@ -102,7 +102,7 @@ ERASE_TESTS = $(BUILD)/erase-O0/core_tests $(BUILD)/erase-Os/core_tests
 erasure: setup-check $(ERASE_TESTS) $(BUILD)/plain/core_tests ## no key is left in memory or on the stack, at -O0, -O2 and -Os
 	@for tests in $(ERASE_TESTS) $(BUILD)/plain/core_tests; do $$tests erasure || exit 1; done
 
-mutants: setup-check ## each of a list of mutants of the engine is killed by the core tests: ten minutes or more, no part of check
+mutants: setup-check ## each of a list of mutants of the engine is killed by the core tests: a minute or two, no part of check
 	@Tests/Mutants/run.sh $(BUILD)/mutants "$(TEST_LINK)"
 
 test-core: setup-check $(BUILD)/plain/core_tests ## the engine's tests in C
