@@ -10,8 +10,9 @@
  * answer is sent (ouro_server_hello), or call ouro_link_epoch_saved after that (ouro_server_adopt).
  *
  * Of several gateways with one registry, sessions of fixed credentials have a number, too (Appendix
- * B 28 to 30): set `generation` of the device before ouro_server_hello, and between ouro_server_open
- * and ouro_server_adopt move the registry from the pending session's `number` to the next.
+ * B 28 to 30): set `generation` of the device before ouro_server_hello, and between
+ * ouro_server_open and ouro_server_adopt move the registry from the pending session's `number` to
+ * the next.
  */
 #ifndef OUROBOROS_SERVER_H
 #define OUROBOROS_SERVER_H
@@ -176,9 +177,9 @@ ouro_pending *ouro_server_pending(ouro_server *server, uint32_t session_id);
 /*
  * Opens the first packet of a pending session, in place. On OK it was authentic, and is to be
  * followed by ouro_server_adopt: at once, or once the session's number is durable, if the packet is
- * kept, nothing else of the session is opened and it is pending still. Anything else is a drop: MALFORMED, HANDSHAKE, SESSION
- * (too old, or NULL), LIMIT (too many of this device were confirmed), REPLAY, AHEAD, DUPLICATE,
- * AUTH; or ERR_CRYPTO, which is as one.
+ * kept, nothing else of the session is opened and it is pending still. Anything else is a drop:
+ * MALFORMED, HANDSHAKE, SESSION (too old, or NULL), LIMIT (too many of this device were confirmed),
+ * REPLAY, AHEAD, DUPLICATE, AUTH; or ERR_CRYPTO, which is as one.
  */
 OURO_CHECKED ouro_status ouro_server_open(ouro_server *server, uint64_t now_ms,
                                           ouro_pending *pending, uint8_t *packet, size_t len,
