@@ -161,8 +161,8 @@ import Testing
         try await PostgresCluster.with { cluster in
             let stores = [try Self.store(cluster), try Self.store(cluster)]
             let (speaker, listener) = (PostgresRegistry(stores[0]), PostgresRegistry(stores[1]))
-            let session = ConfirmedSession(device: Self.id, sessionID: 0x0100_0007, epoch: 4)
-            let later = ConfirmedSession(device: Self.id, sessionID: 0x0100_0008, epoch: 5)
+            let session = ConfirmedSession(device: Self.id, sessionID: 0x0100_0007, number: 4)
+            let later = ConfirmedSession(device: Self.id, sessionID: 0x0100_0008, number: 5)
             // Before anybody listens: it is told, too.
             try stores[0].add([StoredDevice(credential: Self.credential, name: "", addedAt: 1)])
             var notices = listener.notices().makeAsyncIterator()

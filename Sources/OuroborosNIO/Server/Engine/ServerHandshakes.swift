@@ -20,8 +20,8 @@ extension ServerEngine {
             return
         }
         lookUp(device, for: packet, from: PeerAddress(address)) { [self, weak port] packet, known in
-            guard case .known(let credential) = known, let port else { return }
-            answer(UnsafeRawBufferPointer(packet), of: device, credential, from: address, over: port)
+            guard case .known(let known) = known, let port else { return }
+            answer(UnsafeRawBufferPointer(packet), of: device, known, from: address, over: port)
         }
     }
 
@@ -48,16 +48,17 @@ extension ServerEngine {
 
     /// Answers a HELLO with what the registry knows of its device.
     private func answer(
-        _ packet: UnsafeRawBufferPointer, of device: DeviceID, _ credential: Credential?,
+        _ packet: UnsafeRawBufferPointer, of device: DeviceID, _ known: SharedDevice,
         from address: SocketAddress, over port: ServerPort
     ) {
         let now = now
         let isNew = devices.peers[device] == nil
         do {
-            guard let peer = peer(for: device, credential, now: now) else {
+            guard let peer = peer(for: device, known, now: now) else {
                 tap(packet, from: PeerAddress(address), .handshake)
                 return
             }
+            peer.accepted.generation = known.generation
             let epoch = peer.accepted.epoch
             let answer = try acceptor.answer(
                 hello: packet, of: peer.accepted, link: peer.link, now: now,
@@ -84,8 +85,8 @@ extension ServerEngine {
     }
 
     /// The device as the registry has it now; nil for one that it does not know.
-    private func peer(for device: DeviceID, _ credential: Credential?, now: UInt64) -> ServerPeer? {
-        guard let credential else {
+    private func peer(for device: DeviceID, _ known: SharedDevice, now: UInt64) -> ServerPeer? {
+        guard let credential = known.credential else {
             refuseUnknown(device)
             return nil
         }
@@ -95,9 +96,9 @@ extension ServerEngine {
             devices.add(peer)
             return peer
         }
-        let known = peer.accepted.credential
-        if known != credential {
-            if known.isReplaced(by: credential) {
+        let held = peer.accepted.credential
+        if held != credential {
+            if held.isReplaced(by: credential) {
                 dropLink(of: peer)
             }
             peer.accepted = AcceptedDevice(credential, acceptor: acceptor)
@@ -149,8 +150,8 @@ extension ServerEngine {
         // A session of an epoch that the device has left, over the other transport or another gateway, is none.
         lookUp(device, for: packet, from: address) { [self] packet, known in
             confirming.remove(sessionID)
-            guard case .known(let credential) = known, let peer = devices.peers[device] else { return }
-            guard credential == peer.accepted.credential else {
+            guard case .known(let known) = known, let peer = devices.peers[device] else { return }
+            guard known.credential == peer.accepted.credential else {
                 count(.epoch)
                 tap(UnsafeRawBufferPointer(packet), from: address, .epoch)
                 return
@@ -194,7 +195,7 @@ extension ServerEngine {
     /// Workers and gateways that have an older session of the device let it drain.
     func told(of sessionID: UInt32, _ device: DeviceID, _ accepted: AcceptedDevice) {
         let session = ConfirmedSession(
-            device: device, sessionID: sessionID, epoch: accepted.credential.epoch)
+            device: device, sessionID: sessionID, number: accepted.credential.epoch)
         hub.confirmed(session, by: worker)
         registry.shared?.announce(session)
     }

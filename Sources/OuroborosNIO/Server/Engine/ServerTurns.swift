@@ -89,12 +89,12 @@ extension ServerEngine {
         let device = streams.devices[session.device]
         // One that was told late is older than what is here. A fixed credential stays at epoch 0.
         let known = [peer?.accepted.epoch, device?.accepted.epoch].compactMap(\.self).max() ?? 0
-        guard session.epoch >= known else { return }
+        guard session.number >= known else { return }
         if let peer {
-            acceptor.dropPending(of: peer.accepted)
+            acceptor.dropPending(of: peer.accepted, before: .max)
         }
         if let device {
-            streams.acceptor.dropPending(of: device.accepted)
+            streams.acceptor.dropPending(of: device.accepted, before: .max)
         }
         let due = now + Self.drainTime
         for peer in links(of: session.device) where peer.link != nil {

@@ -22,8 +22,8 @@ extension ServerEngine {
             comparisons.underWay += 1
             let isAsked = registry.ask(for: device) { [self] result in
                 comparisons.underWay -= 1
-                if case .success(let credential)? = result {
-                    compare(device, with: credential)
+                if case .success(let known)? = result {
+                    compare(device, with: known)
                 }
                 compareNext()
                 finishTurn()
@@ -37,8 +37,8 @@ extension ServerEngine {
         }
     }
 
-    private func compare(_ device: DeviceID, with credential: Credential?) {
-        guard let credential else {
+    private func compare(_ device: DeviceID, with known: SharedDevice) {
+        guard let credential = known.credential else {
             forget(device)
             return
         }
@@ -55,7 +55,7 @@ extension ServerEngine {
             return
         }
         for device in knownDevices {
-            compare(device, with: try local.credential(of: device))
+            compare(device, with: try local.device(device))
         }
         finishTurn()
     }

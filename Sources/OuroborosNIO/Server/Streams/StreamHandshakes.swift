@@ -25,21 +25,21 @@ extension ServerEngine {
             drop(UnsafeRawBufferPointer(packet), .transport, over: stream)
             return
         }
-        lookUp(id, for: packet, over: stream) { [self] packet, credential in
-            answer(UnsafeRawBufferPointer(packet), of: id, credential, over: stream)
+        lookUp(id, for: packet, over: stream) { [self] packet, known in
+            answer(UnsafeRawBufferPointer(packet), of: id, known, over: stream)
         }
     }
 
     /// Where the registry fails there is no answer: the stream ends when its time for the handshake is over.
     private func lookUp(
         _ device: DeviceID, for packet: UnsafeMutableRawBufferPointer, over stream: ServerStream,
-        _ then: @escaping (UnsafeMutableRawBufferPointer, Credential?) -> Void
+        _ then: @escaping (UnsafeMutableRawBufferPointer, SharedDevice) -> Void
     ) {
         stream.isWaiting = true
         lookUp(device, for: packet, from: nil) { [self] packet, answer in
             guard holds(stream) else { return }
             switch answer {
-            case .known(let credential): then(packet, credential)
+            case .known(let known): then(packet, known)
             case .busy: breakStream(stream)
             case .failed: break
             }
@@ -47,16 +47,17 @@ extension ServerEngine {
     }
 
     private func answer(
-        _ packet: UnsafeRawBufferPointer, of id: DeviceID, _ credential: Credential?,
+        _ packet: UnsafeRawBufferPointer, of id: DeviceID, _ known: SharedDevice,
         over stream: ServerStream
     ) {
         let now = now
         let isNew = streams.devices[id] == nil
-        guard let device = streamDevice(id, credential, now) else {
+        guard let device = streamDevice(id, known, now) else {
             tap(packet, from: nil, .handshake)
             breakStream(stream)
             return
         }
+        device.accepted.generation = known.generation
         let epoch = device.accepted.epoch
         do {
             let answer = try streams.acceptor.answer(
@@ -88,8 +89,8 @@ extension ServerEngine {
     }
 
     /// The device as the registry has it now; nil for one that it does not know.
-    private func streamDevice(_ id: DeviceID, _ credential: Credential?, _ now: UInt64) -> StreamDevice? {
-        guard let credential else {
+    private func streamDevice(_ id: DeviceID, _ known: SharedDevice, _ now: UInt64) -> StreamDevice? {
+        guard let credential = known.credential else {
             refuseUnknown(id)
             return nil
         }
@@ -99,15 +100,15 @@ extension ServerEngine {
             streams.devices[id] = device
             return device
         }
-        let known = device.accepted.credential
-        if known != credential {
-            if known.isReplaced(by: credential) {
+        let held = device.accepted.credential
+        if held != credential {
+            if held.isReplaced(by: credential) {
                 for peer in device.peers {
                     dropLink(of: peer)
                 }
             }
             // Older connections keep the one before.
-            streams.acceptor.dropPending(of: device.accepted)
+            streams.acceptor.dropPending(of: device.accepted, before: .max)
             device.accepted = AcceptedDevice(credential, acceptor: streams.acceptor)
         }
         return device
@@ -121,8 +122,8 @@ extension ServerEngine {
             return
         }
         // A session of an epoch that the device has left, over the other transport or another gateway, is none.
-        lookUp(device.id, for: packet, over: stream) { [self] packet, credential in
-            guard credential == device.accepted.credential else {
+        lookUp(device.id, for: packet, over: stream) { [self] packet, known in
+            guard known.credential == device.accepted.credential else {
                 drop(UnsafeRawBufferPointer(packet), .epoch, over: stream)
                 return
             }
