@@ -124,7 +124,8 @@ import Testing
         try await PostgresCluster.with { cluster in
             let store = try Self.store(cluster.url)
             try await store.database.run { connection in
-                _ = try connection.query("ALTER TABLE ouroboros.generation DROP CONSTRAINT generation_number_check")
+                _ = try connection.query(
+                    "ALTER TABLE ouroboros.generation DROP CONSTRAINT generation_number_check")
                 _ = try connection.query(
                     "INSERT INTO ouroboros.generation VALUES ($1, -1)", [Self.id.value])
             }

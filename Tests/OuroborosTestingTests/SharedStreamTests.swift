@@ -24,7 +24,9 @@ import Testing
         try await .start(number, over: registry, handshake: handshake)
     }
 
-    private func connect(_ gateway: SharedGateway, over transport: Int = 1) async throws -> OuroborosConnection {
+    private func connect(_ gateway: SharedGateway, over transport: Int = 1) async throws
+        -> OuroborosConnection
+    {
         var configuration = ClientConfiguration()
         configuration.link.firstTimeout = 100
         return try await OuroborosClient.connect(

@@ -120,7 +120,10 @@ public final class PostgresRegistry: SharedDeviceRegistry {
 
     public func announce(_ session: ConfirmedSession) {
         let isFirst = untold.withLock { untold in
-            untold.sessions[session.device] = session
+            // Workers do not tell in order.
+            if session.number >= untold.sessions[session.device]?.number ?? 0 {
+                untold.sessions[session.device] = session
+            }
             defer { untold.isBusy = true }
             return !untold.isBusy
         }
@@ -162,8 +165,8 @@ public final class PostgresRegistry: SharedDeviceRegistry {
             switch event {
             case .message(.confirmed(let session)): .confirmed(session)
             case .message(.changed(let device)): .changed(device)
-            case .message(.queued), .message(.settled), .listening(isFirst: true): nil
-            case .listening(isFirst: false): .missed
+            case .message(.queued), .message(.settled): nil
+            case .listening: .missed
             }
         }
     }

@@ -11,7 +11,7 @@ struct RegistryComparisons {
 extension ServerEngine {
     var knownDevices: [DeviceID] { Array(Set(devices.peers.keys).union(streams.devices.keys)) }
 
-    /// Ends what there is of devices that are not known any more, or have another key.
+    /// Ends what there is of devices that are not known any more, have another key, or a newer session elsewhere.
     func compare(_ devices: [DeviceID]) {
         comparisons.waiting.formUnion(devices)
         compareNext()
@@ -46,6 +46,19 @@ extension ServerEngine {
             \.?.credential)
         if held.contains(where: { $0.isReplaced(by: credential) }) {
             forget(device)
+            return
+        }
+        // The workers of one gateway miss nothing.
+        guard registry.local == nil else { return }
+        let newest = newestNumber(of: device) ?? 0
+        if newest < known.number {
+            retire(device, before: known.number)
+        } else if newest > known.number, credential.kind == .fixed {
+            // The registry was restored: from here on notices count again.
+            registry.raise(device, to: newest) { [self] result in
+                if case .failure(let error) = result { registryFailed("raising a generation", error, device) }
+                finishTurn()
+            }
         }
     }
 
