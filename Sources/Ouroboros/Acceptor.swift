@@ -34,7 +34,7 @@ public final class Acceptor {
 
     /// What the first packet of a pending session is.
     public enum Opening {
-        case opened(FirstPacket)
+        case opened(ConfirmingPacket)
         case dropped(DropReason)
     }
 
@@ -184,7 +184,7 @@ public final class Acceptor {
         guard let pending = ouro_server_pending(raw, sessionID) else {
             return .dropped(.unknownSession)
         }
-        let first = FirstPacket(
+        let first = ConfirmingPacket(
             of: sessionID, from: source, number: pending.pointee.number,
             kept: keeps ? KeptPacket(packet) : nil)
         // It is opened in place.
@@ -201,7 +201,7 @@ public final class Acceptor {
 
     /// The second half. The session may have ended meanwhile.
     public func adopt(
-        _ first: FirstPacket, device: AcceptedDevice, now: UInt64,
+        _ first: ConfirmingPacket, device: AcceptedDevice, now: UInt64,
         link: () throws(OuroborosError) -> Link
     ) throws(OuroborosError) -> Confirmation {
         guard let pending = ouro_server_pending(raw, first.sessionID) else {

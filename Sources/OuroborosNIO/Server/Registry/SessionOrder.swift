@@ -10,7 +10,7 @@ extension ServerEngine {
     /// Takes the next number for a session of a fixed credential, before anything of it is handed on; false if another was
     /// confirmed since its HELLO.
     func takeNumber(
-        for first: FirstPacket, of device: AcceptedDevice, at acceptor: Acceptor,
+        for first: ConfirmingPacket, of device: AcceptedDevice, at acceptor: Acceptor,
         _ then: @escaping (_ isNewest: Bool) -> Void
     ) {
         let metadata: Logger.Metadata = [

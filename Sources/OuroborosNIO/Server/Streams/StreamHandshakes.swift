@@ -143,7 +143,7 @@ extension ServerEngine {
         return device
     }
 
-    private static let noAddress = PeerAddress(UnsafeRawBufferPointer(start: nil, count: 0))
+    private static var noAddress: PeerAddress { PeerAddress(UnsafeRawBufferPointer(start: nil, count: 0)) }
 
     /// A first packet of a fixed credential, at one of several gateways.
     private func number(_ packet: UnsafeMutableRawBufferPointer, _ id: UInt32, over stream: ServerStream) {

@@ -1,7 +1,7 @@
 internal import COuroboros
 
 /// The first packet of a pending session, which was authentic. An ``Acceptor`` opens it, and then gives the session to a link.
-public final class FirstPacket {
+public final class ConfirmingPacket {
     public let sessionID: UInt32
     /// What the session was made from: the epoch of the device's credential, or its generation.
     public let number: UInt64
