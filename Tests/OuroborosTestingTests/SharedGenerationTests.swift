@@ -105,13 +105,32 @@ import Testing
 
     @Test func overTCPToo() async throws {
         let (first, second) = try await gateways()
-        // Its handshake is over; its first packet is its first message.
-        let held = try await OuroborosClient.connect(to: first.server.endpoints[1], credential: credential)
-        registry.setDeaf(true)
-        try await connect([2], to: second)
-        registry.setDeaf(false)
-        await #expect(throws: OuroborosError.self) { try await held.send([1]) }
-        await held.closeAtOnce()
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connect(to: first.server.endpoints[1].address) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+                }
+            }
+        try await bounded("the gateway ends the stream", by: .seconds(60)) {
+            let handshake = try ClientHandshake(credential, configuration: Session.Configuration().overStream)
+            try await channel.executeThenClose { inbound, outbound in
+                var incoming = inbound.makeAsyncIterator()
+                var welcome: [UInt8] = []
+                try await outbound.write(ByteBuffer(bytes: handshake.hello))
+                while welcome.count < 52, let bytes = try await incoming.next() {
+                    welcome += bytes.readableBytesView
+                }
+                guard case .session(let session) = try handshake.receive(welcome) else {
+                    throw Hung("the WELCOME makes no session")
+                }
+                registry.setDeaf(true)
+                try await connect([2], to: second)
+                registry.setDeaf(false)
+                try await outbound.write(ByteBuffer(bytes: session.seal([1])))
+                while try await incoming.next() != nil {}
+            }
+        }
+        try await settled()
         #expect(first.payloads.isEmpty)
         #expect(registry.generation == 1)
         #expect(try await !retires(at: second))

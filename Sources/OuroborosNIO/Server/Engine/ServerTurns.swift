@@ -75,6 +75,7 @@ extension ServerEngine {
     private func sweep(_ now: UInt64) {
         planSweep(now)
         registry.forgetSaves()
+        comparisons.askAgain()
         compareNext()
         devices.forgetSilent(now: now, for: Self.sweepPeriod)
         streams.forgetSilent(now: now, for: Self.sweepPeriod)

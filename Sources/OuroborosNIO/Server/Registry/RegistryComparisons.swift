@@ -3,9 +3,21 @@ import Ouroboros
 /// Devices that are to be compared with the registry, a few at a time.
 struct RegistryComparisons {
     var waiting: Set<DeviceID> = []
+    /// Those of which there was no answer.
+    private(set) var unanswered: Set<DeviceID> = []
     var underWay = 0
 
     static let most = 8
+
+    mutating func put(off device: DeviceID) {
+        unanswered.insert(device)
+    }
+
+    /// With each sweep.
+    mutating func askAgain() {
+        waiting.formUnion(unanswered)
+        unanswered = []
+    }
 }
 
 extension ServerEngine {
@@ -24,6 +36,8 @@ extension ServerEngine {
                 comparisons.underWay -= 1
                 if case .success(let known)? = result {
                     compare(device, with: known)
+                } else {
+                    comparisons.put(off: device)
                 }
                 compareNext()
                 finishTurn()
