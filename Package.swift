@@ -294,8 +294,10 @@ let package = Package(
             dependencies: [
                 system,
                 "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosTesting",
-                "OuroborosCLI", nio("NIOCore"), hummingbird, logging, subprocess, grdb, "SimpleServer",
-                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "PipeSession", "OuroborosLean",
+                "OuroborosCLI", nio("NIOCore"), nio("NIOPosix"), hummingbird, logging, inMemoryLogging,
+                subprocess,
+                grdb, "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor",
+                "PipeSession", "OuroborosLean",
                 "NIOBench", "Flood", "LibC", "TestSupport",
             ],
             swiftSettings: strict),

@@ -122,7 +122,7 @@ static void forty_devices_beside_forged_ones(void) {
             back[i] = true;
             last = t.now;
             count++;
-            ouro_server_drop_pending(&t.server, &t.device[FORGED + i]);
+            ouro_server_drop_pending(&t.server, &t.device[FORGED + i], UINT64_MAX);
         }
         (void)ouro_server_tick(&t.server, t.now);
     }

@@ -61,6 +61,7 @@ void edge_tests(void);
 void erase_tests(void);
 void fault_tests(void);
 void server_tests(void);
+void number_tests(void);
 void ahead_tests(void);
 void fleet_tests(void);
 void stream_tests(void);

@@ -60,7 +60,7 @@ static void mend_stream(net *n) {
     if (gateway->alive)
         ouro_link_erase(&gateway->link);
     gateway->alive = false;
-    ouro_server_drop_pending(&n->server, &n->device);
+    ouro_server_drop_pending(&n->server, &n->device, UINT64_MAX);
     net_connect(n);
 }
 

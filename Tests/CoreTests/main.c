@@ -20,7 +20,7 @@ static const struct {
     {"erasure", erase_tests}, {"server", server_tests},     {"ahead", ahead_tests},
     {"stream", stream_tests}, {"slow", slow_stream_tests},  {"sleep", sleep_tests},
     {"flags", flag_tests},    {"fleet", fleet_tests},       {"network", network_tests},
-    {"faults", fault_tests},  {"figures", figure_tests},
+    {"faults", fault_tests},  {"figures", figure_tests},    {"numbers", number_tests},
 };
 
 enum { SUITES = sizeof suites / sizeof suites[0] };

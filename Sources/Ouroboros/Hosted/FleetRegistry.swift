@@ -34,15 +34,23 @@ public struct SharedFleetRegistry: SharedDeviceRegistry {
         self.others = others
     }
 
-    public func credential(of device: DeviceID) async throws -> Credential? {
-        if let credential = try await others.credential(of: device) {
-            return credential
-        }
-        return try .fixed(device: device, fleetKey: fleetKey)
+    public func device(_ id: DeviceID) async throws -> SharedDevice {
+        let known = try await others.device(id)
+        guard known.credential == nil else { return known }
+        return SharedDevice(
+            credential: try .fixed(device: id, fleetKey: fleetKey), generation: known.generation)
     }
 
     public func advance(to credential: Credential, from epoch: UInt64) async throws {
         try await others.advance(to: credential, from: epoch)
+    }
+
+    public func confirm(_ device: DeviceID, from generation: UInt64) async throws -> Bool {
+        try await others.confirm(device, from: generation)
+    }
+
+    public func raise(_ device: DeviceID, to generation: UInt64) async throws {
+        try await others.raise(device, to: generation)
     }
 
     public func announce(_ session: ConfirmedSession) {

@@ -79,7 +79,7 @@ package struct Gateway: Sendable {
             let registry = devices.registry(and: shared.registry(logger))
             let server = try await OuroborosServer.bind(
                 to: endpoints, sharedRegistry: registry, configuration: configuration)
-            return (server, { try await registry.credential(of: $0) != nil })
+            return (server, { try await registry.device($0).credential != nil })
         }
         let registry = try devices.registry()
         let server = try await OuroborosServer.bind(

@@ -9,6 +9,7 @@ enum RegistrySchema {
         [device, sealing, message, onceRecord],
         [sink, identity, nameIdentity],
         [downlink, downlinkWaits, downlinkEnded],
+        [generation],
     ]
 
     /// Makes what is missing. Two that do so at once do it one after the other.
@@ -72,6 +73,16 @@ enum RegistrySchema {
             sessions bigint NOT NULL DEFAULT 0,
             messages bigint NOT NULL DEFAULT 0,
             bytes bigint NOT NULL DEFAULT 0
+        )
+        """
+
+    /// Of a device with a fixed credential, also where it has no row above: it stays when that goes. `move` names the one
+    /// that made the number.
+    private static let generation = """
+        CREATE TABLE ouroboros.generation (
+            device bytea PRIMARY KEY CHECK (length(device) = 8),
+            number bigint NOT NULL CHECK (number >= 0),
+            move bytea
         )
         """
 

@@ -12,6 +12,8 @@ final class ServerPeer: TimerNode, RoomTaker {
     /// Which link of the device's it is: what is confirmed late does not count for the next.
     var linkNumber: UInt64 = 0
     var sessions: [UInt32] = []
+    /// What its newest session was confirmed with: an epoch, or a generation.
+    var number: UInt64 = 0
     var sends = SendQueue()
     var share = ReceiveShare()
     var isClosing = false

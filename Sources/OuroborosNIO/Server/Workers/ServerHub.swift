@@ -118,7 +118,7 @@ final class ServerHub: Sendable {
         guard workers.count > 1 else { return }
         state.withLock { $0.places[session.device] = worker }
         for (index, other) in workers.enumerated() where index != worker {
-            other.loop.execute { other.retire(session) }
+            other.loop.execute { other.heard(of: session) }
         }
     }
 
@@ -155,7 +155,7 @@ final class ServerHub: Sendable {
             case .confirmed(let session):
                 // Its own come back too.
                 guard case .gateway = numbers.owner(of: session.sessionID) else { continue }
-                worker.loop.execute { worker.retire(session) }
+                worker.loop.execute { worker.heard(of: session) }
             case .changed(let device):
                 worker.loop.execute { worker.compare([device]) }
             case .missed:
