@@ -65,6 +65,9 @@ static void confirm(net *n, const made *m) {
     CHECK(ouro_session_protect(&session, OURO_PING, 0, packet, 4, &used) == OURO_OK);
     ouro_session_erase(&session);
     ouro_pending *pending = ouro_server_pending(&n->server, m->id);
+    CHECK(pending != NULL);
+    if (pending == NULL)
+        return;
     CHECK(ouro_server_open(&n->server, n->now_ms, pending, packet, sizeof packet, &opened) ==
           OURO_OK);
     CHECK(ouro_server_adopt(&n->server, n->now_ms, pending, &n->side[GATEWAY].link,
