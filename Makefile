@@ -219,8 +219,9 @@ check: setup ## every test, lint and format check; what CI runs
 	@Tests/check.sh $(RUNS)
 
 HARD_RUNS = 10
-check-hard: setup-check check-built-swift ## the Swift tests HARD_RUNS=10 times beside four busy threads
-	@Tests/check-hard.sh $(HARD_RUNS)
+HARD_AT_ONCE = 2
+check-hard: setup-check check-built-swift ## the Swift tests HARD_RUNS=10 times, HARD_AT_ONCE=2 at a time, beside four busy threads
+	@Tests/check-hard.sh $(HARD_RUNS) $(HARD_AT_ONCE)
 
 # Everything that the steps of `make check` run. Nothing of it is made while a test runs.
 check-built-c: setup-all $(BUILD)/plain/core_tests $(BUILD)/sanitized/core_tests $(ERASE_TESTS) $(BUILD)/secrets_test \
