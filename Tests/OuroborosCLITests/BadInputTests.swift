@@ -82,7 +82,8 @@ import Testing
             ["send", "--to", "127.0.0.1:9", "--device", "01"] + key, saying: "16 hexadecimal digits")
         try await expectRefused(["send", "--to", "127.0.0.1", "--device", device] + key, saying: "HOST:PORT")
         try await expectRefused(
-            ["send", "--to", "no-such-host.invalid:1", "--device", device] + key, saying: "cannot find")
+            ["send", "--to", "no-such-host.invalid:1", "--device", device, "--timeout", "2s"] + key,
+            saying: "cannot find")
     }
 
     @Test func anEvolvingCredentialWithoutAState() async throws {
