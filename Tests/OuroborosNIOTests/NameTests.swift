@@ -191,6 +191,19 @@ private final class Names: NameLookup {
 @Suite(.timeLimit(.minutes(3))) struct StreamNameTests {
     private let credential = Credential.fixed(device: device, rootKey: .random())
 
+    @Test func aNameThatHasNoAddressIsTold() async throws {
+        let error = await #expect(throws: OuroborosError.self) { try await connectToNobody() }
+        #expect(error?.message == "cannot find the address of “gateway.test”, tried for 1.0 seconds")
+    }
+
+    private func connectToNobody() async throws {
+        var configuration = ClientConfiguration()
+        configuration.connectTimeout = .seconds(1)
+        _ = try await OuroborosClient.connect(
+            to: EndpointName(parsing: "tcp://gateway.test:1"), lookup: Names(), credential: credential,
+            configuration: configuration)
+    }
+
     @Test func allAddressesOfANameAreTriedAndItIsLookedUpAnew() async throws {
         let port = OwnAddress.nextPort()
         let registry = MemoryRegistry(credential)

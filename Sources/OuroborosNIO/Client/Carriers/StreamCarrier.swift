@@ -87,7 +87,7 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver {
                 try stream.start()
                 self.delegate?.streamOpened()
             } catch {
-                lastError = error
+                lastError = (error as? NIOConnectionError)?.cause ?? error
                 connectLater()
             }
         }
@@ -177,6 +177,11 @@ extension EventLoopFuture where Value: Sendable {
     fileprivate func recover() -> EventLoopFuture<Void> {
         map { _ in }.flatMapErrorThrowing { _ in }
     }
+}
+
+extension NIOConnectionError {
+    /// One of them, the first address's for choice.
+    fileprivate var cause: (any Error)? { connectionErrors.first?.error ?? dnsAError ?? dnsAAAAError }
 }
 
 /// Gives NIO the addresses that were looked up for it.
