@@ -108,7 +108,7 @@ package enum GatewayKey: String, CaseIterable {
             .fleetSecretFile, .forwardBind, .peer:
             nil
         case .workers: "1"
-        case .bind: "0.0.0.0:5700"
+        case .bind: "[::]:5700"
         case .echo, .pagePayloads: "false"
         case .logLevel: "info"
         case .maxDevices: "20000"
@@ -181,7 +181,7 @@ package enum GatewayKey: String, CaseIterable {
         case .peer: "Another gateway of the fleet, NUMBER=HOST:PORT of its --forward-bind; may be repeated."
         case .workers: "Threads that share the addresses, each with the limits below (default: 1)."
         case .bind:
-            "An address to listen on: HOST:PORT for UDP, or tcp://HOST:PORT; may be repeated (default: 0.0.0.0:5700)."
+            "An address to listen on: HOST:PORT for UDP, or tcp://HOST:PORT; may be repeated (default: [::]:5700, IPv6 and IPv4)."
         case .echo: "Sends each message back to its device."
         case .logLevel: "trace, debug, info, notice, warning or error (default: info)."
         case .metrics:

@@ -73,7 +73,11 @@ package struct Gateway: Sendable {
     ) async throws -> (OuroborosServer, @Sendable (DeviceID) async throws -> Bool) {
         var endpoints: [Endpoint] = []
         for name in settings.bind {
-            endpoints.append(try await name.resolve())
+            let endpoint = try await name.resolve()
+            endpoints.append(endpoint.servedHere)
+            if endpoint.address != endpoint.servedHere.address {
+                logger.notice("this machine has no IPv6: listening on IPv4 alone")
+            }
         }
         if let shared {
             let registry = devices.registry(and: shared.registry(logger))

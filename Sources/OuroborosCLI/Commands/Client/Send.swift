@@ -29,9 +29,8 @@ struct Send: AsyncParsableCommand {
                 outbox: outbox, client: client, identity: identity, message: message, receipts: receipts
             ).run()
         }
-        let server = try await identity.server.resolve()
         let outcome = try await OuroborosClient.withConnection(
-            to: server, credential: identity.credential, store: identity.store,
+            to: identity.server, credential: identity.credential, store: identity.store,
             configuration: identity.configuration
         ) { connection in
             await sendAll(over: connection)

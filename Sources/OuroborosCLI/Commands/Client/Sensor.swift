@@ -47,9 +47,8 @@ struct Sensor: AsyncParsableCommand {
         if lean {
             return try runLean(source, identity)
         }
-        let server = try await identity.server.resolve()
         let connection = try await OuroborosClient.connect(
-            to: server, credential: identity.credential, store: identity.store,
+            to: identity.server, credential: identity.credential, store: identity.store,
             configuration: identity.configuration)
         let service = SensorService(
             connection: connection, source: source, interval: interval.duration, count: count,

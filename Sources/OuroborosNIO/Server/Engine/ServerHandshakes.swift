@@ -5,8 +5,8 @@ import Ouroboros
 /// HELLO, and the first packet of a session.
 extension ServerEngine {
     func receiveHello(
-        _ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress, over port: ServerPort,
-        now: UInt64
+        _ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress, at local: SocketAddress?,
+        over port: ServerPort, now: UInt64
     ) {
         guard !isClosing else { return }
         guard let device = Packet.claimedDevice(ofHello: UnsafeRawBufferPointer(packet)) else {
@@ -21,7 +21,7 @@ extension ServerEngine {
         }
         lookUp(device, for: packet, from: PeerAddress(address)) { [self, weak port] packet, known in
             guard case .known(let known) = known, let port else { return }
-            answer(UnsafeRawBufferPointer(packet), of: device, known, from: address, over: port)
+            answer(UnsafeRawBufferPointer(packet), of: device, known, from: address, at: local, over: port)
         }
     }
 
@@ -49,7 +49,7 @@ extension ServerEngine {
     /// Answers a HELLO with what the registry knows of its device.
     private func answer(
         _ packet: UnsafeRawBufferPointer, of device: DeviceID, _ known: SharedDevice,
-        from address: SocketAddress, over port: ServerPort
+        from address: SocketAddress, at local: SocketAddress?, over port: ServerPort
     ) {
         let now = now
         let isNew = devices.peers[device] == nil
@@ -75,7 +75,7 @@ extension ServerEngine {
                 peer.lastHeard = now
                 save(moved, of: device, from: epoch) { [weak port] isSaved in
                     guard isSaved else { return }
-                    welcome.withUnsafeBytes { port?.port.write($0, to: address) }
+                    welcome.withUnsafeBytes { port?.port.write($0, to: address, from: local) }
                 }
             }
             tickAcceptors(now)

@@ -25,7 +25,12 @@ final class ServerPeer: TimerNode, RoomTaker {
     var lastHeard: UInt64
     var deadline: UInt64 = 0
     var heapIndex = -1
-    private var lastAddress: (peer: PeerAddress, socket: SocketAddress)?
+    private var lastRoute: (peer: PeerAddress, route: Route)?
+
+    struct Route {
+        let address: SocketAddress
+        let way: ServerWays.Way
+    }
 
     init(_ accepted: AcceptedDevice, device: DeviceID, now: UInt64, stream: ServerStream? = nil) {
         self.accepted = accepted
@@ -35,12 +40,13 @@ final class ServerPeer: TimerNode, RoomTaker {
     }
 
     /// The same few addresses come again and again.
-    func socketAddress(of address: PeerAddress) -> SocketAddress? {
-        if let lastAddress, lastAddress.peer == address {
-            return lastAddress.socket
+    func route(to address: PeerAddress, _ ways: ServerWays) -> Route? {
+        if let lastRoute, lastRoute.peer == address {
+            return lastRoute.route
         }
-        guard let socket = address.socketAddress else { return nil }
-        lastAddress = (address, socket)
-        return socket
+        guard let socket = address.socketAddress, let way = ways.way(address.way) else { return nil }
+        let route = Route(address: socket, way: way)
+        lastRoute = (address, route)
+        return route
     }
 }

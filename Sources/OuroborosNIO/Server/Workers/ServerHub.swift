@@ -8,6 +8,7 @@ final class ServerHub: Sendable {
     let inbox = ServerInbox()
     let events = Broadcast<ServerEvent>()
     let numbers: SessionNumbers
+    let ways = ServerWays()
 
     private struct State {
         var workers: [ServerEngine] = []
@@ -86,10 +87,10 @@ final class ServerHub: Sendable {
         fleet?.pass(.toDevice, packet, address, to: address.entry)
     }
 
-    /// Another gateway's answer, from the socket that the device sent to. On the loop of the first worker.
-    func send(_ packet: UnsafeRawBufferPointer, to address: SocketAddress, over socket: UInt8) {
-        guard let ports = workers.first?.ports, ports.indices.contains(Int(socket)) else { return }
-        ports[Int(socket)].port.write(packet, to: address)
+    /// Another gateway's answer, the way that the device's packet came. On the loop of the first worker.
+    func send(_ packet: UnsafeRawBufferPointer, to address: SocketAddress, over number: UInt8) {
+        guard let way = ways.way(number) else { return }
+        workers.first?.write(packet, to: address, over: way)
     }
 
     func flush() {
