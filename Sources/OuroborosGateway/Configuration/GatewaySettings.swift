@@ -22,6 +22,9 @@ package struct GatewaySettings: Sendable {
     /// In the order of the keys.
     let all: [GatewaySources.Setting]
 
+    /// Without sinks messages are printed.
+    package var writesToStandardOutput: Bool { !sinks.hasSinks || sinks.printsFromSpool }
+
     package init(_ sources: GatewaySources) throws {
         all = try GatewayKey.allCases.map(sources.setting)
         let settings = Dictionary(uniqueKeysWithValues: all.map { ($0.key, $0) })
