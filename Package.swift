@@ -282,8 +282,8 @@ let package = Package(
         .testTarget(
             name: "OuroborosGatewayTests",
             dependencies: [
-                "Ouroboros", "OuroborosGateway", "OuroborosNIO", "OuroborosStore", "TestSupport", logging,
-                lifecycle,
+                "Ouroboros", "OuroborosGateway", "OuroborosHTTP", "OuroborosNIO", "OuroborosStore",
+                "TestSupport", logging, lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(

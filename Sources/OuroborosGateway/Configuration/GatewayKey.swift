@@ -13,6 +13,7 @@ package enum GatewayKey: String, CaseIterable {
     case echo
     case logLevel = "log-level"
     case metrics
+    case hostName = "host-name"
     case gatewayNumber = "gateway-number"
     case fleetSecretFile = "fleet-secret-file"
     case forwardBind = "forward-bind"
@@ -83,7 +84,7 @@ package enum GatewayKey: String, CaseIterable {
         case .store, .kekFile, .kekEnv, .fleetKeyFile, .registry, .spool, .logLevel, .metrics,
             .forwardBind:
             .text
-        case .bind, .peer, .fleetSecretFile: .list
+        case .bind, .peer, .fleetSecretFile, .hostName: .list
         case .maxDevices, .maxStreams, .streamsPerAddress, .pendingSessions, .queue, .queuePerDevice, .places,
             .placesPerDevice, .reach, .gatewayNumber, .workers:
             .number
@@ -104,7 +105,8 @@ package enum GatewayKey: String, CaseIterable {
     /// Nil for what is off unless it is given.
     var defaultValue: String? {
         switch self {
-        case .store, .kekFile, .kekEnv, .fleetKeyFile, .registry, .spool, .metrics, .gatewayNumber,
+        case .store, .kekFile, .kekEnv, .fleetKeyFile, .registry, .spool, .metrics, .hostName,
+            .gatewayNumber,
             .fleetSecretFile, .forwardBind, .peer:
             nil
         case .workers: "1"
@@ -189,6 +191,8 @@ package enum GatewayKey: String, CaseIterable {
             Serves a page of the devices, /metrics and /healthz over HTTP at HOST:PORT, without TLS or a password: \
             127.0.0.1:9700 is usual.
             """
+        case .hostName:
+            "A name by which --metrics and the downlink may be asked, beside their addresses and localhost; may be repeated."
         case .pagePayloads: "The page shows each device's last messages to whoever opens it (default: off)."
         case .maxDevices: "Devices connected at once; one more ends the longest silent one (default: 20000)."
         case .maxStreams: "TCP connections at once; more are refused (default: 4096)."

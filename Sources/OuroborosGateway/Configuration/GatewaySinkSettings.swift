@@ -13,6 +13,8 @@ struct GatewaySinkSettings: Sendable {
     let sleepingAfter: Duration
     var downlink: DownlinkSettings?
     let downlinkAddress: HostAndPort?
+    /// Names by which whoever asks over HTTP may call the gateway, beside its addresses.
+    let hostNames: [String]
     let downlinkTokenFile: String?
     private var broker: MQTTBroker?
     private let clientID: String?
@@ -43,6 +45,7 @@ struct GatewaySinkSettings: Sendable {
                 return payload
             } ?? .bytes
         downlinkAddress = try setting(.downlinkHTTP).address()
+        hostNames = try setting(.hostName).hostNames()
         downlinkTokenFile = try setting(.downlinkTokenFile).text()
         limits.messages = try setting(.spoolMessages).number(1...1_000_000_000)
         limits.bytes = try setting(.spoolBytes).number(1...1 << 50)

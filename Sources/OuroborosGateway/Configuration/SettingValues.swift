@@ -32,6 +32,17 @@ extension GatewaySources.Setting {
         }
     }
 
+    func hostNames() throws -> [String] {
+        guard let names = try text()?.split(separator: ",") else { return [] }
+        return try names.map { name in
+            let name = name.drop { $0 == " " }
+            guard !name.isEmpty, !name.contains(where: { " :/[]".contains($0) }) else {
+                throw refused("write a host's name without a port, such as gateway.lan; several with commas")
+            }
+            return String(name)
+        }
+    }
+
     func number(_ range: ClosedRange<Int>) throws -> Int {
         guard let number = value.flatMap({ Int($0) }), range.contains(number) else {
             throw refused("write a whole number from \(range.lowerBound) to \(range.upperBound)")

@@ -27,7 +27,7 @@ package struct Gateway: Sendable {
             return shared
         }
         let spool: (any SinkStore)? = try settings.spool.map { try Spool(path: $0) } ?? shared?.messages
-        let metrics = GatewayMetrics(settings.metrics)
+        let metrics = GatewayMetrics(settings.metrics, hostNames: settings.sinks.hostNames)
         let (server, isKnown) = try await bind(try await configuration(tap, metrics), shared)
         if devices.store?.isSealed == false {
             logger.notice("the keys in the store are not sealed (see --kek-file)")

@@ -54,8 +54,8 @@ struct GatewayOutputs {
             var token = try Secrets.line(of: path)
             defer { Erasing.erase(&token) }
             return DownlinkEndpoint(
-                host: address.host, port: address.port, token: try BearerToken(token), downlink: downlink,
-                logger: logger)
+                host: address.host, port: address.port, names: settings.hostNames,
+                token: try BearerToken(token), downlink: downlink, logger: logger)
         }
     }
 

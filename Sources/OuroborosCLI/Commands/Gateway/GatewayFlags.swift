@@ -20,6 +20,7 @@ struct GatewayFlags: GatewayFlagGroup {
     @Flag(inversion: .prefixedNo, help: .of(.echo)) var echo: Bool?
     @Option(help: .of(.logLevel)) var logLevel: String?
     @Option(help: .of(.metrics)) var metrics: String?
+    @Option(parsing: .singleValue, help: .of(.hostName)) var hostName: [String] = []
     @Flag(inversion: .prefixedNo, help: .of(.pagePayloads)) var pagePayloads: Bool?
 
     var values: [GatewayKey: String?] {
@@ -27,6 +28,7 @@ struct GatewayFlags: GatewayFlagGroup {
             .store: store, .kekFile: kekFile, .kekEnv: kekEnv, .registry: registry, .spool: spool,
             .fleetKeyFile: fleetKeyFile, .bind: bind.isEmpty ? nil : bind.joined(separator: ","),
             .echo: echo.map { "\($0)" }, .logLevel: logLevel, .metrics: metrics,
+            .hostName: hostName.isEmpty ? nil : hostName.joined(separator: ","),
             .pagePayloads: pagePayloads.map { "\($0)" },
         ]
     }
