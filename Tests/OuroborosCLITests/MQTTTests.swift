@@ -95,6 +95,35 @@ import Testing
         try await broker.stop()
     }
 
+    /// They push each other out; they do so ever more slowly, and say why.
+    @Test func twoGatewaysWithOneClientID() async throws {
+        let site = try await Site()
+        let broker = try Broker(in: site.scratch)
+        try await broker.start()
+        let arguments = ["--sink-mqtt", broker.url, "--mqtt-client-id", "same"]
+        let first = try await site.gateway(arguments)
+        try await first.errors.first(containing: "connected to mqtt://")
+        let second = Victim(
+            ["gateway", "--store", "gw.sqlite", "--spool", "other", "--bind", "127.0.0.1:0"] + arguments,
+            in: site.scratch)
+        await second.start()
+        let text = "client id “same”"
+        try await first.errors.first(containing: text)
+        try await second.errors.first(containing: text)
+        func connections() -> Int {
+            [first, second].flatMap(\.errors.all).filter { $0.contains("connected to mqtt://") }.count
+        }
+        // Doubled pauses of half a second and more, at both.
+        try await Task.sleep(for: .seconds(15))
+        #expect(connections() <= 12)
+        for gateway in [first, second] {
+            #expect(gateway.errors.all.filter { $0.contains(text) }.count == 1)
+            gateway.send(SIGTERM)
+            #expect(try await gateway.ended() == .exited(0))
+        }
+        try await broker.stop()
+    }
+
     @Test func messagesToDevicesAndHomeAssistant() async throws {
         let site = try await Site()
         let scratch = site.scratch

@@ -51,6 +51,9 @@ package final class MQTTSink: Sink {
     private let logger: Logger
     private let state: Mutex<State>
 
+    /// A connection that ends sooner is no reason to try again at once: two clients with one id would push each other
+    /// out for ever. It is above the longest pause.
+    private static let stable = Duration.seconds(60)
     private static let statusPeriod = Duration.seconds(1)
     /// Commands that wait for the gateway; more are dropped, and told in the log.
     private static let mostCommands = 1024
@@ -125,18 +128,33 @@ package final class MQTTSink: Sink {
     /// Connects, and connects again whenever that ends.
     package func run() async {
         var backoff = Backoff.ofSinks
+        var telling = Telling<String>()
+        var brief = 0
         while !Task.isCancelled {
             let (commands, command) = AsyncStream.makeStream(
                 of: MQTTMessage.self, bufferingPolicy: .bufferingOldest(Self.mostCommands))
             var problem: String
+            var connected: ContinuousClock.Instant?
             do {
                 let connection = try await MQTTConnection.open(settings) { [self] message in
                     take(message, command)
                 }
-                backoff.reset()
+                connected = .now
                 problem = try await use(connection, commands)
             } catch {
                 problem = "\(error)"
+            }
+            if let connected {
+                brief = .now - connected < Self.stable ? brief + 1 : 0
+                if brief == 0 {
+                    backoff.reset()
+                }
+            }
+            // Not every broker tells that it gave the place to another client.
+            if brief > 1 {
+                problem +=
+                    " (again, soon after it was made: if another client has the client id “\(settings.clientID)”, give "
+                    + "each gateway one of its own, mqtt-client-id)"
             }
             command.finish()
             let isNew = state.withLock { state in
@@ -144,7 +162,8 @@ package final class MQTTSink: Sink {
                 defer { state.problem = problem }
                 return state.problem != problem
             }
-            if isNew, !Task.isCancelled {
+            // While the broker is away that is told once.
+            if isNew || connected != nil, telling.isDue(problem), !Task.isCancelled {
                 logger.warning("\(problem)", metadata: ["sink": "mqtt"])
             }
             try? await Task.sleep(for: backoff.next(upTo: .seconds(30)))
