@@ -20,6 +20,7 @@ struct GatewayService: Service {
     let process: GatewayProcess
     let logger: Logger
     private let activity: ActivityCount
+    private let watch: OutboxWatch
 
     init(
         server: OuroborosServer, store: GatewayStore?, activity: (any ActivityStore)?,
@@ -35,6 +36,7 @@ struct GatewayService: Service {
         self.process = process
         self.logger = logger
         self.activity = ActivityCount(activity)
+        watch = OutboxWatch(logger)
     }
 
     /// Echoes that are under way; more are left out, so that devices that do not take them cost no memory.
@@ -125,6 +127,7 @@ struct GatewayService: Service {
         let now = WallClock.milliseconds()
         if let spool {
             let isNew = try await spool.store(new.map { ($0.device, $0.message) }, now: now)
+            watch.look(at: new, isNew: isNew)
             let known = zip(new, isNew).filter { !$0.1 }.map(\.0)
             await outputs.sinks?.gate.left(out: Self.load(of: known))
             new = zip(new, isNew).filter(\.1).map(\.0)
