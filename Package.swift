@@ -234,8 +234,8 @@ let package = Package(
         .testTarget(
             name: "OuroborosNIOTests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosTesting", "TestSupport", nio("NIOCore"),
-                nio("NIOPosix"), logging, inMemoryLogging, lifecycle,
+                "Ouroboros", "OuroborosMetrics", "OuroborosNIO", "OuroborosTesting", "TestSupport",
+                nio("NIOCore"), nio("NIOPosix"), logging, inMemoryLogging, lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -275,7 +275,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosAnalysisTests",
-            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis", "OuroborosText"],
+            dependencies: [
+                "Ouroboros", "COuroboros", "OuroborosAnalysis", "OuroborosText", "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosTextTests", dependencies: ["Ouroboros", "OuroborosText"], swiftSettings: strict),

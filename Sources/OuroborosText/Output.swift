@@ -12,6 +12,10 @@ package enum Output {
         try write(bytes, to: STDOUT_FILENO, "standard output")
     }
 
+    package static func write(_ secret: SecretBytes) throws {
+        try secret.withUnsafeBytes { try write($0, to: STDOUT_FILENO, "standard output") }
+    }
+
     package static func line(_ text: String) throws {
         try write(Array((text + "\n").utf8))
     }
@@ -35,11 +39,13 @@ package enum Output {
     }
 
     private static func write(_ bytes: [UInt8], to file: Int32, _ name: String) throws {
+        try bytes.withUnsafeBytes { try write($0, to: file, name) }
+    }
+
+    private static func write(_ bytes: UnsafeRawBufferPointer, to file: Int32, _ name: String) throws {
         var offset = 0
         while offset < bytes.count {
-            let count = bytes.withUnsafeBytes { buffer in
-                LibC.write(file, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
-            }
+            let count = LibC.write(file, bytes.baseAddress.map { $0 + offset }, bytes.count - offset)
             if count < 0, errno == EINTR { continue }
             if count < 0, errno == EAGAIN {
                 // A pipe that somebody made non-blocking.

@@ -51,7 +51,8 @@ import Testing
     }
 
     @Test func linesMayEndAsWindowsEndsThem() async throws {
-        let long = String(repeating: "x", count: 1200)
+        // As much as an outbox takes.
+        let long = String(repeating: "x", count: 1192)
         let input = "a\r\n\r\nb\rc\r\n\(long)\r\nlast\r\n"
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
             for more in [[], ["--outbox", "box"]] {

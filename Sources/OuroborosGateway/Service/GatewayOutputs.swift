@@ -51,11 +51,9 @@ struct GatewayOutputs {
             guard let path = settings.downlinkTokenFile, let address = settings.downlinkAddress else {
                 return nil
             }
-            var token = try Secrets.line(of: path)
-            defer { Erasing.erase(&token) }
             return DownlinkEndpoint(
                 host: address.host, port: address.port, names: settings.hostNames,
-                token: try BearerToken(token), downlink: downlink, logger: logger)
+                token: try BearerToken(Secrets.line(of: path)), downlink: downlink, logger: logger)
         }
     }
 

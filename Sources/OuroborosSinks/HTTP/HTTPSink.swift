@@ -1,4 +1,5 @@
 import NIOHTTP1
+import Ouroboros
 import OuroborosStore
 
 /// A server that takes batches of JSON lines by POST.
@@ -30,9 +31,7 @@ package actor HTTPSink: Sink {
         // Without it a large body would wait for leave to come.
         try headers.add("expect:", [])
         if let tokenFile = settings.tokenFile {
-            var token = try Secrets.line(of: tokenFile)
-            defer { Erasing.erase(&token) }
-            try headers.add("authorization: Bearer ", token)
+            try Secrets.line(of: tokenFile).withUnsafeBytes { try headers.add("authorization: Bearer ", $0) }
         }
         let answer: HTTPAnswer
         do {

@@ -1,4 +1,5 @@
 import CMosquitto
+import Ouroboros
 import OuroborosStore
 
 /// What a client of the library is told before it connects.
@@ -17,9 +18,11 @@ enum MQTTSetup {
         guard let path = broker.passwordFile else {
             return try check(mosquitto_username_pw_set(client, user, nil), "the user")
         }
-        var password = try Secrets.line(of: path)
-        password.append(0)
-        defer { Erasing.erase(&password) }
+        let line = try Secrets.line(of: path)
+        // The zero at its end stays.
+        let password = SecretBytes.filled(count: line.count + 1) { password in
+            line.withUnsafeBytes { password.copyMemory(from: $0) }
+        }
         // The library keeps a copy of its own until the connection ends.
         let result = password.withUnsafeBytes {
             mosquitto_username_pw_set(client, user, $0.bindMemory(to: CChar.self).baseAddress)

@@ -36,32 +36,36 @@ public enum PrivateFile {
     }
 
     /// The bytes of a small file of keys.
-    public static func read(_ path: String, atMost limit: Int) throws -> [UInt8] {
+    public static func read(_ path: String, atMost limit: Int) throws -> SecretBytes {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw failure("cannot read “\(path)”") }
         defer { close(file) }
         var status = stat()
         guard fstat(file, &status) == 0 else { throw failure("cannot read “\(path)”") }
         try check(status, path, forbidden: isCredential(path) ? 0o037 : 0o077)
-        let limit = min(limit, Int(status.st_size) + 1)
-        var bytes = [UInt8](repeating: 0, count: limit)
-        var count = 0
-        while count < limit {
-            let got = bytes.withUnsafeMutableBytes { buffer in
-                systemRead(file, buffer.baseAddress.map { $0 + count }, limit - count)
+        return try SecretBytes.filled(atMost: min(limit, Int(status.st_size) + 1)) { buffer in
+            var count = 0
+            while count < buffer.count {
+                let got = systemRead(file, buffer.baseAddress.map { $0 + count }, buffer.count - count)
+                if got < 0, errno == EINTR { continue }
+                guard got >= 0 else { throw failure("cannot read “\(path)”") }
+                if got == 0 { break }
+                count += got
             }
-            if got < 0, errno == EINTR { continue }
-            guard got >= 0 else { throw failure("cannot read “\(path)”") }
-            if got == 0 { break }
-            count += got
+            return count
         }
-        // In place: a copy would leave the bytes behind.
-        bytes.removeLast(limit - count)
-        return bytes
     }
 
     /// Writes a new file, readable by its owner alone, and makes it durable; never overwrites.
     public static func write(_ bytes: [UInt8], toNew path: String) throws {
+        try bytes.withUnsafeBytes { try write($0, toNew: path) }
+    }
+
+    public static func write(_ secret: SecretBytes, toNew path: String) throws {
+        try secret.withUnsafeBytes { try write($0, toNew: path) }
+    }
+
+    private static func write(_ bytes: UnsafeRawBufferPointer, toNew path: String) throws {
         let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else {
             if errno == EEXIST {
@@ -72,9 +76,7 @@ public enum PrivateFile {
         defer { close(file) }
         var offset = 0
         while offset < bytes.count {
-            let put = bytes.withUnsafeBytes { buffer in
-                systemWrite(file, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
-            }
+            let put = systemWrite(file, bytes.baseAddress.map { $0 + offset }, bytes.count - offset)
             if put < 0, errno == EINTR { continue }
             guard put > 0 else {
                 let error = failure("cannot write “\(path)”")

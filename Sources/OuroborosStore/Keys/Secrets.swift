@@ -4,23 +4,24 @@ import Ouroboros
 package enum Secrets {
     private static let mostBytes = 4096
 
-    /// The line's bytes, for the caller to erase.
-    package static func line(of path: String) throws -> [UInt8] {
-        var bytes = try passphrase(path)
-        guard !bytes.isEmpty, bytes.allSatisfy({ (0x20..<0x7f).contains($0) }) else {
-            Erasing.erase(&bytes)
+    /// The line, without its end.
+    package static func line(of path: String) throws -> SecretBytes {
+        let bytes = try passphrase(path)
+        let isText = bytes.withUnsafeBytes { line in
+            !line.isEmpty && line.allSatisfy { (0x20..<0x7f).contains($0) }
+        }
+        guard isText else {
             throw OuroborosError(
                 .storage, "“\(path)” is to hold one line of printable ASCII characters, the secret")
         }
         return bytes
     }
 
-    /// Whatever stands there without the end of its line, for the caller to erase.
-    package static func passphrase(_ path: String) throws -> [UInt8] {
-        var bytes = try PrivateFile.read(path, atMost: mostBytes)
-        while let last = bytes.last, last == 0x0a || last == 0x0d {
-            bytes.removeLast()
+    /// Whatever stands there without the end of its line.
+    package static func passphrase(_ path: String) throws -> SecretBytes {
+        try PrivateFile.read(path, atMost: mostBytes).withUnsafeBytes { bytes in
+            let last = bytes.lastIndex { $0 != 0x0a && $0 != 0x0d }
+            return SecretBytes.copying(bytes[..<(last.map { $0 + 1 } ?? 0)])
         }
-        return bytes
     }
 }

@@ -134,7 +134,7 @@ struct AnalysisKeyOptions: ParsableArguments {
         }
         if let keyLog {
             let bytes = try PrivateFile.read(keyLog, atMost: 1 << 26)
-            ring.add(try KeyLog.parse(String(decoding: bytes, as: UTF8.self)))
+            ring.add(try bytes.withUnsafeBytes { try KeyLog.parse($0) })
         }
         return ring
     }

@@ -73,10 +73,11 @@ extension DeviceCommand {
         var input: String
 
         func run() throws {
-            let bytes = try PrivateFile.read(input, atMost: DeviceExport.mostBytes)
+            let file = try PrivateFile.read(input, atMost: DeviceExport.mostBytes)
             let devices: [StoredDevice]
             do {
-                devices = try DeviceExport.open(bytes, under: try passphrase.secret(encryption))
+                devices = try DeviceExport.open(
+                    file.withUnsafeBytes(Array.init), under: try passphrase.secret(encryption))
             } catch let error as OuroborosError {
                 throw OuroborosError(error.code, "“\(input)”: \(error.message)")
             }

@@ -33,7 +33,7 @@ struct Keygen: ParsableCommand {
         if let out {
             try KeyFiles.write(key, toNew: out)
         } else {
-            try Output.write(KeyFiles.digits(of: key) + [UInt8(ascii: "\n")])
+            try Output.write(KeyFiles.line(of: key))
         }
     }
 }
