@@ -284,8 +284,8 @@ let package = Package(
         .testTarget(
             name: "OuroborosGatewayTests",
             dependencies: [
-                "Ouroboros", "OuroborosGateway", "OuroborosHTTP", "OuroborosNIO", "OuroborosStore",
-                "TestSupport", logging, lifecycle,
+                "Ouroboros", "OuroborosGateway", "OuroborosHTTP", "OuroborosNIO", "OuroborosSinks",
+                "OuroborosStore", "TestSupport", logging, lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(

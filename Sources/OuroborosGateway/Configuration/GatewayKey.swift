@@ -68,6 +68,7 @@ package enum GatewayKey: String, CaseIterable {
     case downlinkPerDevice = "downlink-per-device"
     case downlinkBytesPerDevice = "downlink-bytes-per-device"
     case sleepingAfter = "sleeping-after"
+    case offlineAfter = "offline-after"
 
     enum Kind {
         case text, list, number, time, yesOrNo
@@ -97,7 +98,7 @@ package enum GatewayKey: String, CaseIterable {
         case .fileSize, .fileKeep, .httpBatch, .spoolMessages, .spoolBytes, .spoolKeep, .downlinkMessages,
             .downlinkBytes, .downlinkPerDevice, .downlinkBytesPerDevice:
             .number
-        case .fileAge, .httpTimeout, .downlinkTTL, .downlinkWait, .sleepingAfter:
+        case .fileAge, .httpTimeout, .downlinkTTL, .downlinkWait, .sleepingAfter, .offlineAfter:
             .time
         }
     }
@@ -150,6 +151,7 @@ package enum GatewayKey: String, CaseIterable {
         case .downlinkPerDevice: "100"
         case .downlinkBytesPerDevice: "65536"
         case .sleepingAfter: "2m"
+        case .offlineAfter: "48h"
         }
     }
 
@@ -254,6 +256,11 @@ package enum GatewayKey: String, CaseIterable {
         case .downlinkPerDevice: "Messages that wait for one device (default: 100)."
         case .downlinkBytesPerDevice: "The same, their bytes (default: 65536)."
         case .sleepingAfter: "The silence after which a device counts as asleep (default: 2m)."
+        case .offlineAfter:
+            """
+            The silence after which a device counts as offline, at the broker, unless its messages come at regular times: \
+            then three of them have to be missing (default: 48h).
+            """
         }
     }
 }

@@ -11,6 +11,7 @@ struct GatewaySinkSettings: Sendable {
     var file: FileSinkSettings?
     var http: HTTPSinkSettings?
     let sleepingAfter: Duration
+    let offlineAfter: Duration
     var downlink: DownlinkSettings?
     let downlinkAddress: HostAndPort?
     /// Names by which whoever asks over HTTP may call the gateway, beside its addresses.
@@ -31,6 +32,7 @@ struct GatewaySinkSettings: Sendable {
         try Self.checkDependents(setting)
         printsFromSpool = try setting(.sinkStdout).yesOrNo()
         sleepingAfter = try setting(.sleepingAfter).time()
+        offlineAfter = try setting(.offlineAfter).time()
         clientID = try setting(.mqttClientID).text()
         up = try setting(.mqttUp).parsed(TopicTemplate.init)
         status = try setting(.mqttStatus).parsed(TopicTemplate.init)
@@ -136,7 +138,7 @@ struct GatewaySinkSettings: Sendable {
             .sinkFile: [.fileSize, .fileAge, .fileKeep],
             .sinkMQTT: [
                 .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttCAFile, .mqttCertFile, .mqttKeyFile,
-                .mqttUp,
+                .mqttUp, .offlineAfter,
                 .mqttStatus, .mqttDown, .mqttGateway, .mqttPayload, .homeAssistant,
             ],
             .sinkHTTP: [.httpTokenFile, .httpCAFile, .httpTimeout, .httpBatch],

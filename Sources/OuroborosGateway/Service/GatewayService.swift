@@ -96,7 +96,9 @@ struct GatewayService: Service {
             let underWay = EchoCount()
             for await batch in server.batches {
                 // A device that sleeps again once it is acknowledged gets what waits for it before that.
-                outputs.downlink?.heard(Set(batch.messages.map(\.device)))
+                let devices = Set(batch.messages.map(\.device))
+                outputs.downlink?.heard(devices)
+                outputs.presence.heard(devices)
                 guard let new = try await makeSafe(batch) else { return }
                 batch.confirm()
                 guard echo else { continue }

@@ -42,6 +42,7 @@ enum GatewaySinkFlags {
         @Option(help: .of(.mqttGateway)) var mqttGateway: String?
         @Option(help: .of(.mqttPayload)) var mqttPayload: String?
         @Option(help: .of(.homeAssistant)) var homeAssistant: String?
+        @Option(help: .of(.offlineAfter)) var offlineAfter: String?
 
         var values: [GatewayKey: String?] {
             [
@@ -49,6 +50,7 @@ enum GatewaySinkFlags {
                 .mqttPasswordFile: mqttPasswordFile, .mqttCAFile: mqttCAFile, .mqttCertFile: mqttCertFile,
                 .mqttKeyFile: mqttKeyFile, .mqttUp: mqttUp, .mqttStatus: mqttStatus, .mqttDown: mqttDown,
                 .mqttGateway: mqttGateway, .mqttPayload: mqttPayload, .homeAssistant: homeAssistant,
+                .offlineAfter: offlineAfter,
             ]
         }
     }
