@@ -238,7 +238,7 @@ import Testing
         broker.authorities = "/none"
         #expect(throws: OuroborosError.self) { try broker.check() }
         broker = try MQTTBroker(url: "mqtt://x")
-        broker.passwordFile = "/etc/hostname"
+        broker.password = .file("/etc/hostname")
         #expect(throws: OuroborosError.self) { try broker.check() }
         for text in ["ftp://x", "http://", "https://u:p@x/", "nothing"] {
             #expect(throws: OuroborosError.self, "\(text)") { try HTTPSinkSettings(url: text) }

@@ -7,6 +7,7 @@ package enum GatewayKey: String, CaseIterable {
     case kekFile = "kek-file"
     case kekEnv = "kek-env"
     case fleetKeyFile = "fleet-key-file"
+    case fleetKeyEnv = "fleet-key-env"
     case registry
     case spool
     case bind
@@ -16,6 +17,7 @@ package enum GatewayKey: String, CaseIterable {
     case hostName = "host-name"
     case gatewayNumber = "gateway-number"
     case fleetSecretFile = "fleet-secret-file"
+    case fleetSecretEnv = "fleet-secret-env"
     case forwardBind = "forward-bind"
     case peer
     case workers
@@ -41,6 +43,7 @@ package enum GatewayKey: String, CaseIterable {
     case mqttClientID = "mqtt-client-id"
     case mqttUser = "mqtt-user"
     case mqttPasswordFile = "mqtt-password-file"
+    case mqttPasswordEnv = "mqtt-password-env"
     case mqttCAFile = "mqtt-ca-file"
     case mqttCertFile = "mqtt-cert-file"
     case mqttKeyFile = "mqtt-key-file"
@@ -52,6 +55,7 @@ package enum GatewayKey: String, CaseIterable {
     case homeAssistant = "home-assistant"
     case sinkHTTP = "sink-http"
     case httpTokenFile = "http-token-file"
+    case httpTokenEnv = "http-token-env"
     case httpCAFile = "http-ca-file"
     case httpTimeout = "http-timeout"
     case httpBatch = "http-batch"
@@ -61,6 +65,7 @@ package enum GatewayKey: String, CaseIterable {
     case downlink
     case downlinkHTTP = "downlink-http"
     case downlinkTokenFile = "downlink-token-file"
+    case downlinkTokenEnv = "downlink-token-env"
     case downlinkTTL = "downlink-ttl"
     case downlinkWait = "downlink-wait"
     case downlinkMessages = "downlink-messages"
@@ -82,18 +87,20 @@ package enum GatewayKey: String, CaseIterable {
 
     var kind: Kind {
         switch self {
-        case .store, .kekFile, .kekEnv, .fleetKeyFile, .registry, .spool, .logLevel, .metrics,
+        case .store, .kekFile, .kekEnv, .fleetKeyFile, .fleetKeyEnv, .registry, .spool, .logLevel, .metrics,
             .forwardBind:
             .text
-        case .bind, .peer, .fleetSecretFile, .hostName: .list
+        case .bind, .peer, .fleetSecretFile, .fleetSecretEnv, .hostName: .list
         case .maxDevices, .maxStreams, .streamsPerAddress, .pendingSessions, .queue, .queuePerDevice, .places,
             .placesPerDevice, .reach, .gatewayNumber, .workers:
             .number
         case .idleTimeout, .rekeyAge, .closeTimeout: .time
         case .echo, .pagePayloads, .sinkStdout: .yesOrNo
-        case .sinkFile, .sinkMQTT, .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttCAFile, .mqttCertFile,
+        case .sinkFile, .sinkMQTT, .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttPasswordEnv, .mqttCAFile,
+            .mqttCertFile,
             .mqttKeyFile, .mqttUp, .mqttStatus, .mqttDown, .mqttGateway, .mqttPayload, .homeAssistant,
-            .sinkHTTP, .httpTokenFile, .httpCAFile, .downlink, .downlinkHTTP, .downlinkTokenFile:
+            .sinkHTTP, .httpTokenFile, .httpTokenEnv, .httpCAFile, .downlink, .downlinkHTTP,
+            .downlinkTokenFile, .downlinkTokenEnv:
             .text
         case .fileSize, .fileKeep, .httpBatch, .spoolMessages, .spoolBytes, .spoolKeep, .downlinkMessages,
             .downlinkBytes, .downlinkPerDevice, .downlinkBytesPerDevice:
@@ -106,9 +113,9 @@ package enum GatewayKey: String, CaseIterable {
     /// Nil for what is off unless it is given.
     var defaultValue: String? {
         switch self {
-        case .store, .kekFile, .kekEnv, .fleetKeyFile, .registry, .spool, .metrics, .hostName,
+        case .store, .kekFile, .kekEnv, .fleetKeyFile, .fleetKeyEnv, .registry, .spool, .metrics, .hostName,
             .gatewayNumber,
-            .fleetSecretFile, .forwardBind, .peer:
+            .fleetSecretFile, .fleetSecretEnv, .forwardBind, .peer:
             nil
         case .workers: "1"
         case .bind: "0.0.0.0:5700"
@@ -126,9 +133,11 @@ package enum GatewayKey: String, CaseIterable {
         case .idleTimeout: "168h"
         case .rekeyAge: "24h"
         case .closeTimeout: "5s"
-        case .sinkFile, .sinkMQTT, .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttCAFile, .mqttCertFile,
-            .mqttKeyFile, .mqttGateway, .homeAssistant, .sinkHTTP, .httpTokenFile, .httpCAFile, .downlink,
-            .downlinkTokenFile:
+        case .sinkFile, .sinkMQTT, .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttPasswordEnv, .mqttCAFile,
+            .mqttCertFile,
+            .mqttKeyFile, .mqttGateway, .homeAssistant, .sinkHTTP, .httpTokenFile, .httpTokenEnv, .httpCAFile,
+            .downlink,
+            .downlinkTokenFile, .downlinkTokenEnv:
             nil
         case .sinkStdout: "false"
         case .fileSize: "67108864"
@@ -168,6 +177,11 @@ package enum GatewayKey: String, CaseIterable {
             """
         case .fleetKeyFile:
             "A file with a fleet's key: its devices, of fixed credentials, need no entry in the store or registry."
+        case .fleetKeyEnv: "The environment variable that holds that key."
+        case .fleetSecretEnv: "The environment variables that hold those, in their place."
+        case .mqttPasswordEnv: "The environment variable that holds that password."
+        case .httpTokenEnv: "The environment variable that holds that token."
+        case .downlinkTokenEnv: "The environment variable that holds that token."
         case .registry:
             """
             A PostgreSQL database that gateways share, postgres://USER@HOST/DATABASE, in place of --store and --spool; its \

@@ -54,12 +54,12 @@ struct GatewayOutputs {
             sinks = nil
         }
         endpoint = try downlink.flatMap { downlink in
-            guard let path = settings.downlinkTokenFile, let address = settings.downlinkAddress else {
+            guard let token = settings.downlinkToken, let address = settings.downlinkAddress else {
                 return nil
             }
             return DownlinkEndpoint(
                 host: address.host, port: address.port, names: settings.hostNames,
-                token: try BearerToken(Secrets.line(of: path)), downlink: downlink, logger: logger)
+                token: try BearerToken(token.line()), downlink: downlink, logger: logger)
         }
     }
 

@@ -80,6 +80,6 @@ struct Sensor: AsyncParsableCommand {
         guard identity.store == nil else {
             return try sensor.run()
         }
-        try LeanProgram.become(sensor, rootKey: try client.keys.rootKey())
+        try LeanProgram.become(sensor, rootKey: identity.credential.key)
     }
 }
