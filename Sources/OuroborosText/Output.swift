@@ -3,6 +3,11 @@ import Ouroboros
 
 /// Standard output and error, unbuffered: what is written is out.
 package enum Output {
+    /// Whoever read has gone.
+    package struct ReaderGone: Error, CustomStringConvertible {
+        package let description: String
+    }
+
     package static func write(_ bytes: [UInt8]) throws {
         try write(bytes, to: STDOUT_FILENO, "standard output")
     }
@@ -13,6 +18,15 @@ package enum Output {
 
     package static func line(_ text: String) throws {
         try write(Array((text + "\n").utf8))
+    }
+
+    /// Throws unless there is a standard output to write to.
+    package static func require() throws {
+        let flags = fcntl(STDOUT_FILENO, F_GETFL)
+        guard flags >= 0, flags & O_ACCMODE != O_RDONLY else {
+            throw OuroborosError(
+                .invalidConfiguration, "standard output is closed: send it to a file, a pipe or /dev/null")
+        }
     }
 
     /// One line on standard error.
@@ -40,8 +54,10 @@ package enum Output {
                 continue
             }
             guard count > 0 else {
-                throw OuroborosError(
-                    .transport, "cannot write to \(name): \(String(cString: strerror(errno)))")
+                let code = errno
+                let problem = "cannot write to \(name): \(String(cString: strerror(code)))"
+                guard code != EPIPE else { throw ReaderGone(description: problem) }
+                throw OuroborosError(.transport, problem)
             }
             offset += count
         }

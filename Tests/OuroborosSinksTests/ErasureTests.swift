@@ -19,14 +19,14 @@ import Testing
     @Test func aPasswordThatIsChecked() throws {
         var broker = try MQTTBroker(url: "mqtt://x")
         broker.user = "gateway"
-        broker.passwordFile = scratch.file("secret")
+        broker.password = .file(scratch.file("secret"))
         try broker.check()
         #expect(try secret.copies() == [])
     }
 
     @Test func aTokenThatIsChecked() throws {
         var settings = try HTTPSinkSettings(url: "http://x")
-        settings.tokenFile = scratch.file("secret")
+        settings.token = .file(scratch.file("secret"))
         try settings.check()
         #expect(try secret.copies() == [])
     }
@@ -34,7 +34,7 @@ import Testing
     @Test func aTokenInAHeader() throws {
         func hand() throws {
             let headers = HeaderList()
-            try Secrets.line(of: scratch.file("secret")).withUnsafeBytes {
+            try SecretSource.file(scratch.file("secret")).line().withUnsafeBytes {
                 try headers.add("authorization: Bearer ", $0)
             }
             #expect(try !secret.copies().isEmpty)

@@ -57,7 +57,7 @@ import Testing
             connection.ok()
             return true
         }
-        try await withSink(to: server, { $0.tokenFile = scratch.file("token") }) { sink in
+        try await withSink(to: server, { $0.token = .file(scratch.file("token")) }) { sink in
             try await sink.deliver(batch())
             try scratch.write("second\n", to: "token")
             // Larger than what would otherwise wait for 100 (Continue).
@@ -90,7 +90,7 @@ import Testing
 
     @Test func aTokenThatCannotBeReadIsNoRequest() async throws {
         let server = try RawServer { _, _ in false }
-        try await withSink(to: server, { $0.tokenFile = "/none" }) { sink in
+        try await withSink(to: server, { $0.token = .file("/none") }) { sink in
             await #expect(throws: OuroborosError.self) { try await sink.deliver(batch()) }
         }
         #expect(server.connections == 0)

@@ -53,7 +53,7 @@ import Testing
     @Test func aKeyOfTheEnvironment() throws {
         try expectNothingLeft("reading") {
             try secret.withVariable("OUROBOROS_TEST_KEY") {
-                let key = try KeyFiles.environment("OUROBOROS_TEST_KEY")
+                let key = try SecretSource.variable("OUROBOROS_TEST_KEY").key()
                 #expect(try SecretKey(secret.bytes) == key)
             }
         }
@@ -61,11 +61,11 @@ import Testing
 
     @Test func aPasswordOrPassphrase() throws {
         try secret.writeDigits(to: scratch.file("line"))
-        try expectNothingLeft("a line") { _ = try Secrets.line(of: scratch.file("line")) }
-        try expectNothingLeft("a passphrase") { _ = try Secrets.passphrase(scratch.file("line")) }
+        try expectNothingLeft("a line") { _ = try SecretSource.file(scratch.file("line")).line() }
+        try expectNothingLeft("a passphrase") { _ = try SecretSource.file(scratch.file("line")).passphrase() }
         try secret.writeDigits(to: scratch.file("two"), lines: 2)
         try expectNothingLeft("refusing") {
-            #expect(throws: OuroborosError.self) { try Secrets.line(of: scratch.file("two")) }
+            #expect(throws: OuroborosError.self) { try SecretSource.file(scratch.file("two")).line() }
         }
     }
 
@@ -78,11 +78,11 @@ import Testing
                 credential: .fixed(device: device, rootKey: try SecretKey(secret.bytes)), name: "kitchen",
                 addedAt: 0)
             bytes = try DeviceExport.seal(
-                [device], under: .passphrase(try Secrets.passphrase(scratch.file("passphrase"))))
+                [device], under: .passphrase(try SecretSource.file(scratch.file("passphrase")).passphrase()))
         }
         try expectNothingLeft("opening") {
             let devices = try DeviceExport.open(
-                bytes, under: .passphrase(try Secrets.passphrase(scratch.file("passphrase"))))
+                bytes, under: .passphrase(try SecretSource.file(scratch.file("passphrase")).passphrase()))
             #expect(try devices.map(\.credential.key) == [SecretKey(secret.bytes)])
         }
     }

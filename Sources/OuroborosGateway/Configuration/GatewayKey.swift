@@ -7,14 +7,17 @@ package enum GatewayKey: String, CaseIterable {
     case kekFile = "kek-file"
     case kekEnv = "kek-env"
     case fleetKeyFile = "fleet-key-file"
+    case fleetKeyEnv = "fleet-key-env"
     case registry
     case spool
     case bind
     case echo
     case logLevel = "log-level"
     case metrics
+    case hostName = "host-name"
     case gatewayNumber = "gateway-number"
     case fleetSecretFile = "fleet-secret-file"
+    case fleetSecretEnv = "fleet-secret-env"
     case forwardBind = "forward-bind"
     case peer
     case workers
@@ -40,6 +43,7 @@ package enum GatewayKey: String, CaseIterable {
     case mqttClientID = "mqtt-client-id"
     case mqttUser = "mqtt-user"
     case mqttPasswordFile = "mqtt-password-file"
+    case mqttPasswordEnv = "mqtt-password-env"
     case mqttCAFile = "mqtt-ca-file"
     case mqttCertFile = "mqtt-cert-file"
     case mqttKeyFile = "mqtt-key-file"
@@ -51,6 +55,7 @@ package enum GatewayKey: String, CaseIterable {
     case homeAssistant = "home-assistant"
     case sinkHTTP = "sink-http"
     case httpTokenFile = "http-token-file"
+    case httpTokenEnv = "http-token-env"
     case httpCAFile = "http-ca-file"
     case httpTimeout = "http-timeout"
     case httpBatch = "http-batch"
@@ -60,6 +65,7 @@ package enum GatewayKey: String, CaseIterable {
     case downlink
     case downlinkHTTP = "downlink-http"
     case downlinkTokenFile = "downlink-token-file"
+    case downlinkTokenEnv = "downlink-token-env"
     case downlinkTTL = "downlink-ttl"
     case downlinkWait = "downlink-wait"
     case downlinkMessages = "downlink-messages"
@@ -67,6 +73,7 @@ package enum GatewayKey: String, CaseIterable {
     case downlinkPerDevice = "downlink-per-device"
     case downlinkBytesPerDevice = "downlink-bytes-per-device"
     case sleepingAfter = "sleeping-after"
+    case offlineAfter = "offline-after"
 
     enum Kind {
         case text, list, number, time, yesOrNo
@@ -80,23 +87,25 @@ package enum GatewayKey: String, CaseIterable {
 
     var kind: Kind {
         switch self {
-        case .store, .kekFile, .kekEnv, .fleetKeyFile, .registry, .spool, .logLevel, .metrics,
+        case .store, .kekFile, .kekEnv, .fleetKeyFile, .fleetKeyEnv, .registry, .spool, .logLevel, .metrics,
             .forwardBind:
             .text
-        case .bind, .peer, .fleetSecretFile: .list
+        case .bind, .peer, .fleetSecretFile, .fleetSecretEnv, .hostName: .list
         case .maxDevices, .maxStreams, .streamsPerAddress, .pendingSessions, .queue, .queuePerDevice, .places,
             .placesPerDevice, .reach, .gatewayNumber, .workers:
             .number
         case .idleTimeout, .rekeyAge, .closeTimeout: .time
         case .echo, .pagePayloads, .sinkStdout: .yesOrNo
-        case .sinkFile, .sinkMQTT, .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttCAFile, .mqttCertFile,
+        case .sinkFile, .sinkMQTT, .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttPasswordEnv, .mqttCAFile,
+            .mqttCertFile,
             .mqttKeyFile, .mqttUp, .mqttStatus, .mqttDown, .mqttGateway, .mqttPayload, .homeAssistant,
-            .sinkHTTP, .httpTokenFile, .httpCAFile, .downlink, .downlinkHTTP, .downlinkTokenFile:
+            .sinkHTTP, .httpTokenFile, .httpTokenEnv, .httpCAFile, .downlink, .downlinkHTTP,
+            .downlinkTokenFile, .downlinkTokenEnv:
             .text
         case .fileSize, .fileKeep, .httpBatch, .spoolMessages, .spoolBytes, .spoolKeep, .downlinkMessages,
             .downlinkBytes, .downlinkPerDevice, .downlinkBytesPerDevice:
             .number
-        case .fileAge, .httpTimeout, .downlinkTTL, .downlinkWait, .sleepingAfter:
+        case .fileAge, .httpTimeout, .downlinkTTL, .downlinkWait, .sleepingAfter, .offlineAfter:
             .time
         }
     }
@@ -104,8 +113,9 @@ package enum GatewayKey: String, CaseIterable {
     /// Nil for what is off unless it is given.
     var defaultValue: String? {
         switch self {
-        case .store, .kekFile, .kekEnv, .fleetKeyFile, .registry, .spool, .metrics, .gatewayNumber,
-            .fleetSecretFile, .forwardBind, .peer:
+        case .store, .kekFile, .kekEnv, .fleetKeyFile, .fleetKeyEnv, .registry, .spool, .metrics, .hostName,
+            .gatewayNumber,
+            .fleetSecretFile, .fleetSecretEnv, .forwardBind, .peer:
             nil
         case .workers: "1"
         case .bind: "[::]:5700"
@@ -123,9 +133,11 @@ package enum GatewayKey: String, CaseIterable {
         case .idleTimeout: "168h"
         case .rekeyAge: "24h"
         case .closeTimeout: "5s"
-        case .sinkFile, .sinkMQTT, .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttCAFile, .mqttCertFile,
-            .mqttKeyFile, .mqttGateway, .homeAssistant, .sinkHTTP, .httpTokenFile, .httpCAFile, .downlink,
-            .downlinkTokenFile:
+        case .sinkFile, .sinkMQTT, .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttPasswordEnv, .mqttCAFile,
+            .mqttCertFile,
+            .mqttKeyFile, .mqttGateway, .homeAssistant, .sinkHTTP, .httpTokenFile, .httpTokenEnv, .httpCAFile,
+            .downlink,
+            .downlinkTokenFile, .downlinkTokenEnv:
             nil
         case .sinkStdout: "false"
         case .fileSize: "67108864"
@@ -148,6 +160,7 @@ package enum GatewayKey: String, CaseIterable {
         case .downlinkPerDevice: "100"
         case .downlinkBytesPerDevice: "65536"
         case .sleepingAfter: "2m"
+        case .offlineAfter: "48h"
         }
     }
 
@@ -164,6 +177,11 @@ package enum GatewayKey: String, CaseIterable {
             """
         case .fleetKeyFile:
             "A file with a fleet's key: its devices, of fixed credentials, need no entry in the store or registry."
+        case .fleetKeyEnv: "The environment variable that holds that key."
+        case .fleetSecretEnv: "The environment variables that hold those, in their place."
+        case .mqttPasswordEnv: "The environment variable that holds that password."
+        case .httpTokenEnv: "The environment variable that holds that token."
+        case .downlinkTokenEnv: "The environment variable that holds that token."
         case .registry:
             """
             A PostgreSQL database that gateways share, postgres://USER@HOST/DATABASE, in place of --store and --spool; its \
@@ -189,6 +207,8 @@ package enum GatewayKey: String, CaseIterable {
             Serves a page of the devices, /metrics and /healthz over HTTP at HOST:PORT, without TLS or a password: \
             127.0.0.1:9700 is usual.
             """
+        case .hostName:
+            "A name by which --metrics and the downlink may be asked, beside their addresses and localhost; may be repeated."
         case .pagePayloads: "The page shows each device's last messages to whoever opens it (default: off)."
         case .maxDevices: "Devices connected at once; one more ends the longest silent one (default: 20000)."
         case .maxStreams: "TCP connections at once; more are refused (default: 4096)."
@@ -250,6 +270,11 @@ package enum GatewayKey: String, CaseIterable {
         case .downlinkPerDevice: "Messages that wait for one device (default: 100)."
         case .downlinkBytesPerDevice: "The same, their bytes (default: 65536)."
         case .sleepingAfter: "The silence after which a device counts as asleep (default: 2m)."
+        case .offlineAfter:
+            """
+            The silence after which a device counts as offline, at the broker, unless its messages come at regular times: \
+            then three of them have to be missing (default: 48h).
+            """
         }
     }
 }

@@ -8,7 +8,7 @@ import OuroborosText
 package struct GatewaySettings: Sendable {
     let store: String?
     let encryption: KeyEncryption
-    let fleetKeyFile: String?
+    let fleetKey: SecretSource?
     let spool: String?
     let bind: [EndpointName]
     let echo: Bool
@@ -22,6 +22,9 @@ package struct GatewaySettings: Sendable {
     /// In the order of the keys.
     let all: [GatewaySources.Setting]
 
+    /// Without sinks messages are printed.
+    package var writesToStandardOutput: Bool { !sinks.hasSinks || sinks.printsFromSpool }
+
     package init(_ sources: GatewaySources) throws {
         all = try GatewayKey.allCases.map(sources.setting)
         let settings = Dictionary(uniqueKeysWithValues: all.map { ($0.key, $0) })
@@ -29,10 +32,10 @@ package struct GatewaySettings: Sendable {
             settings[key] ?? .init(key: key, value: key.defaultValue, origin: "default")
         }
         store = try setting(.store).text()
-        encryption = KeyEncryption(
+        encryption = try KeyEncryption(
             file: try setting(.kekFile).text(), environment: try setting(.kekEnv).text())
         spool = try setting(.spool).text()
-        fleetKeyFile = try setting(.fleetKeyFile).text()
+        fleetKey = try setting(.fleetKeyFile).secret(or: setting(.fleetKeyEnv))
         bind = try setting(.bind).endpoints()
         echo = try setting(.echo).yesOrNo()
         logLevel = try setting(.logLevel).level()
@@ -60,7 +63,7 @@ package struct GatewaySettings: Sendable {
         server.workers = try setting(.workers).number(1...64)
         self.server = server
         sinks = try GatewaySinkSettings(setting)
-        guard store != nil || fleetKeyFile != nil || registry != nil else {
+        guard store != nil || fleetKey != nil || registry != nil else {
             throw Self.nobody
         }
         guard registry == nil || (store == nil && spool == nil && fleet != nil) else {

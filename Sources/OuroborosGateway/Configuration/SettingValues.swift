@@ -1,6 +1,7 @@
 import Logging
 import Ouroboros
 import OuroborosNIO
+import OuroborosStore
 import OuroborosText
 
 /// What a setting says, as a value; what it may not say is refused with its key and where it comes from.
@@ -29,6 +30,23 @@ extension GatewaySources.Setting {
             }
         } catch {
             throw refused("write HOST:PORT or tcp://HOST:PORT, such as 0.0.0.0:5700; several with commas")
+        }
+    }
+
+    /// This setting's file, or the other's variable of the environment.
+    func secret(or environment: Self) throws -> SecretSource? {
+        let option = key.rawValue.split(separator: "-").dropLast().joined(separator: "-")
+        return try .given(file: text(), environment: environment.text(), option: option)
+    }
+
+    func hostNames() throws -> [String] {
+        guard let names = try text()?.split(separator: ",") else { return [] }
+        return try names.map { name in
+            let name = name.drop { $0 == " " }
+            guard !name.isEmpty, !name.contains(where: { " :/[]".contains($0) }) else {
+                throw refused("write a host's name without a port, such as gateway.lan; several with commas")
+            }
+            return String(name)
         }
     }
 

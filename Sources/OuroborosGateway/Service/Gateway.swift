@@ -34,7 +34,7 @@ package struct Gateway: Sendable {
             _ = try await patience.wait { try shared.devicesWithKeys() }
         }
         let spool: (any SinkStore)? = try settings.spool.map { try Spool(path: $0) } ?? shared?.messages
-        let metrics = GatewayMetrics(settings.metrics)
+        let metrics = GatewayMetrics(settings.metrics, hostNames: settings.sinks.hostNames)
         let configuration = try await configuration(tap, metrics)
         let (server, isKnown) = try await patience.wait { try await bind(configuration, shared) }
         if devices.store?.isSealed == false {

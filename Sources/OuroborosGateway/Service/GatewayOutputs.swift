@@ -13,6 +13,7 @@ import ServiceLifecycle
 struct GatewayOutputs {
     let sinks: SinkGroup?
     let downlink: Downlink?
+    let presence: Presence
     private let process: GatewayProcess
     private let printer: LineSink
     private let endpoint: DownlinkEndpoint?
@@ -26,6 +27,8 @@ struct GatewayOutputs {
         let printer = LineSink(name: "stdout", write: process.print)
         self.process = process
         self.printer = printer
+        let presence = Presence(sleepingAfter: settings.sleepingAfter, offlineAfter: settings.offlineAfter)
+        self.presence = presence
         if let settings = settings.downlink {
             downlink = try await Downlink(
                 queue: try await Self.queue(settings, shared, number, logger), server: server,
@@ -40,20 +43,23 @@ struct GatewayOutputs {
             let suffix = spool.isShared ? number.map { "-\($0)" } : nil
             let mqtt = settings.mqtt(
                 name: identity + (suffix ?? ""), group: spool.isShared ? "ouroboros-\(identity)" : nil)
+            let facts = PresenceFacts(
+                presence: presence, known: known, isShared: spool.isShared, isKnown: isKnown)
+            let gateway = MQTTSink.Gateway(facts, known, server, downlink)
+            let broker = mqtt.map { MQTTSink($0, gateway: gateway, logger: logger) }
             sinks = try await SinkGroup(
-                Self.sinks(
-                    settings, printer, mqtt, isShared: spool.isShared, known, server, downlink, logger),
-                spool: spool, limits: settings.limits, metrics: metrics, logger: logger)
+                Self.sinks(settings, printer, broker), spool: spool, limits: settings.limits,
+                metrics: metrics, logger: logger)
         } else {
             sinks = nil
         }
         endpoint = try downlink.flatMap { downlink in
-            guard let path = settings.downlinkTokenFile, let address = settings.downlinkAddress else {
+            guard let token = settings.downlinkToken, let address = settings.downlinkAddress else {
                 return nil
             }
             return DownlinkEndpoint(
-                host: address.host, port: address.port, token: try BearerToken(Secrets.line(of: path)),
-                downlink: downlink, logger: logger)
+                host: address.host, port: address.port, names: settings.hostNames,
+                token: try BearerToken(token.line()), downlink: downlink, logger: logger)
         }
     }
 
@@ -68,8 +74,7 @@ struct GatewayOutputs {
     }
 
     private static func sinks(
-        _ settings: GatewaySinkSettings, _ printer: LineSink, _ mqtt: MQTTSettings?, isShared: Bool,
-        _ known: KnownDevices, _ server: OuroborosServer, _ downlink: Downlink?, _ logger: Logger
+        _ settings: GatewaySinkSettings, _ printer: LineSink, _ mqtt: MQTTSink?
     ) -> [any Sink] {
         var sinks: [any Sink] = []
         if settings.printsFromSpool {
@@ -82,26 +87,7 @@ struct GatewayOutputs {
             sinks.append(HTTPSink(http))
         }
         if let mqtt {
-            let sleepingAfter = settings.sleepingAfter
-            let gateway = MQTTSink.Gateway(
-                statuses: {
-                    Dictionary(
-                        uniqueKeysWithValues: try await server.connectedDevices().map {
-                            ($0.device, $0.silence < sleepingAfter ? .online : .sleeping)
-                        })
-                },
-                absent: {
-                    // A device that some gateway has seen is that one's to speak of.
-                    await known.listing(atMost: .seconds(30)).records
-                        .filter { !isShared || $0.lastSeen == nil }.map(\.id)
-                },
-                names: { try await known.names(of: $0) },
-                send: { device, message in
-                    await downlink?.carryOut(
-                        message.payload, to: device, timeToLive: message.expiry.map { .seconds(Int($0)) })
-                        ?? { _ in }
-                })
-            sinks.append(MQTTSink(mqtt, gateway: gateway, logger: logger))
+            sinks.append(mqtt)
         }
         return sinks
     }

@@ -21,6 +21,7 @@ struct GatewayService: Service {
     let manager: ServiceManager
     let logger: Logger
     private let activity: ActivityCount
+    private let watch: OutboxWatch
 
     init(
         server: OuroborosServer, store: GatewayStore?, activity: (any ActivityStore)?,
@@ -37,6 +38,7 @@ struct GatewayService: Service {
         self.manager = manager
         self.logger = logger
         self.activity = ActivityCount(activity)
+        watch = OutboxWatch(logger)
     }
 
     /// Echoes that are under way; more are left out, so that devices that do not take them cost no memory.
@@ -99,7 +101,9 @@ struct GatewayService: Service {
             let underWay = EchoCount()
             for await batch in server.batches {
                 // A device that sleeps again once it is acknowledged gets what waits for it before that.
-                outputs.downlink?.heard(Set(batch.messages.map(\.device)))
+                let devices = Set(batch.messages.map(\.device))
+                outputs.downlink?.heard(devices)
+                outputs.presence.heard(devices)
                 guard let new = try await makeSafe(batch) else { return }
                 batch.confirm()
                 guard echo else { continue }
@@ -130,6 +134,7 @@ struct GatewayService: Service {
         let now = WallClock.milliseconds()
         if let spool {
             let isNew = try await spool.store(new.map { ($0.device, $0.message) }, now: now)
+            watch.look(at: new, isNew: isNew)
             let known = zip(new, isNew).filter { !$0.1 }.map(\.0)
             await outputs.sinks?.gate.left(out: Self.load(of: known))
             new = zip(new, isNew).filter(\.1).map(\.0)

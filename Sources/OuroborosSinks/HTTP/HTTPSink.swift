@@ -30,8 +30,8 @@ package actor HTTPSink: Sink {
         try headers.add("idempotency-key: ", "\"\(batch.key)\"".utf8)
         // Without it a large body would wait for leave to come.
         try headers.add("expect:", [])
-        if let tokenFile = settings.tokenFile {
-            try Secrets.line(of: tokenFile).withUnsafeBytes { try headers.add("authorization: Bearer ", $0) }
+        if let token = settings.token {
+            try token.line().withUnsafeBytes { try headers.add("authorization: Bearer ", $0) }
         }
         let answer: HTTPAnswer
         do {

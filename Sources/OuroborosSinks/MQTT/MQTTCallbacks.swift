@@ -42,7 +42,13 @@ extension MQTTConnection {
 
     private func noteDisconnected(_ code: Int32) {
         events += 1
-        reason = reason ?? (code == 0 ? "closed" : Self.meaning(of: code))
+        let isTakenOver = code == Int32(MQTT_RC_SESSION_TAKEN_OVER.rawValue)
+        reason = reason ?? (code == 0 ? "closed" : isTakenOver ? takenOver : Self.meaning(of: code))
+    }
+
+    private var takenOver: String {
+        "another client connected with the client id “\(settings.clientID)”: give each gateway one of its own "
+            + "(mqtt-client-id)"
     }
 
     private func notePublished(_ id: Int32, _ code: Int32) {

@@ -18,7 +18,7 @@ final class MQTTConnection: @unchecked Sendable {
         case close
     }
 
-    private let settings: MQTTSettings
+    let settings: MQTTSettings
     let onMessage: @Sendable (MQTTMessage) -> Void
     private let requests = Mutex<(list: [Request], isOver: Bool)>(([], false))
     private let wake: WakePipe

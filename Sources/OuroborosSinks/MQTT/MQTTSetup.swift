@@ -15,10 +15,10 @@ enum MQTTSetup {
 
     private static func setUser(_ client: OpaquePointer, _ broker: MQTTBroker) throws {
         guard let user = broker.user else { return }
-        guard let path = broker.passwordFile else {
+        guard let source = broker.password else {
             return try check(mosquitto_username_pw_set(client, user, nil), "the user")
         }
-        let line = try Secrets.line(of: path)
+        let line = try source.line()
         // The zero at its end stays.
         let password = SecretBytes.filled(count: line.count + 1) { password in
             line.withUnsafeBytes { password.copyMemory(from: $0) }

@@ -12,9 +12,14 @@ extension DeviceCommand {
                 """)
         var passphraseFile: String?
 
+        @Option(help: "The environment variable that holds the passphrase.")
+        var passphraseEnv: String?
+
         func secret(_ encryption: KeyEncryptionOptions) throws -> DeviceExport.Secret {
-            if let passphraseFile {
-                return .passphrase(try Secrets.passphrase(passphraseFile))
+            if let source = try SecretSource.given(
+                file: passphraseFile, environment: passphraseEnv, option: "passphrase")
+            {
+                return .passphrase(try source.passphrase())
             }
             guard let key = try encryption.key() else {
                 throw OuroborosError(

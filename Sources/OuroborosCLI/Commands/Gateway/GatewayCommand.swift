@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import LibC
 import Logging
+import Ouroboros
 import OuroborosGateway
 import OuroborosText
 
@@ -52,13 +53,23 @@ struct GatewayCommand: AsyncParsableCommand {
         if checkConfig {
             return try Output.line(settings.description)
         }
+        if settings.writesToStandardOutput {
+            try Output.require()
+        }
         try await gateway.open(tap: try taps.tap()).runUntilSignalled()
     }
 }
 
 extension GatewayProcess {
     fileprivate static let this = GatewayProcess(
-        print: { try Output.write($0) },
+        print: { lines in
+            do {
+                try Output.write(lines)
+            } catch let gone as Output.ReaderGone {
+                throw OuroborosError(
+                    .transport, "\(gone): whoever read it has gone; what was not written is not acknowledged")
+            }
+        },
         giveUp: { reason in
             Output.complain(reason)
             exit(1)

@@ -108,7 +108,7 @@ extension ServerEngine {
 
     func refuseUnknown(_ device: DeviceID) {
         statistics.unknownDevices += 1
-        logger?.debug("HELLO of an unknown device", metadata: ["device": "\(device)"])
+        tell(.unknown, of: device)
         forget(device)
     }
 
@@ -224,6 +224,7 @@ extension ServerEngine {
                 peer.lastHeard = now
                 peer.retires = nil
                 devices.note(link.sessionIDs, of: peer)
+                note(address.socketAddress, ofSessionOf: peer.device, in: &peer.places)
                 save(moved, of: peer.device, from: epoch) { [self] isSaved in
                     guard isSaved, peer.link === link else { return }
                     link.epochSaved()
@@ -285,8 +286,11 @@ extension ServerEngine {
     /// A HELLO that is dropped. Where one side is set wrong the device never connects, so the operator is told.
     func count(_ reason: DropReason, of device: AcceptedDevice, now: UInt64) {
         count(reason)
-        guard reason == .kind, device.tellsKind(now: now) else { return }
         let credential = device.credential
+        if let problem = DeviceProblem(reason) {
+            tell(problem, of: credential.deviceID)
+        }
+        guard reason == .kind, device.tellsKind(now: now) else { return }
         let (here, there) =
             credential.kind == .fixed ? ("fixed", "evolving") : ("evolving", "fixed")
         logger?.warning(

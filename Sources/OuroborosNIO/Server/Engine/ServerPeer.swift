@@ -20,6 +20,7 @@ final class ServerPeer: TimerNode, RoomTaker {
     /// As the ``Agenda`` has it.
     var isTouched = false
     var awaitsPlace = false
+    var places = SessionPlaces()
     /// It has a newer session elsewhere: when this one ends.
     var retires: UInt64?
     var lastHeard: UInt64

@@ -64,6 +64,9 @@ extension ServerEngine {
             streams.addresses[host, default: 0] < configuration.streamsPerAddress
         else {
             statistics.refusedStreams += 1
+            if !isClosing {
+                tellRefusedStream(from: host)
+            }
             channel.close(promise: nil)
             return
         }

@@ -214,6 +214,7 @@ extension ServerEngine {
                 peer.number = number ?? 0
                 stream.peer = peer
                 replace(device, with: peer, now)
+                note(stream.address, ofSessionOf: device.id, in: &device.places)
                 devices.note(link.sessionIDs, of: peer)
                 save(moved, of: device.id, from: epoch, over: stream) { [self] in
                     link.epochSaved()

@@ -17,6 +17,7 @@ final class ServerHub: Sendable {
         /// The worker with the device's newest session.
         var places: [DeviceID: Int] = [:]
         var notices: Task<Void, Never>?
+        var telling = Telling<ServerTelling>()
     }
 
     private let state = Locked(State())
@@ -53,6 +54,11 @@ final class ServerHub: Sendable {
         notices?.cancel()
         inbox.finish()
         events.finish()
+    }
+
+    /// True once a minute for each, whichever worker asks.
+    func isDue(_ telling: ServerTelling) -> Bool {
+        state.withLock { $0.telling.isDue(telling) }
     }
 
     // MARK: Packets
