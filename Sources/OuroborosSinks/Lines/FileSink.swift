@@ -17,7 +17,12 @@ package actor FileSink: Sink {
         // A disk may take its time. After a failure the file is opened anew.
         file = try await NIOThreadPool.singleton.runIfActive {
             var file = try old ?? RotatingFile(settings)
-            if file.isDue {
+            if !file.hasItsName {
+                // Somebody renamed it or removed it: what was written is there, and what comes is not for that.
+                file.shut()
+                file = try RotatingFile(settings)
+            }
+            if try file.isDue() {
                 try file.putAside()
                 file = try RotatingFile(settings)
             }

@@ -57,7 +57,7 @@ struct GatewayCommand: AsyncParsableCommand {
 
 extension GatewayProcess {
     fileprivate static let this = GatewayProcess(
-        print: { try Output.write($0) },
+        print: { try Output.lines($0) },
         giveUp: { reason in
             Output.complain(reason)
             exit(1)
