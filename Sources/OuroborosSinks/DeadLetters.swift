@@ -7,24 +7,22 @@ import OuroborosStore
 struct DeadLetters {
     let sink: String
     private let spool: any SinkStore
-    private let limit: Int
     private let metrics: SinkMetrics
     private let logger: Logger
     private var told = ToldDevices()
     private var isFull = false
 
     init(
-        of sink: String, in spool: any SinkStore, limit: Int, metrics: SinkMetrics, logger: Logger
+        of sink: String, in spool: any SinkStore, metrics: SinkMetrics, logger: Logger
     ) {
         self.sink = sink
         self.spool = spool
-        self.limit = limit
         self.metrics = metrics
         self.logger = logger
     }
 
     /// False while there is no room: nothing is thrown away.
-    mutating func hasRoom(for count: Int) async throws -> Bool {
+    mutating func hasRoom(for count: Int, atMost limit: Int) async throws -> Bool {
         let hasRoom = try await spool.deadLetterCount(of: sink) + Int64(count) <= limit
         if !hasRoom, !isFull {
             logger.error(

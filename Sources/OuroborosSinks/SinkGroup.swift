@@ -21,7 +21,7 @@ package struct SinkGroup: Sendable {
         self.gate = gate
         runners = sinks.map {
             SinkRunner(
-                $0, spool: spool, gate: gate, identity: identity, deadLimit: limits.dead,
+                $0, spool: spool, gate: gate, identity: identity,
                 metrics: SinkMetrics($0.name, factory: metrics), logger: logger)
         }
     }

@@ -11,7 +11,6 @@ final class SinkRunner: Sendable {
     private let spool: any SinkStore
     private let gate: SpoolGate
     private let identity: String
-    private let deadLimit: Int
     private let metrics: SinkMetrics
     private let logger: Logger
     private let bell = Doorbell()
@@ -28,14 +27,13 @@ final class SinkRunner: Sendable {
     private static let retriesAtOnce = 100
 
     init(
-        _ sink: any Sink, spool: any SinkStore, gate: SpoolGate, identity: String, deadLimit: Int,
-        metrics: SinkMetrics, logger: Logger
+        _ sink: any Sink, spool: any SinkStore, gate: SpoolGate, identity: String, metrics: SinkMetrics,
+        logger: Logger
     ) {
         self.sink = sink
         self.spool = spool
         self.gate = gate
         self.identity = identity
-        self.deadLimit = deadLimit
         self.metrics = metrics
         var logger = logger
         logger[metadataKey: "sink"] = "\(sink.name)"
@@ -187,14 +185,14 @@ final class SinkRunner: Sendable {
     // MARK: What is refused for good
 
     private func deadLetters() -> DeadLetters {
-        DeadLetters(of: sink.name, in: spool, limit: deadLimit, metrics: metrics, logger: logger)
+        DeadLetters(of: sink.name, in: spool, metrics: metrics, logger: logger)
     }
 
     /// Waits until there is room to set them aside; false if that has to end.
     private func hasRoom(
         for count: Int, _ dead: inout DeadLetters, _ claim: any SinkClaim
     ) async throws -> Bool {
-        while try await !dead.hasRoom(for: count) {
+        while try await !dead.hasRoom(for: count, atMost: await gate.deadLimit) {
             await pause(Self.retryPeriod)
             guard !stops else { return false }
             try await claim.check()

@@ -19,7 +19,7 @@ package struct SpoolLimits: Sendable, Hashable {
 package actor SpoolGate {
     private let spool: any SinkStore
     private let sinks: [String]
-    private let limits: SpoolLimits
+    private var limits: SpoolLimits
     private let logger: Logger
     private let metrics: SpoolMetrics
     /// All sinks have passed this message.
@@ -97,6 +97,14 @@ package actor SpoolGate {
     package func lag(of sink: String) async throws -> Int64 {
         max(0, try await spool.lastID() - spool.position(of: sink))
     }
+
+    package func change(_ new: SpoolLimits) {
+        limits = new
+        wakeWaiter()
+    }
+
+    /// Messages that a sink refused for good and that are kept.
+    var deadLimit: Int { limits.dead }
 
     /// Nobody waits any more: there is room, or there is not.
     package func stopWaiting() {

@@ -16,6 +16,7 @@ struct GatewayOutputs {
     private let process: GatewayProcess
     private let printer: LineSink
     private let endpoint: DownlinkEndpoint?
+    private let file: FileSink?
 
     init(
         _ settings: GatewaySinkSettings, number: UInt8?, spool: (any SinkStore)?, known: KnownDevices,
@@ -24,6 +25,8 @@ struct GatewayOutputs {
         isKnown: @escaping @Sendable (DeviceID) async throws -> Bool
     ) async throws {
         let printer = LineSink(name: "stdout", write: process.print)
+        let file = settings.file.map(FileSink.init)
+        self.file = file
         self.process = process
         self.printer = printer
         if let settings = settings.downlink {
@@ -42,7 +45,7 @@ struct GatewayOutputs {
                 name: identity + (suffix ?? ""), group: spool.isShared ? "ouroboros-\(identity)" : nil)
             sinks = try await SinkGroup(
                 Self.sinks(
-                    settings, printer, mqtt, isShared: spool.isShared, known, server, downlink, logger),
+                    settings, printer, file, mqtt, isShared: spool.isShared, known, server, downlink, logger),
                 spool: spool, limits: settings.limits, metrics: metrics, logger: logger)
         } else {
             sinks = nil
@@ -70,15 +73,16 @@ struct GatewayOutputs {
     }
 
     private static func sinks(
-        _ settings: GatewaySinkSettings, _ printer: LineSink, _ mqtt: MQTTSettings?, isShared: Bool,
+        _ settings: GatewaySinkSettings, _ printer: LineSink, _ file: FileSink?, _ mqtt: MQTTSettings?,
+        isShared: Bool,
         _ known: KnownDevices, _ server: OuroborosServer, _ downlink: Downlink?, _ logger: Logger
     ) -> [any Sink] {
         var sinks: [any Sink] = []
         if settings.printsFromSpool {
             sinks.append(printer)
         }
-        if let file = settings.file {
-            sinks.append(FileSink(file))
+        if let file {
+            sinks.append(file)
         }
         if let http = settings.http {
             sinks.append(HTTPSink(http))
@@ -114,6 +118,22 @@ struct GatewayOutputs {
         try await printer.write(
             messages.flatMap { MessageLine.line(for: $0.message, of: $0.device, receivedAt: now) })
     }
+
+    // MARK: While it runs
+
+    /// Takes over what may change.
+    func change(_ settings: GatewaySinkSettings) async {
+        if let file = settings.file {
+            await self.file?.change(file)
+        }
+        await sinks?.gate.change(settings.limits)
+    }
+
+    func reopen() async {
+        await file?.reopen()
+    }
+
+    // MARK: Services
 
     /// In this order: the last ends first.
     var before: [any Service] {
