@@ -21,6 +21,10 @@ final class SinkRunner: Sendable {
     /// Of messages that came to other gateways nobody tells.
     private static let pollPeriod = Duration.milliseconds(250)
     private static let longestPause = Duration.seconds(5)
+    /// Of `ouroboros spool retry` nobody tells either.
+    private static let retryPeriod = Duration.seconds(5)
+    /// What is new has its turn after them.
+    private static let retriesAtOnce = 100
 
     init(
         _ sink: any Sink, spool: any SinkStore, gate: SpoolGate, identity: String, metrics: SinkMetrics,
@@ -80,56 +84,142 @@ final class SinkRunner: Sendable {
 
     private func bring(_ claim: any SinkClaim) async throws {
         var (position, unfinished) = (claim.start.position, claim.start.batchEnd)
+        var size = BatchSize(most: sink.batchLimit)
+        var run = RefusalRun()
+        var dead = deadLetters()
+        var nextRetry = ContinuousClock.now
         while !Task.isCancelled {
-            let messages = try await spool.messages(after: position, limit: sink.batchLimit)
+            if ContinuousClock.now >= nextRetry {
+                let isMore = try await retryDeadLetters(claim, &dead)
+                nextRetry = .now + (isMore ? .zero : Self.retryPeriod)
+            }
+            let messages = try await spool.messages(after: position, limit: size.now)
             // What was under way when the gateway ended goes out as the same batch.
             let first = messages.filter { $0.id <= unfinished }
             let batch = first.isEmpty ? messages : first
             guard let end = batch.last?.id, !(stops && spool.isShared) else {
                 if stops { return }
-                await bell.wait(atMost: spool.isShared ? Self.pollPeriod : nil)
+                let untilRetry = max(.zero, nextRetry - .now)
+                await bell.wait(atMost: spool.isShared ? min(Self.pollPeriod, untilRetry) : untilRetry)
                 continue
             }
             if end != unfinished {
                 try await claim.beginBatch(through: end)
                 unfinished = end
             }
-            guard try await isDelivered(SinkBatch(batch, key: "\(identity)-\(batch[0].id)-\(end)"), claim)
-            else { return }
-            try await gate.passed(claim, from: position, through: end)
-            metrics.delivered.increment(by: batch.count)
-            position = end
+            switch try await outcome(of: SinkBatch(batch, key: "\(identity)-\(batch[0].id)-\(end)"), claim) {
+            case .none: return
+            case .tooLarge: size.refused(batch.count, isTooLarge: true)
+            case .refused: size.refused(batch.count, isTooLarge: false)
+            case .taken(let refused):
+                if !refused.isEmpty {
+                    guard try await hasRoom(for: refused.count, &dead, claim) else { return }
+                }
+                try await gate.passed(claim, from: position, through: end, refused: refused)
+                metrics.delivered.increment(by: batch.count - refused.count)
+                position = end
+                if refused.count < batch.count {
+                    run.taken()
+                    size.taken()
+                } else {
+                    size.foundMessage()
+                }
+                dead.tell(batch, refused)
+                if refused.count == batch.count, let slow = run.refused(refused.count) {
+                    if slow.isFirst { noteRun(run) }
+                    await pause(slow.pause)
+                }
+            }
         }
     }
 
-    /// Tries until the sink has taken it; false if that has to end.
-    private func isDelivered(_ batch: SinkBatch, _ claim: any SinkClaim) async throws -> Bool {
+    private enum Outcome {
+        /// It is to be given to the sink in parts.
+        case tooLarge, refused
+        /// All but those that are refused for good, with the reason.
+        case taken(but: [Int64: String])
+    }
+
+    /// Tries until it is known; nil if that has to end.
+    private func outcome(of batch: SinkBatch, _ claim: any SinkClaim) async throws -> Outcome? {
         var backoff = Backoff.ofSinks
         var complaint: String?
+        func noteTaken() {
+            guard complaint != nil else { return }
+            logger.notice("the sink takes messages again")
+        }
         while true {
             do {
                 try await sink.deliver(batch)
-                if complaint != nil {
-                    logger.notice("the sink takes messages again")
-                }
-                return true
+                noteTaken()
+                return .taken(but: [:])
             } catch {
                 metrics.failures.increment()
-                guard !stops else { return false }
+                let failure = error as? SinkFailure
+                switch failure?.outlook ?? .later {
+                case .later, .afterRepair: break
+                case .neverThese(let refused):
+                    noteTaken()
+                    return .taken(but: refused)
+                case .smaller where batch.messages.count > 1: return .tooLarge
+                case .never where batch.messages.count > 1: return .refused
+                case .smaller, .never: return .taken(but: [batch.messages[0].id: "\(error)"])
+                }
+                guard !stops else { return nil }
                 // Once for each reason, and not for each try.
                 if complaint != "\(error)" {
                     complaint = "\(error)"
-                    let level: Logger.Level = (error as? SinkFailure)?.isRefusal == true ? .error : .warning
                     logger.log(
-                        level: level, "the sink does not take messages, which wait in the spool: \(error)")
+                        level: failure?.outlook == .afterRepair ? .error : .warning,
+                        "the sink does not take messages, which wait in the spool: \(error)")
                 }
-                let least = (error as? SinkFailure)?.leastPause ?? .zero
+                let least = failure?.leastPause ?? .zero
                 await pause(backoff.next(upTo: sink.longestPause, atLeast: least))
-                guard !stops else { return false }
+                guard !stops else { return nil }
                 metrics.retries.increment()
             }
             try await claim.check()
         }
+    }
+
+    // MARK: What is refused for good
+
+    private func deadLetters() -> DeadLetters {
+        DeadLetters(of: sink.name, in: spool, metrics: metrics, logger: logger)
+    }
+
+    /// Waits until there is room to set them aside; false if that has to end.
+    private func hasRoom(
+        for count: Int, _ dead: inout DeadLetters, _ claim: any SinkClaim
+    ) async throws -> Bool {
+        while try await !dead.hasRoom(for: count, atMost: await gate.deadLimit) {
+            await pause(Self.retryPeriod)
+            guard !stops else { return false }
+            try await claim.check()
+        }
+        return true
+    }
+
+    private func noteRun(_ run: RefusalRun) {
+        logger.error(
+            "the sink has refused \(run.length) messages one after the other, and gets the next ones slowly: is it set up right?"
+        )
+    }
+
+    /// Each alone, under a key of its own: who remembers the old one may remember its refusal. True if there may be more.
+    private func retryDeadLetters(_ claim: any SinkClaim, _ dead: inout DeadLetters) async throws -> Bool {
+        let letters = try await spool.deadLetters(toRetryAt: sink.name, limit: Self.retriesAtOnce)
+        for letter in letters {
+            let message = letter.message
+            guard !stops else { return true }
+            let key = "\(identity)-\(message.id)-\(message.id)-\(letter.retries)"
+            guard case .taken(let refused) = try await outcome(of: SinkBatch([message], key: key), claim)
+            else { return true }
+            try await claim.retried(message.id, refused: refused[message.id])
+            dead.tell([message], refused)
+            metrics.delivered.increment(by: 1 - refused.count)
+        }
+        return letters.count == Self.retriesAtOnce
     }
 
     private func pause(_ time: Duration) async {
@@ -141,5 +231,6 @@ final class SinkRunner: Sendable {
 
     func updateMetrics() async throws {
         metrics.lag.set(try await gate.lag(of: sink.name))
+        metrics.dead.set(try await spool.deadLetterCount(of: sink.name))
     }
 }

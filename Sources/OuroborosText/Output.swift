@@ -1,5 +1,6 @@
 import LibC
 import Ouroboros
+import Synchronization
 
 /// Standard output and error, unbuffered: what is written is out.
 package enum Output {
@@ -14,6 +15,38 @@ package enum Output {
 
     package static func write(_ secret: SecretBytes) throws {
         try secret.withUnsafeBytes { try write($0, to: STDOUT_FILENO, "standard output") }
+    }
+
+    /// Whole lines. When a crash or a full disk cut off the line before, the first of them begins on its own.
+    package static func lines(_ bytes: [UInt8]) throws {
+        let file = STDOUT_FILENO
+        let isTorn = isTorn.withLock(\.self) ?? endsWithinALine(file)
+        let all = (isTorn ? [newline] : []) + bytes
+        var count = 0
+        defer {
+            let last = count > 0 ? all[count - 1] != newline : isTorn
+            Self.isTorn.withLock { $0 = last }
+        }
+        try all.withUnsafeBytes { try write($0, to: file, "standard output", &count) }
+    }
+
+    /// Whether the last line on standard output is a part of one; nil until that is known.
+    private static let isTorn = Mutex<Bool?>(nil)
+    private static let newline = UInt8(ascii: "\n")
+
+    /// Of a file; what a pipe or a terminal has is its reader's.
+    private static func endsWithinALine(_ file: Int32) -> Bool {
+        var status = stat()
+        guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return false }
+        let isAppended = fcntl(file, F_GETFL) & O_APPEND != 0
+        let end = isAppended ? status.st_size : lseek(file, 0, SEEK_CUR)
+        guard end > 0 else { return false }
+        // It is open for writing alone.
+        let reader = open("/proc/self/fd/\(file)", O_RDONLY | O_CLOEXEC)
+        guard reader >= 0 else { return false }
+        defer { close(reader) }
+        var last: UInt8 = 0
+        return pread(reader, &last, 1, end - 1) == 1 && last != newline
     }
 
     package static func line(_ text: String) throws {
@@ -44,6 +77,12 @@ package enum Output {
 
     private static func write(_ bytes: UnsafeRawBufferPointer, to file: Int32, _ name: String) throws {
         var offset = 0
+        try write(bytes, to: file, name, &offset)
+    }
+
+    private static func write(
+        _ bytes: UnsafeRawBufferPointer, to file: Int32, _ name: String, _ offset: inout Int
+    ) throws {
         while offset < bytes.count {
             let count = LibC.write(file, bytes.baseAddress.map { $0 + offset }, bytes.count - offset)
             if count < 0, errno == EINTR { continue }

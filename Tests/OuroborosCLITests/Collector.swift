@@ -21,6 +21,7 @@ final class Collector: Sendable {
         var requests: [Request] = []
         var answers: [Answer] = []
         var standing = Answer()
+        var refusal: @Sendable ([String]) -> HTTPResponse.Status? = { _ in nil }
     }
 
     private let state = Mutex(State())
@@ -44,14 +45,19 @@ final class Collector: Sendable {
         }
     }
 
+    /// What a batch of these lines is answered, in place of success.
+    func refuse(_ refusal: @escaping @Sendable (_ lines: [String]) -> HTTPResponse.Status?) {
+        state.withLock { $0.refusal = refusal }
+    }
+
     private func take(_ headers: [String: String], _ body: String) -> Answer {
         state.withLock { state in
-            let answer = state.answers.isEmpty ? state.standing : state.answers.removeFirst()
+            var answer = state.answers.isEmpty ? state.standing : state.answers.removeFirst()
+            let lines = body.split(separator: "\n").map(String.init)
+            answer.status = state.refusal(lines) ?? answer.status
             var headers = headers
             headers["answered"] = "\(answer.status.code)"
-            state.requests.append(
-                Request(
-                    time: .now, headers: headers, lines: body.split(separator: "\n").map(String.init)))
+            state.requests.append(Request(time: .now, headers: headers, lines: lines))
             return answer
         }
     }

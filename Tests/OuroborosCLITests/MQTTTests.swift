@@ -55,6 +55,31 @@ import Testing
         try await broker.stop()
     }
 
+    /// A limit that the broker announces, and one that it tells when it is passed.
+    @Test(arguments: ["max_packet_size 600", "message_size_limit 500"])
+    func whatIsTooLargeForTheBrokerStopsNothingElse(limit: String) async throws {
+        let site = try await Site()
+        let broker = try Broker(in: site.scratch, limit)
+        try await broker.start()
+        let watcher = try await broker.watcher("-t", "ouroboros/+/up")
+        let gateway = try await site.gateway(["--sink-mqtt", broker.url])
+        let address = "127.0.0.1:\(try await site.port(of: "listening on", gateway))"
+        let texts = ["before", String(repeating: "x", count: 700), "after"]
+        let sent = try await Tool.run(
+            site.client("send", to: address), in: site.scratch, input: texts.joined(separator: "\n") + "\n")
+        try #require(sent.succeeded, "\(sent.errors)")
+        try await watcher.output.first(containing: "before")
+        try await watcher.output.first(containing: "after")
+        let warning = try await gateway.errors.first(containing: "ouroboros spool list --dead")
+        #expect(warning.contains(site.device) && warning.contains("sink=mqtt"))
+        let listed = try await Tool.run(["spool", "list", "--spool", "spool", "--dead"], in: site.scratch)
+        #expect(objects(listed.lines).compactMap { $0["text"] as? String } == [texts[1]])
+        gateway.send(SIGTERM)
+        #expect(try await gateway.ended() == .exited(0), "\(gateway.errors.all)")
+        try await watcher.killed()
+        try await broker.stop()
+    }
+
     @Test func whoIsThere() async throws {
         let site = try await Site()
         let broker = try Broker(in: site.scratch)

@@ -47,7 +47,7 @@ import Testing
         }
         #expect(next(after: SinkFailure("x", retryAfter: .seconds(20))) >= .seconds(20))
         #expect(next(after: SinkFailure("x", retryAfter: .seconds(1_000_000))) <= .seconds(5400))
-        #expect(next(after: SinkFailure("x", isRefusal: true)) >= .seconds(30))
+        #expect(next(after: SinkFailure("x", .afterRepair)) >= .seconds(30))
         #expect(next(after: SinkFailure("x", retryAfter: .seconds(0))) >= .milliseconds(500))
     }
 

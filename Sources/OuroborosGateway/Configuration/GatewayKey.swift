@@ -62,6 +62,7 @@ package enum GatewayKey: String, CaseIterable {
     case spoolMessages = "spool-messages"
     case spoolBytes = "spool-bytes"
     case spoolKeep = "spool-keep"
+    case spoolDead = "spool-dead"
     case downlink
     case downlinkHTTP = "downlink-http"
     case downlinkTokenFile = "downlink-token-file"
@@ -102,8 +103,8 @@ package enum GatewayKey: String, CaseIterable {
             .sinkHTTP, .httpTokenFile, .httpTokenEnv, .httpCAFile, .downlink, .downlinkHTTP,
             .downlinkTokenFile, .downlinkTokenEnv:
             .text
-        case .fileSize, .fileKeep, .httpBatch, .spoolMessages, .spoolBytes, .spoolKeep, .downlinkMessages,
-            .downlinkBytes, .downlinkPerDevice, .downlinkBytesPerDevice:
+        case .fileSize, .fileKeep, .httpBatch, .spoolMessages, .spoolBytes, .spoolKeep, .spoolDead,
+            .downlinkMessages, .downlinkBytes, .downlinkPerDevice, .downlinkBytesPerDevice:
             .number
         case .fileAge, .httpTimeout, .downlinkTTL, .downlinkWait, .sleepingAfter, .offlineAfter:
             .time
@@ -152,6 +153,7 @@ package enum GatewayKey: String, CaseIterable {
         case .spoolMessages: "1000000"
         case .spoolBytes: "1073741824"
         case .spoolKeep: "1000"
+        case .spoolDead: "10000"
         case .downlinkHTTP: "127.0.0.1:9701"
         case .downlinkTTL: "24h"
         case .downlinkWait: "10s"
@@ -253,6 +255,8 @@ package enum GatewayKey: String, CaseIterable {
         case .spoolMessages: "Messages that not all sinks have; more wait at the devices (default: 1000000)."
         case .spoolBytes: "The same, their bytes (default: 1073741824)."
         case .spoolKeep: "Messages that stay in the spool after all sinks have them (default: 1000)."
+        case .spoolDead:
+            "Messages that a sink refused for good and that are kept; with more it waits (default: 10000)."
         case .downlink:
             """
             An SQLite file for messages to devices that wait, or, with --registry, the word registry: the queue is in that \

@@ -52,6 +52,7 @@ struct GatewaySinkSettings: Sendable {
         limits.messages = try setting(.spoolMessages).number(1...1_000_000_000)
         limits.bytes = try setting(.spoolBytes).number(1...1 << 50)
         limits.kept = try setting(.spoolKeep).number(0...1_000_000_000)
+        limits.dead = try setting(.spoolDead).number(0...1_000_000_000)
         file = try Self.file(setting)
         broker = try Self.broker(setting)
         http = try Self.http(setting)

@@ -53,7 +53,9 @@ package struct Gateway: Sendable {
             server: server, store: devices.store, shared: shared, outputs: outputs, page: page, logger: logger
         )
         return OpenGateway(
-            endpoints: server.endpoints, service: service, outputs: outputs, facts: facts, logger: logger)
+            endpoints: server.endpoints,
+            reload: GatewayReload(settings, outputs: outputs, logger: logger), service: service,
+            outputs: outputs, facts: facts, logger: logger)
     }
 
     private func configuration(
@@ -95,6 +97,7 @@ package struct Gateway: Sendable {
 /// A gateway that listens, and serves once it runs, until it is shut down gracefully: each device is told.
 package struct OpenGateway: Service {
     package let endpoints: [Endpoint]
+    package let reload: GatewayReload
     fileprivate let service: GatewayService
     fileprivate let outputs: GatewayOutputs
     /// Metrics and page, if they are asked for.

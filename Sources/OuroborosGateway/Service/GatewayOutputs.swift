@@ -17,6 +17,7 @@ struct GatewayOutputs {
     private let process: GatewayProcess
     private let printer: LineSink
     private let endpoint: DownlinkEndpoint?
+    private let file: FileSink?
 
     init(
         _ settings: GatewaySinkSettings, number: UInt8?, spool: (any SinkStore)?, known: KnownDevices,
@@ -25,6 +26,8 @@ struct GatewayOutputs {
         isKnown: @escaping @Sendable (DeviceID) async throws -> Bool
     ) async throws {
         let printer = LineSink(name: "stdout", write: process.print)
+        let file = settings.file.map(FileSink.init)
+        self.file = file
         self.process = process
         self.printer = printer
         let presence = Presence(sleepingAfter: settings.sleepingAfter, offlineAfter: settings.offlineAfter)
@@ -48,7 +51,7 @@ struct GatewayOutputs {
             let gateway = MQTTSink.Gateway(facts, known, server, downlink)
             let broker = mqtt.map { MQTTSink($0, gateway: gateway, logger: logger) }
             sinks = try await SinkGroup(
-                Self.sinks(settings, printer, broker), spool: spool, limits: settings.limits,
+                Self.sinks(settings, printer, file, broker), spool: spool, limits: settings.limits,
                 metrics: metrics, logger: logger)
         } else {
             sinks = nil
@@ -74,14 +77,14 @@ struct GatewayOutputs {
     }
 
     private static func sinks(
-        _ settings: GatewaySinkSettings, _ printer: LineSink, _ mqtt: MQTTSink?
+        _ settings: GatewaySinkSettings, _ printer: LineSink, _ file: FileSink?, _ mqtt: MQTTSink?
     ) -> [any Sink] {
         var sinks: [any Sink] = []
         if settings.printsFromSpool {
             sinks.append(printer)
         }
-        if let file = settings.file {
-            sinks.append(FileSink(file))
+        if let file {
+            sinks.append(file)
         }
         if let http = settings.http {
             sinks.append(HTTPSink(http))
@@ -98,6 +101,22 @@ struct GatewayOutputs {
         try await printer.write(
             messages.flatMap { MessageLine.line(for: $0.message, of: $0.device, receivedAt: now) })
     }
+
+    // MARK: While it runs
+
+    /// Takes over what may change.
+    func change(_ settings: GatewaySinkSettings) async {
+        if let file = settings.file {
+            await self.file?.change(file)
+        }
+        await sinks?.gate.change(settings.limits)
+    }
+
+    func reopen() async {
+        await file?.reopen()
+    }
+
+    // MARK: Services
 
     /// In this order: the last ends first.
     var before: [any Service] {

@@ -52,7 +52,7 @@ enum MQTTSetup {
 
     private static func check(_ result: Int32, _ what: String) throws {
         guard result == MOSQ_ERR_SUCCESS.rawValue else {
-            throw SinkFailure("\(what): \(String(cString: mosquitto_strerror(result)))", isRefusal: true)
+            throw SinkFailure("\(what): \(String(cString: mosquitto_strerror(result)))", .afterRepair)
         }
     }
 }

@@ -92,7 +92,18 @@ package final class MQTTSink: Sink {
             )
         }
         guard let connection else { throw SinkFailure(problem) }
-        try await connection.publish(announcements + batch.messages.map(publication))
+        try await announce(announcements, over: connection)
+        try await connection.publish(batch.messages.map(publication))
+    }
+
+    private func announce(_ announcements: [MQTTPublication], over connection: MQTTConnection) async throws {
+        do {
+            try await connection.publish(announcements)
+        } catch let failure as SinkFailure {
+            guard case .neverThese = failure.outlook else { throw failure }
+            logger.warning(
+                "an announcement for Home Assistant is left out: \(failure)", metadata: ["sink": "mqtt"])
+        }
     }
 
     private func noteExpiries(_ messages: [SpooledMessage]) {
@@ -129,11 +140,12 @@ package final class MQTTSink: Sink {
         let topic = settings.up.topic(of: message.device)
         switch settings.payload {
         case .bytes:
-            return MQTTPublication(topic: topic, payload: message.payload, userProperties: properties)
+            return MQTTPublication(
+                topic: topic, payload: message.payload, userProperties: properties, id: message.id)
         case .json:
             return MQTTPublication(
                 topic: topic, payload: MessageLine.line(for: message).dropLast(), userProperties: properties,
-                contentType: "application/json")
+                contentType: "application/json", id: message.id)
         }
     }
 

@@ -7,11 +7,13 @@ enum GatewaySinkFlags {
         @Option(help: .of(.spoolMessages)) var spoolMessages: String?
         @Option(help: .of(.spoolBytes)) var spoolBytes: String?
         @Option(help: .of(.spoolKeep)) var spoolKeep: String?
+        @Option(help: .of(.spoolDead)) var spoolDead: String?
         @Flag(inversion: .prefixedNo, help: .of(.sinkStdout)) var sinkStdout: Bool?
 
         var values: [GatewayKey: String?] {
             [
                 .spoolMessages: spoolMessages, .spoolBytes: spoolBytes, .spoolKeep: spoolKeep,
+                .spoolDead: spoolDead,
                 .sinkStdout: sinkStdout.map { "\($0)" },
             ]
         }
