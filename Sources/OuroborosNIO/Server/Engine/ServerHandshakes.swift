@@ -183,7 +183,8 @@ extension ServerEngine {
             case .opened(let first):
                 takeNumber(for: first, of: peer.accepted, at: acceptor) { [self] isNewest in
                     guard isNewest, !isClosing, let peer = devices.peers[device] else { return }
-                    establish(sessionID, peer, number: first.nextNumber) { () throws(OuroborosError) in
+                    establish(sessionID, peer, from: address, number: first.nextNumber) {
+                        () throws(OuroborosError) in
                         try acceptor.adopt(
                             first, device: peer.accepted, now: now,
                             link: { () throws(OuroborosError) in try makeLink(for: peer) })
@@ -199,7 +200,7 @@ extension ServerEngine {
         _ packet: UnsafeMutableRawBufferPointer, _ sessionID: UInt32, from address: PeerAddress,
         _ peer: ServerPeer
     ) {
-        establish(sessionID, peer) { () throws(OuroborosError) in
+        establish(sessionID, peer, from: address) { () throws(OuroborosError) in
             try acceptor.confirm(
                 sessionID: sessionID, packet: packet, from: address, device: peer.accepted,
                 now: now, link: { () throws(OuroborosError) in try makeLink(for: peer) })
@@ -209,7 +210,7 @@ extension ServerEngine {
     /// Its number is the epoch that `confirm` moves to, if none is given. Nobody counts the sessions of one gateway's fixed
     /// credentials: each is newer than all others.
     private func establish(
-        _ sessionID: UInt32, _ peer: ServerPeer, number: UInt64? = nil,
+        _ sessionID: UInt32, _ peer: ServerPeer, from address: PeerAddress, number: UInt64? = nil,
         _ confirm: () throws(OuroborosError) -> Acceptor.Confirmation
     ) {
         let epoch = peer.accepted.epoch
