@@ -282,7 +282,8 @@ let package = Package(
         .testTarget(
             name: "OuroborosGatewayTests",
             dependencies: [
-                "Ouroboros", "OuroborosGateway", "OuroborosNIO", "OuroborosStore", "TestSupport", logging,
+                "Ouroboros", "OuroborosDownlink", "OuroborosGateway", "OuroborosNIO", "OuroborosStore",
+                "TestSupport", logging,
                 lifecycle,
             ],
             swiftSettings: strict),
