@@ -285,8 +285,8 @@ let package = Package(
         .testTarget(
             name: "OuroborosGatewayTests",
             dependencies: [
-                "LibC", "Ouroboros", "OuroborosGateway", "OuroborosHTTP", "OuroborosNIO", "OuroborosSinks",
-                "OuroborosStore", "TestSupport", logging, lifecycle,
+                "LibC", "Ouroboros", "OuroborosDownlink", "OuroborosGateway", "OuroborosHTTP",
+                "OuroborosNIO", "OuroborosSinks", "OuroborosStore", "TestSupport", logging, lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(

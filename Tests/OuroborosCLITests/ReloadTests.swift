@@ -1,5 +1,6 @@
 import Foundation
 import LibC
+import Subprocess
 import TestSupport
 import Testing
 

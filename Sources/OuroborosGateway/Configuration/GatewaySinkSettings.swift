@@ -129,6 +129,7 @@ struct GatewaySinkSettings: Sendable {
         downlink?.timeToLive = try setting(.downlinkTTL).time()
         downlink?.answerWithin = try setting(.downlinkWait).time()
         downlink?.sleepingAfter = sleepingAfter
+        downlink?.places = try setting(.places).number(1...65_535)
         downlink?.limits.messages = try setting(.downlinkMessages).number(1...10_000_000)
         downlink?.limits.bytes = try setting(.downlinkBytes).number(1...1 << 40)
         downlink?.limits.messagesPerDevice = try setting(.downlinkPerDevice).number(1...1_000_000)
