@@ -132,7 +132,7 @@ import Testing
         defer { input.finish() }
         let port = OwnAddress.nextPort()
         let sender = Victim(
-            send(to: "localhost:\(port)", "--outbox", "box", "--timeout", "1s", "--receipts"), in: scratch,
+            send(to: "localhost:\(port)", "--outbox", "box", "--timeout", "3s", "--receipts"), in: scratch,
             input: lines, environment: ["NIO_SINGLETON_BLOCKING_POOL_THREAD_COUNT": "1"])
         await sender.start()
         input.yield("a")

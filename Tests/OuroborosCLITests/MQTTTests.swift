@@ -99,7 +99,12 @@ import Testing
                 try await connection.send(Array("1".utf8))
                 return watcher.output.all.contains("\(topic)|0|gateway:me|online")
             }
-            try await watcher.output.first(containing: "\(topic)|0|gateway:me|sleeping")
+            // Nor is it to be offline before the gateway looks.
+            try await eventually("it sleeps") {
+                try await connection.send(Array("1".utf8))
+                try await Task.sleep(for: .seconds(2))
+                return watcher.output.all.contains("\(topic)|0|gateway:me|sleeping")
+            }
             // The gateway vanishes, and the broker says so.
             try await gateway.killed()
             try await watcher.output.first(containing: "ouroboros/gateway/me/status|0||offline")
