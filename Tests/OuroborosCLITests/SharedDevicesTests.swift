@@ -82,7 +82,8 @@ import Testing
             let fleet = try await FaultFleet(
                 cluster, devices: [attic, cellar],
                 sinks: [
-                    "--sink-mqtt", broker.url, "--home-assistant", "homeassistant",
+                    "--sink-mqtt", broker.url, "--home-assistant", "homeassistant", "--sleeping-after", "10s",
+                    "--offline-after", "10s",
                 ], gateways: 2, in: scratch)
             let statuses = { (device: FaultDevice) in
                 watcher.output.all.filter { $0.hasPrefix("ouroboros/\(device.id)/status|") }
@@ -103,7 +104,11 @@ import Testing
                     try await other.send(Array("1".utf8))
                     try await eventually("the other device is online") { statuses(cellar).last == "online" }
                 }
-                try await eventually("the other device is offline") { statuses(cellar).last == "offline" }
+                try await eventually("the other device is offline") {
+                    try await connection.send(Array("1".utf8))
+                    try await Task.sleep(for: .milliseconds(500))
+                    return statuses(cellar).last == "offline"
+                }
                 #expect(statuses(attic).suffix(2) == ["offline", "online"])
             }
             try await eventually("it is offline again") { statuses(attic).last == "offline" }
