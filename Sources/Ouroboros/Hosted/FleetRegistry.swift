@@ -24,12 +24,13 @@ public struct FleetRegistry: DeviceRegistry {
     }
 }
 
-/// The same for gateways that share a registry: devices that it knows are taken from there, so that each HELLO waits for it.
-public struct SharedFleetRegistry: SharedDeviceRegistry {
+/// The same beside a registry that has to be awaited: devices that it knows are taken from there, so that each HELLO waits
+/// for it.
+public struct AwaitedFleetRegistry: AwaitedDeviceRegistry {
     private let fleetKey: SecretKey
-    private let others: any SharedDeviceRegistry
+    private let others: any AwaitedDeviceRegistry
 
-    public init(fleetKey: SecretKey, others: any SharedDeviceRegistry) {
+    public init(fleetKey: SecretKey, others: any AwaitedDeviceRegistry) {
         self.fleetKey = fleetKey
         self.others = others
     }
@@ -43,6 +44,25 @@ public struct SharedFleetRegistry: SharedDeviceRegistry {
 
     public func advance(to credential: Credential, from epoch: UInt64) async throws {
         try await others.advance(to: credential, from: epoch)
+    }
+}
+
+/// The same for gateways that share a registry.
+public struct SharedFleetRegistry: SharedDeviceRegistry {
+    private let fleet: AwaitedFleetRegistry
+    private let others: any SharedDeviceRegistry
+
+    public init(fleetKey: SecretKey, others: any SharedDeviceRegistry) {
+        fleet = AwaitedFleetRegistry(fleetKey: fleetKey, others: others)
+        self.others = others
+    }
+
+    public func credential(of device: DeviceID) async throws -> Credential? {
+        try await fleet.credential(of: device)
+    }
+
+    public func advance(to credential: Credential, from epoch: UInt64) async throws {
+        try await fleet.advance(to: credential, from: epoch)
     }
 
     public func announce(_ session: ConfirmedSession) {

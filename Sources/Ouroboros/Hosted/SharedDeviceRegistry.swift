@@ -1,13 +1,16 @@
-/// The devices of several gateways, across a network. Nothing waits for it on an event loop: a HELLO that needs it
-/// is answered once it has answered.
-public protocol SharedDeviceRegistry: Sendable {
+/// A server's devices where it takes a while to ask: on a disk, or across a network. Nothing waits for it on an event loop:
+/// a HELLO that needs it is answered once it has answered.
+public protocol AwaitedDeviceRegistry: Sendable {
     /// The device's credential, or nil for a device that is not known.
     func credential(of device: DeviceID) async throws -> Credential?
 
     /// Makes an evolving credential's new epoch durable before it returns, if the device is at `epoch` still; else
     /// it throws. So of two gateways that move the same device one does, and no epoch goes back.
     func advance(to credential: Credential, from epoch: UInt64) async throws
+}
 
+/// The devices of several gateways.
+public protocol SharedDeviceRegistry: AwaitedDeviceRegistry {
     /// Tells the other gateways that a device has a session here. It returns at once.
     func announce(_ session: ConfirmedSession)
 
