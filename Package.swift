@@ -226,7 +226,7 @@ let package = Package(
         // What C's own compiler says of the sizes that Swift's importer computes.
         .target(name: "CSizes", dependencies: ["COuroboros"], path: "Tests/CSizes"),
         .target(
-            name: "TestSupport", dependencies: ["LibC", "Ouroboros"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["LibC", "Ouroboros", grdb], path: "Tests/TestSupport",
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosTests", dependencies: ["Ouroboros", "COuroboros", "CSizes"],
@@ -283,7 +283,7 @@ let package = Package(
             name: "OuroborosGatewayTests",
             dependencies: [
                 "Ouroboros", "OuroborosGateway", "OuroborosNIO", "OuroborosStore", "TestSupport", logging,
-                lifecycle,
+                inMemoryLogging, lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(

@@ -20,6 +20,8 @@ final class SinkRunner: Sendable {
     private static let claimPeriod = Duration.seconds(1)
     /// Of messages that came to other gateways nobody tells.
     private static let pollPeriod = Duration.milliseconds(250)
+    /// While the spool's file cannot be used.
+    private static let busyPeriod = Duration.seconds(1)
     private static let longestPause = Duration.seconds(5)
 
     init(
@@ -51,7 +53,7 @@ final class SinkRunner: Sendable {
     private var stops: Bool { isStopping.withLock(\.self) || Task.isCancelled }
 
     /// Until ``stop()``, or the task is cancelled: what was not delivered by then stays in the spool. It waits for a
-    /// database that is away, and throws when the spool fails otherwise.
+    /// database that is away, and for a file that cannot be used now; it throws when the spool fails otherwise.
     func run() async throws {
         var backoff = Backoff.ofSinks
         var isTold = false
@@ -67,7 +69,7 @@ final class SinkRunner: Sendable {
                 }
                 guard !stops else { return }
                 await pause(Self.claimPeriod)
-            } catch let error as OuroborosError where error.code == .unreachable {
+            } catch let error as OuroborosError where error.code.passes {
                 guard !stops else { return }
                 if !isTold {
                     isTold = true
@@ -79,26 +81,64 @@ final class SinkRunner: Sendable {
     }
 
     private func bring(_ claim: any SinkClaim) async throws {
-        var (position, unfinished) = (claim.start.position, claim.start.batchEnd)
+        var progress = SinkProgress(claim.start)
         while !Task.isCancelled {
-            let messages = try await spool.messages(after: position, limit: sink.batchLimit)
+            let messages = try await unlessBusy {
+                try await spool.messages(after: progress.position, limit: sink.batchLimit)
+            }
             // What was under way when the gateway ended goes out as the same batch.
-            let first = messages.filter { $0.id <= unfinished }
-            let batch = first.isEmpty ? messages : first
+            let first = messages?.filter { $0.id <= progress.batchEnd } ?? []
+            let batch = first.isEmpty ? messages ?? [] : first
             guard let end = batch.last?.id, !(stops && spool.isShared) else {
-                if stops { return }
-                await bell.wait(atMost: spool.isShared ? Self.pollPeriod : nil)
+                try await record(&progress, claim)
+                if stops { return noteUnrecorded(progress) }
+                await bell.wait(atMost: pollPeriod(isBusy: messages == nil || !progress.isRecorded))
                 continue
             }
-            if end != unfinished {
-                try await claim.beginBatch(through: end)
-                unfinished = end
+            if end != progress.batchEnd {
+                try await unlessBusy { try await claim.beginBatch(through: end) }
+                progress.begin(through: end)
             }
             guard try await isDelivered(SinkBatch(batch, key: "\(identity)-\(batch[0].id)-\(end)"), claim)
-            else { return }
-            try await gate.passed(claim, from: position, through: end)
+            else { return noteUnrecorded(progress) }
             metrics.delivered.increment(by: batch.count)
-            position = end
+            progress.delivered(through: end)
+            try await record(&progress, claim)
+        }
+    }
+
+    /// How soon it looks again, if nobody rings before.
+    private func pollPeriod(isBusy: Bool) -> Duration? {
+        if spool.isShared { return Self.pollPeriod }
+        return isBusy ? Self.busyPeriod : nil
+    }
+
+    /// Tells the spool what the sink has. While its file cannot be written that waits, and the sink does not.
+    private func record(_ progress: inout SinkProgress, _ claim: any SinkClaim) async throws {
+        guard !progress.isRecorded else { return }
+        let (recorded, position) = (progress.recorded, progress.position)
+        let isDone: Void? = try await unlessBusy {
+            try await gate.passed(claim, from: recorded, through: position)
+        }
+        if isDone != nil {
+            progress.record(through: position)
+        }
+    }
+
+    private func noteUnrecorded(_ progress: SinkProgress) {
+        if !progress.isRecorded {
+            logger.warning("the spool cannot be written: what the sink has taken last comes again")
+        }
+    }
+
+    /// Nil while the spool's file cannot be used.
+    @discardableResult
+    private func unlessBusy<Value>(_ body: () async throws -> Value) async throws -> Value? {
+        do {
+            return try await body()
+        } catch let error as OuroborosError where error.code == .busy {
+            logger.debug("the spool: \(error)")
+            return nil
         }
     }
 

@@ -85,7 +85,11 @@ package actor SpoolGate {
     func passed(_ claim: any SinkClaim, from position: Int64, through id: Int64) async throws {
         try await inTurn {
             try await claim.passed(from: position, through: id)
-            try await self.sweep()
+            do {
+                try await self.sweep()
+            } catch let error as OuroborosError where error.code == .busy {
+                // What stays is removed with what is passed next.
+            }
         }
     }
 
@@ -119,7 +123,7 @@ package actor SpoolGate {
             floor = try await spool.passed(byAll: sinks)
             load = try await spool.load(after: floor, through: .max)
             metrics.update(load)
-        } catch let error as OuroborosError where error.code == .unreachable {
+        } catch let error as OuroborosError where error.code.passes {
             // What was counted before holds until the database is back; storing waits for it.
         }
     }

@@ -7,7 +7,8 @@ import ServiceLifecycle
 /// A gateway as it is configured.
 package struct Gateway: Sendable {
     private let settings: GatewaySettings
-    private let devices: GatewayDevices
+    /// Nil when the store is busy: it is opened later.
+    private let devices: GatewayDevices?
     private let process: GatewayProcess
     private let logger: Logger
 
@@ -16,7 +17,11 @@ package struct Gateway: Sendable {
         self.settings = settings
         self.process = process
         self.logger = logger
-        devices = try GatewayDevices(settings)
+        do {
+            devices = try GatewayDevices(settings)
+        } catch let error as OuroborosError where error.code == .busy {
+            devices = nil
+        }
     }
 
     /// Listens, and puts together what serves.
@@ -26,9 +31,14 @@ package struct Gateway: Sendable {
             _ = try shared.devicesWithKeys()
             return shared
         }
-        let spool: (any SinkStore)? = try settings.spool.map { try Spool(path: $0) } ?? shared?.messages
+        let wait = FileWait(logger)
+        let devices = try await wait.untilPossible { try self.devices ?? GatewayDevices(settings) }
+        let local = try await wait.untilPossible {
+            try settings.spool.map { AwaitedSpool(try Spool(path: $0)) }
+        }
+        let spool: (any SinkStore)? = local ?? shared?.messages
         let metrics = GatewayMetrics(settings.metrics)
-        let (server, isKnown) = try await bind(try await configuration(tap, metrics), shared)
+        let (server, isKnown) = try await bind(devices, try await configuration(tap, metrics), shared)
         if devices.store?.isSealed == false {
             logger.notice("the keys in the store are not sealed (see --kek-file)")
         }
@@ -36,13 +46,16 @@ package struct Gateway: Sendable {
         let outputs = try await GatewayOutputs(
             settings.sinks, number: settings.fleet?.number, spool: spool, known: known, shared: shared,
             server: server, process: process, metrics: metrics.factory, logger: logger, isKnown: isKnown)
+        let files: [(any WatchedFile)?] = [devices.store, local, outputs.queue]
+        let watch = StoreWatch(files.compactMap(\.self), logger: logger)
         let page = try GatewayPage(settings, server: server, known: known, logger: logger)
         let service = GatewayService(
-            server: server, store: devices.store, activity: devices.store ?? shared?.activity, spool: spool,
-            outputs: outputs, recent: page?.recent, echo: settings.echo, process: process, logger: logger)
+            server: server, store: devices.store, watch: watch, activity: devices.store ?? shared?.activity,
+            spool: spool, outputs: outputs, recent: page?.recent, echo: settings.echo, process: process,
+            logger: logger)
         let facts = metrics.service(
-            server: server, store: devices.store, shared: shared, outputs: outputs, page: page, logger: logger
-        )
+            server: server, watch: watch, store: devices.store, shared: shared, outputs: outputs, page: page,
+            logger: logger)
         return OpenGateway(
             endpoints: server.endpoints, service: service, outputs: outputs, facts: facts, logger: logger)
     }
@@ -60,7 +73,7 @@ package struct Gateway: Sendable {
 
     /// The server, and who tells whether a device belongs to it.
     private func bind(
-        _ configuration: ServerConfiguration, _ shared: SharedRegistry?
+        _ devices: GatewayDevices, _ configuration: ServerConfiguration, _ shared: SharedRegistry?
     ) async throws -> (OuroborosServer, @Sendable (DeviceID) async throws -> Bool) {
         var endpoints: [Endpoint] = []
         for name in settings.bind {
@@ -72,7 +85,12 @@ package struct Gateway: Sendable {
                 to: endpoints, sharedRegistry: registry, configuration: configuration)
             return (server, { try await registry.credential(of: $0) != nil })
         }
-        let registry = try devices.registry()
+        if let registry = devices.registry() {
+            let server = try await OuroborosServer.bind(
+                to: endpoints, awaitedRegistry: registry, configuration: configuration)
+            return (server, { try await registry.credential(of: $0) != nil })
+        }
+        let registry = try devices.fleet()
         let server = try await OuroborosServer.bind(
             to: endpoints, registry: registry, configuration: configuration)
         return (server, { try registry.credential(of: $0) != nil })

@@ -13,6 +13,8 @@ import ServiceLifecycle
 struct GatewayOutputs {
     let sinks: SinkGroup?
     let downlink: Downlink?
+    /// The file of messages to devices; nil when they are in the registry, or nowhere.
+    let queue: AwaitedQueue?
     private let process: GatewayProcess
     private let printer: LineSink
     private let endpoint: DownlinkEndpoint?
@@ -26,24 +28,32 @@ struct GatewayOutputs {
         let printer = LineSink(name: "stdout", write: process.print)
         self.process = process
         self.printer = printer
+        let wait = FileWait(logger)
         if let settings = settings.downlink {
-            downlink = try await Downlink(
-                queue: try await Self.queue(settings, shared, number, logger), server: server,
-                settings: settings, metrics: DownlinkMetrics(factory: metrics), logger: logger,
-                isKnown: isKnown)
+            let queue = try await wait.untilPossible {
+                try await Self.queue(settings, shared, number, logger)
+            }
+            self.queue = queue as? AwaitedQueue
+            downlink = try await wait.untilPossible {
+                try await Downlink(
+                    queue: queue, server: server, settings: settings,
+                    metrics: DownlinkMetrics(factory: metrics), logger: logger, isKnown: isKnown)
+            }
         } else {
-            downlink = nil
+            (queue, downlink) = (nil, nil)
         }
         if let spool, settings.hasSinks {
-            let identity = try await spool.identity()
+            let identity = try await wait.untilPossible { try await spool.identity() }
             // Gateways that share a spool are several at the broker, and one there for messages to devices.
             let suffix = spool.isShared ? number.map { "-\($0)" } : nil
             let mqtt = settings.mqtt(
                 name: identity + (suffix ?? ""), group: spool.isShared ? "ouroboros-\(identity)" : nil)
-            sinks = try await SinkGroup(
-                Self.sinks(
-                    settings, printer, mqtt, isShared: spool.isShared, known, server, downlink, logger),
-                spool: spool, limits: settings.limits, metrics: metrics, logger: logger)
+            let all = Self.sinks(
+                settings, printer, mqtt, isShared: spool.isShared, known, server, downlink, logger)
+            sinks = try await wait.untilPossible {
+                try await SinkGroup(
+                    all, spool: spool, limits: settings.limits, metrics: metrics, logger: logger)
+            }
         } else {
             sinks = nil
         }
@@ -64,7 +74,8 @@ struct GatewayOutputs {
     ) async throws -> any DownlinkStore {
         let now = WallClock.milliseconds()
         guard let shared, let number else {
-            return try DownlinkQueue(path: settings.queue, limits: settings.limits, now: now)
+            return AwaitedQueue(
+                try DownlinkQueue(path: settings.queue, limits: settings.limits, now: now))
         }
         return try await shared.downlink(gateway: number, settings.limits, now: now, logger: logger)
     }
