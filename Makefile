@@ -102,7 +102,7 @@ ERASE_TESTS = $(BUILD)/erase-O0/core_tests $(BUILD)/erase-Os/core_tests
 erasure: setup-check $(ERASE_TESTS) $(BUILD)/plain/core_tests ## no key is left in memory or on the stack, at -O0, -O2 and -Os
 	@for tests in $(ERASE_TESTS) $(BUILD)/plain/core_tests; do $$tests erasure || exit 1; done
 
-mutants: setup-check ## each of a list of mutants of the engine is killed by the core tests: ten minutes or more, no part of check
+mutants: setup-check ## each of a list of mutants of the engine is killed by the core tests: a minute or two, no part of check
 	@Tests/Mutants/run.sh $(BUILD)/mutants "$(TEST_LINK)"
 
 test-core: setup-check $(BUILD)/plain/core_tests ## the engine's tests in C
@@ -219,8 +219,9 @@ check: setup ## every test, lint and format check; what CI runs
 	@Tests/check.sh $(RUNS)
 
 HARD_RUNS = 10
-check-hard: setup-check check-built-swift ## the Swift tests HARD_RUNS=10 times beside four busy threads
-	@Tests/check-hard.sh $(HARD_RUNS)
+HARD_AT_ONCE = 2
+check-hard: setup-check check-built-swift ## the Swift tests HARD_RUNS=10 times, HARD_AT_ONCE=2 at a time, beside four busy threads
+	@Tests/check-hard.sh $(HARD_RUNS) $(HARD_AT_ONCE)
 
 # Everything that the steps of `make check` run. Nothing of it is made while a test runs.
 check-built-c: setup-all $(BUILD)/plain/core_tests $(BUILD)/sanitized/core_tests $(ERASE_TESTS) $(BUILD)/secrets_test \

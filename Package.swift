@@ -188,8 +188,9 @@ let package = Package(
             name: "OuroborosGateway",
             dependencies: [
                 system,
-                "Ouroboros", "OuroborosBuild", "OuroborosDownlink", "OuroborosHTTP", "OuroborosMetrics",
-                "OuroborosNIO", "OuroborosPage", "OuroborosSinks", "OuroborosStore", "OuroborosText",
+                "LibC", "Ouroboros", "OuroborosBuild", "OuroborosDownlink", "OuroborosHTTP",
+                "OuroborosMetrics", "OuroborosNIO", "OuroborosPage", "OuroborosSinks", "OuroborosStore",
+                "OuroborosText",
                 .target(name: "OuroborosPostgres", condition: .when(traits: ["Postgres"])),
                 collections, nio("NIOCore"), logging, metrics, lifecycle, settings,
             ],
@@ -234,8 +235,8 @@ let package = Package(
         .testTarget(
             name: "OuroborosNIOTests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosTesting", "TestSupport", nio("NIOCore"),
-                nio("NIOPosix"), logging, inMemoryLogging, lifecycle,
+                "Ouroboros", "OuroborosMetrics", "OuroborosNIO", "OuroborosTesting", "TestSupport",
+                nio("NIOCore"), nio("NIOPosix"), logging, inMemoryLogging, lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -275,14 +276,17 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosAnalysisTests",
-            dependencies: ["Ouroboros", "COuroboros", "OuroborosAnalysis", "OuroborosText"],
+            dependencies: [
+                "Ouroboros", "COuroboros", "OuroborosAnalysis", "OuroborosText", "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosTextTests", dependencies: ["Ouroboros", "OuroborosText"], swiftSettings: strict),
         .testTarget(
             name: "OuroborosGatewayTests",
             dependencies: [
-                "Ouroboros", "OuroborosGateway", "OuroborosNIO", "OuroborosStore", "TestSupport", logging,
+                "LibC", "Ouroboros", "OuroborosDownlink", "OuroborosGateway", "OuroborosHTTP",
+                "OuroborosNIO", "OuroborosSinks", "OuroborosStore", "TestSupport", logging,
                 inMemoryLogging, lifecycle,
             ],
             swiftSettings: strict),
@@ -291,8 +295,10 @@ let package = Package(
             dependencies: [
                 system,
                 "Ouroboros", "OuroborosNIO", "OuroborosPostgres", "OuroborosStore", "OuroborosTesting",
-                "OuroborosCLI", nio("NIOCore"), hummingbird, logging, subprocess, grdb, "SimpleServer",
-                "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor", "PipeSession", "OuroborosLean",
+                "OuroborosCLI", nio("NIOCore"), nio("NIOPosix"), hummingbird, logging, inMemoryLogging,
+                subprocess,
+                grdb, "SimpleServer", "SimpleClient", "RPiSensor", "AsyncClient", "SleepySensor",
+                "PipeSession", "OuroborosLean",
                 "NIOBench", "Flood", "LibC", "TestSupport",
             ],
             swiftSettings: strict),

@@ -14,7 +14,7 @@ gateway=""
 clean() {
     [ -z "$gateway" ] || kill "$gateway" 2>/dev/null || true
     for ns in "$dev" "$rtr" "$gw"; do ip netns del "$ns" 2>/dev/null || true; done
-    rm -rf "$scratch"
+    rm -rf "$scratch" "/etc/netns/$dev"
 }
 trap clean EXIT
 trap 'exit 1' INT TERM
@@ -74,6 +74,7 @@ in_dev tc qdisc del dev d0 root
 cd "$scratch"
 "$tool" keygen --out root.key
 "$tool" device add --store gw.sqlite --device 0102030405060708 --root-key-file root.key >add.out 2>&1
+"$tool" device add --store gw.sqlite --device 0202020202020202 --root-key-file root.key >add.out 2>&1
 
 # It appends to gateway.out, whichever life it is in.
 start_gateway() {
@@ -147,6 +148,64 @@ in_dev ip link set d1 mtu 1280
 in_gw ip link set g1 mtu 1280
 transfer mtu 30 0 1100 '[fd00:3::1]:5701'
 judge mtu 30 1
+
+# An answer leaves from the address that was asked: two on one interface, in both families, IPv4 at a socket for both, and
+# one that only this link has.
+in_gw ip addr add 10.3.0.7/24 dev g1
+in_gw ip addr add fd00:3::7/64 dev g1 nodad
+until link="$(in_gw ip -6 -o addr show dev g1 scope link -tentative | awk '{ sub("/.*", "", $4); print $4 }')" &&
+    [ -n "$link" ]; do sleep 0.1; done
+number=0
+for target in 10.3.0.1:5700 10.3.0.7:5700 10.3.0.1:5701 10.3.0.7:5701 '[fd00:3::1]:5701' '[fd00:3::7]:5701' \
+    "[$link%d1]:5701"; do
+    number=$((number + 1))
+    transfer "address$number" 3 0 20 "$target"
+    judge "address$number" 3 1
+done
+
+# A name whose first addresses nobody has, and a gateway that moves under it, for the two clients that there are.
+# $1: addresses of gw.test. In place: the namespaces have the file itself.
+name() { for address in "$@"; do echo "$address gw.test"; done >"/etc/netns/$dev/hosts"; }
+
+# Sends a reading each half second until it is killed.
+start_lean() {
+    ip netns exec "$dev" "$tool" sensor --lean --to gw.test:5701 --device 0202020202020202 --root-key-file root.key \
+        --interval 500ms --command 'echo lean $(date +%s)' >lean.out 2>lean.err &
+    lean=$!
+}
+
+# $1: where. Waits until a reading comes that was taken after this.
+await_lean() {
+    since="$(date +%s)"
+    turns=0
+    until sed -nE 's/.*"text":"lean ([0-9]+)".*/\1/p' gateway.out | tail -n 1 | awk -v since="$since" \
+        '{ found = $1 > since } END { exit !found }'; do
+        turns=$((turns + 1))
+        [ "$turns" -lt 480 ] || fail "lean: nothing came $1"
+        sleep 0.25
+    done
+}
+
+if mkdir -p "/etc/netns/$dev" 2>"$scratch/etc.err"; then
+    name fd00:3::77 10.3.0.77 fd00:3::1
+    transfer named 3 0 20 gw.test:5701
+    judge named 3 1
+    start_lean
+    await_lean 'at the third address of a name'
+    (sleep 1 && in_gw ip addr del fd00:3::1/64 dev g1 && name 10.3.0.7) &
+    renamer=$!
+    transfer renamed 20 0.1 20 gw.test:5701
+    wait $renamer
+    judge renamed 20 20
+    await_lean 'after the gateway moved'
+    kill "$lean"
+    wait "$lean" || true
+    in_gw ip addr add fd00:3::1/64 dev g1 nodad
+    echo 'lean: found at the third address of a name, and after the gateway moved'
+    passed=$((passed + 1))
+else
+    echo "skipped: names: $(cat "$scratch/etc.err")"
+fi
 
 # The router forgets, and gives another port: the session goes on.
 (while sleep 0.3; do in_rtr conntrack -F 2>/dev/null; done) &

@@ -26,6 +26,12 @@ public final class AcceptedDevice {
     /// Of the credential, without a copy of its key.
     public var epoch: UInt64 { raw.pointee.credential.epoch }
 
+    /// Of a fixed credential, as a registry that gateways share had it when a HELLO was looked up.
+    public var generation: UInt64 {
+        get { raw.pointee.generation }
+        set { raw.pointee.generation = newValue }
+    }
+
     /// Whether the operator is to be told of a ``DropReason/kind`` now: at most once a minute.
     public func tellsKind(now: UInt64) -> Bool { ouro_device_tell_kind(raw, now) }
 

@@ -17,18 +17,34 @@ public final class Acceptor {
         /// The upper bits of each session id, at most 16, which tell whose session it is.
         public var idPrefix: UInt16 = 0
         public var idPrefixBits = 0
-        /// Milliseconds: a challenge holds for this slice of time and the next. Alike on all gateways of a fleet.
+        /// Milliseconds, 1,000 to 3,600,000: a challenge holds for this slice of time and the next. Alike on all gateways of
+        /// a fleet.
         public var challengeSlice: UInt32 = 60_000
         /// Sees every packet that is taken or given here.
         public var tap: PacketTap?
 
         public init() {}
+
+        func check() throws(OuroborosError) {
+            try LinkConfiguration.checkTerms(reach: reach, maxBody: maxBody)
+            try LinkConfiguration.check(pendingSessions, in: 1...65_535, "pendingSessions")
+            try LinkConfiguration.check(devicesAhead, in: 0...1024, "devicesAhead")
+            try LinkConfiguration.check(idPrefixBits, in: 0...16, "idPrefixBits")
+            try LinkConfiguration.check(Int(idPrefix), in: 0...(1 << idPrefixBits) - 1, "idPrefix")
+            try LinkConfiguration.check(challengeSlice, in: 1000...3_600_000, "challengeSlice", "ms")
+        }
     }
 
     /// The answer to a HELLO.
     public enum Answer {
         /// To be sent back; when the credential moved, after it was made durable.
         case welcome([UInt8], moved: Credential?)
+        case dropped(DropReason)
+    }
+
+    /// What the first packet of a pending session is.
+    public enum Opening {
+        case opened(ConfirmingPacket)
         case dropped(DropReason)
     }
 
@@ -51,15 +67,13 @@ public final class Acceptor {
     public init(
         configuration: Configuration, shared: SharedChallenges? = nil, now: UInt64
     ) throws(OuroborosError) {
-        try LinkConfiguration.check(configuration.pendingSessions, in: 1...65_535, "pendingSessions")
-        try LinkConfiguration.check(configuration.devicesAhead, in: 0...1024, "devicesAhead")
+        try configuration.check()
         tap = configuration.tap
         self.shared = shared
-        try LinkConfiguration.check(configuration.idPrefixBits, in: 0...16, "idPrefixBits")
         settings = .allocate(capacity: 1)
         settings.initialize(to: ouro_server_settings())
-        settings.pointee.reach = UInt8(clamping: configuration.reach)
-        settings.pointee.max_body = UInt16(clamping: configuration.maxBody)
+        settings.pointee.reach = UInt8(configuration.reach)
+        settings.pointee.max_body = UInt16(configuration.maxBody)
         settings.pointee.stream = configuration.isStream
         settings.pointee.id_prefix = configuration.idPrefix
         settings.pointee.challenge_slice_ms = configuration.challengeSlice
@@ -161,34 +175,60 @@ public final class Acceptor {
         sessionID: UInt32, packet: UnsafeMutableRawBufferPointer, from source: PeerAddress,
         device: AcceptedDevice, now: UInt64, link: () throws(OuroborosError) -> Link
     ) throws(OuroborosError) -> Confirmation {
+        // Making an epoch durable may take longer than the caller's packet lives.
+        let keeps = device.raw.pointee.credential.evolving
+        switch try open(sessionID: sessionID, packet: packet, from: source, keeps: keeps, now: now) {
+        case .dropped(let reason): return .dropped(reason)
+        case .opened(let first): return try adopt(first, device: device, now: now, link: link)
+        }
+    }
+
+    /// The first half of it: the packet is authentic. With `keeps` the session may be given to a link later, once its
+    /// number is durable; nothing else of it may be opened meanwhile.
+    public func open(
+        sessionID: UInt32, packet: UnsafeMutableRawBufferPointer, from source: PeerAddress, keeps: Bool,
+        now: UInt64
+    ) throws(OuroborosError) -> Opening {
         guard let pending = ouro_server_pending(raw, sessionID) else {
             return .dropped(.unknownSession)
         }
-        var opened = ouro_opened()
+        let first = ConfirmingPacket(
+            of: sessionID, from: source, number: pending.pointee.number,
+            kept: keeps ? KeptPacket(packet) : nil)
         // It is opened in place.
         let seen = tap == nil ? [] : Array(packet)
-        // Making an epoch durable may take longer than the caller's packet lives.
-        let kept = device.raw.pointee.credential.evolving ? KeptPacket(packet) : nil
-        let packet = kept?.bytes ?? packet
-        let status = ouro_server_open(raw, now, pending, packet.octets, packet.count, &opened)
+        let packet = first.kept?.bytes ?? packet
+        let status = ouro_server_open(raw, now, pending, packet.octets, packet.count, &first.opened)
         tap?.report(.received(seen, from: source, Receipt(status)))
         if let reason = DropReason(status) {
             return .dropped(reason)
         }
         try OuroborosError.check(status, "opening the first packet of a session")
+        return .opened(first)
+    }
+
+    /// The second half. The session may have ended meanwhile.
+    public func adopt(
+        _ first: ConfirmingPacket, device: AcceptedDevice, now: UInt64,
+        link: () throws(OuroborosError) -> Link
+    ) throws(OuroborosError) -> Confirmation {
+        guard let pending = ouro_server_pending(raw, first.sessionID) else {
+            return .dropped(.unknownSession)
+        }
         var moved = false
-        var address = source.raw
+        var address = first.source.raw
         let adopting = try link()
         try OuroborosError.check(
-            ouro_server_adopt(raw, now, pending, adopting.raw, &address, &opened, &moved),
+            ouro_server_adopt(raw, now, pending, adopting.raw, &address, &first.opened, &moved),
             "confirming a session")
-        if let kept { adopting.keep(kept, isSaving: moved) }
+        if let kept = first.kept { adopting.keep(kept, isSaving: moved) }
         return .confirmed(moved: moved ? device.credential : nil)
     }
 
-    /// Ends the device's pending sessions: a newer one was confirmed elsewhere.
-    public func dropPending(of device: AcceptedDevice) {
-        ouro_server_drop_pending(raw, device.raw)
+    /// Ends the device's pending sessions that were made from a lower number: a session of this one was confirmed
+    /// elsewhere.
+    public func dropPending(of device: AcceptedDevice, before number: UInt64) {
+        ouro_server_drop_pending(raw, device.raw, number)
     }
 
     /// Ends the pending sessions that are too old; gives when to be called next, or nil.

@@ -9,16 +9,27 @@ package enum Hex {
         }
     }
 
+    private static func digit(of value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+    }
+
     /// Two digits a byte, in lower case.
     package static func digits(of bytes: some Sequence<UInt8>) -> [UInt8] {
-        let digits = Array("0123456789abcdef".utf8)
         var text: [UInt8] = []
         text.reserveCapacity(2 * bytes.underestimatedCount)
         for byte in bytes {
-            text.append(digits[Int(byte >> 4)])
-            text.append(digits[Int(byte & 15)])
+            text.append(digit(of: byte >> 4))
+            text.append(digit(of: byte & 15))
         }
         return text
+    }
+
+    /// The same, of a secret, to where it is erased.
+    package static func write(_ bytes: UnsafeRawBufferPointer, to text: UnsafeMutableRawBufferPointer) {
+        for (index, byte) in bytes.enumerated() {
+            text[2 * index] = digit(of: byte >> 4)
+            text[2 * index + 1] = digit(of: byte & 15)
+        }
     }
 
     package static func string(of bytes: some Sequence<UInt8>) -> String {

@@ -1,6 +1,6 @@
 internal import COuroboros
 
-/// An opened packet whose messages wait until an epoch is durable; it is erased when it goes away.
+/// An opened packet whose messages wait until an epoch, or a session's number, is durable; it is erased when it goes away.
 final class KeptPacket {
     let bytes: UnsafeMutableRawBufferPointer
 

@@ -18,7 +18,7 @@ public final class Link {
     private init(
         _ configuration: LinkConfiguration, role: ouro_role, pool: PlacePool, credential: Credential?
     ) throws(OuroborosError) {
-        try configuration.check()
+        try configuration.check(isServer: role == OURO_SERVER)
         self.pool = pool
         tap = configuration.tap
         memory = LinkMemory(configuration, role: role, pool: pool)
@@ -80,7 +80,8 @@ public final class Link {
         return Receipt(ouro_link_receive(raw, now, &address, bytes, packet.count))
     }
 
-    /// Gives the next packet to send to `body`, with its address at a server; false when there is none.
+    /// Gives the next packet to send to `body`, with its address at a server; false when there is none. A message whose
+    /// packet cannot be made, as the crypto library fails, ends as *failed*.
     public func transmit(
         now: UInt64, _ body: (UnsafeRawBufferPointer, PeerAddress?) -> Void
     ) throws(OuroborosError) -> Bool {
@@ -94,12 +95,17 @@ public final class Link {
         try transmit(body) { ouro_link_transmit_pong(raw, now, scratch, $0) }
     }
 
-    private func transmit(
+    func transmit(
         _ body: (UnsafeRawBufferPointer, PeerAddress?) -> Void,
         _ call: (UnsafeMutablePointer<ouro_datagram>) -> ouro_status
     ) throws(OuroborosError) -> Bool {
         var datagram = ouro_datagram()
-        try OuroborosError.check(call(&datagram), "making a packet")
+        var status = call(&datagram)
+        // What could not be made is a message that fails, with its event, or counts as lost: there is less to send now.
+        while status == OURO_ERR_CRYPTO {
+            status = call(&datagram)
+        }
+        try OuroborosError.check(status, "making a packet")
         guard datagram.len > 0 else { return false }
         let packet = UnsafeRawBufferPointer(start: datagram.data, count: datagram.len)
         let address = datagram.to.map { PeerAddress($0.pointee) }
@@ -141,7 +147,10 @@ public final class Link {
             Randomness.fill(nonce)
             return ouro_link_nonce(raw, nonce.octets)
         }
-        try OuroborosError.check(status, "beginning a handshake")
+        // A HELLO that could not be made counts as lost: another nonce is asked for after a time-out.
+        if status != OURO_ERR_CRYPTO {
+            try OuroborosError.check(status, "beginning a handshake")
+        }
     }
 
     private func translate(_ event: ouro_event) -> LinkEvent? {
@@ -211,13 +220,17 @@ public final class Link {
         try OuroborosError.check(ouro_link_connect(raw, now), "connecting")
     }
 
-    /// Client: when a handshake may begin at the earliest. Over a stream, open one no sooner.
+    /// Client: when a handshake may begin at the earliest. Over a stream, open one no sooner. After a restart the wait runs
+    /// from ``connect(now:)``, and until then this moves on with `now`: connect first.
     public func connectsAt(now: UInt64) -> UInt64 {
         ouro_link_connects_at(raw, now)
     }
 
     /// Takes a message and copies it. Its outcome comes as an event, unless it is unreliable and `sent`.
     public func send(_ message: OutgoingMessage, now: UInt64) throws(OuroborosError) -> MessageID {
+        if let time = message.timeToLive {
+            try LinkConfiguration.check(time, in: LinkConfiguration.timesToLive, "timeToLive", "ms")
+        }
         var id: UInt32 = 0
         let status = message.payload.withUnsafeBufferPointer { payload in
             var engine = ouro_message()
@@ -269,9 +282,14 @@ public final class Link {
             ouro_link_close(raw, now, ouro_reason(rawValue: UInt32(reason.rawValue)), atOnce), "closing")
     }
 
-    /// Makes the next message's keys ahead, in idle time.
+    /// Makes the next message's keys ahead, in idle time, for a message of so many bytes.
     public func prepare(bodyLength: Int) throws(OuroborosError) {
-        try OuroborosError.check(ouro_link_prepare(raw, bodyLength), "preparing a message")
+        try LinkConfiguration.check(bodyLength, in: 0...Int(OURO_MAX_BODY), "bodyLength", "bytes")
+        let status = ouro_link_prepare(raw, bodyLength)
+        // They are made when they are needed.
+        if status != OURO_ERR_CRYPTO {
+            try OuroborosError.check(status, "preparing a message")
+        }
     }
 
     public var isOpen: Bool { ouro_link_is_open(raw) }

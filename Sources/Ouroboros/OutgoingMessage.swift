@@ -4,7 +4,8 @@ internal import COuroboros
 public struct OutgoingMessage: Sendable {
     public var payload: [UInt8]
     public var delivery: Delivery
-    /// It fails when it waits longer than so many milliseconds; nil is for ever, or the setting's if unreliable.
+    /// It fails when it waits longer than so many milliseconds, 1 to 2^31 - 1; nil is for ever, or the setting's if
+    /// unreliable.
     public var timeToLive: UInt32?
     public var position: OutboxPosition?
     let isBatch: Bool

@@ -87,7 +87,7 @@ public typealias RootKey = SecretKey
 
 extension SecretKey: Equatable {
     public static func == (left: SecretKey, right: SecretKey) -> Bool {
-        left.bytes.isEqual(to: right.bytes)
+        left.bytes == right.bytes
     }
 }
 

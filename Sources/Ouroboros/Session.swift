@@ -5,9 +5,14 @@ internal import COuroboros
 /// ``ClientHandshake`` and ``ServerHandshake`` give it. It has no clock, sends nothing again and acknowledges nothing:
 /// it is for carriers that are reliable by themselves, or whose users take a loss. Each packet is sealed under keys of
 /// its own; there is one of each session, and it cannot be copied. Like ``Link`` it belongs to one thread at a time.
+///
+/// Where ``Configuration/reach`` or more messages in a row are lost, all that follow are ``DropReason/ahead`` at the other
+/// side, whatever comes through, until there is a new session: have it say something within each so many, and make a new
+/// handshake where it does not.
 public final class Session {
     public struct Configuration: Sendable, Hashable {
-        /// How far packets may overtake each other; one fewer may be lost in a row. 4 to 64.
+        /// How far packets may overtake each other; one fewer may be lost in a row, and after more than that nothing opens
+        /// any more. 4 to 64.
         public var reach = 32
         /// The largest message that this side takes: 64 to 1200.
         public var maxBody = Int(OURO_MAX_BODY)
@@ -27,8 +32,7 @@ public final class Session {
         }
 
         func check() throws(OuroborosError) {
-            try LinkConfiguration.check(reach, in: Int(OURO_MIN_REACH)...Int(OURO_MAX_REACH), "reach")
-            try LinkConfiguration.check(maxBody, in: Int(OURO_MIN_MAX_BODY)...Int(OURO_MAX_BODY), "maxBody")
+            try LinkConfiguration.checkTerms(reach: reach, maxBody: maxBody)
             try LinkConfiguration.check(epochsAhead, in: 1...Int(OURO_EPOCHS_AHEAD), "epochsAhead")
         }
     }

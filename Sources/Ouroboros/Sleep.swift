@@ -49,6 +49,7 @@ extension Link {
     /// Goes on with a saved session. `slept` is the time since it was saved, 0 if that is not known.
     public func restore(_ saved: SavedSession, slept: UInt64, now: UInt64) throws(OuroborosError) {
         let status = withUnsafeTemporaryAllocation(byteCount: saved.count, alignment: 8) { copy in
+            defer { ouro_erase(copy.baseAddress, copy.count) }
             saved.withUnsafeBytes { copy.copyMemory(from: $0) }
             return ouro_link_restore(raw, now, slept, copy.octets, copy.count)
         }

@@ -20,8 +20,7 @@ struct OuroborosCommand: AsyncParsableCommand {
 @main
 enum Main {
     static func main() async {
-        // A reader that went away is an error of the write, not the end of the process.
-        signal(SIGPIPE, SIG_IGN)
+        ProcessStart.prepare()
         do {
             var command = try OuroborosCommand.parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
@@ -32,6 +31,9 @@ enum Main {
         } catch let error as OuroborosError {
             Output.complain(error.message)
             exit(1)
+        } catch is Output.ReaderGone {
+            // As one that SIGPIPE ends: whoever reads has had enough.
+            exit(128 + SIGPIPE)
         } catch is CancellationError {
             exit(130)
         } catch {

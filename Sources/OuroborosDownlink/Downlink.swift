@@ -15,7 +15,7 @@ package actor Downlink {
     let logger: Logger
     private let due = DueDevices()
     private let waiters = OutcomeWaiters()
-    private var underWay: [DeviceID: Int] = [:]
+    private var underWay: PlacesUnderWay
     /// What the gateway knows of the queue may be old.
     private var isStale = false
     /// Until when outcomes are written, once the gateway ends.
@@ -23,8 +23,6 @@ package actor Downlink {
 
     /// What a packet takes.
     package static let mostBytes = LinkConfiguration.server.maxBody
-    /// Of one device, so that one that does not answer leaves places to others.
-    private static let mostUnderWay = 8
     private static let sweepPeriod = Duration.seconds(1)
     /// A shared queue is read once in so many sweeps: between them others tell what they do.
     private static let sharedSweeps = 10
@@ -42,6 +40,7 @@ package actor Downlink {
         self.server = server
         self.isKnown = isKnown
         self.settings = settings
+        underWay = PlacesUnderWay(places: settings.places)
         self.metrics = metrics
         self.logger = logger
         due.wait(for: try await queue.waitingDevices())
@@ -173,13 +172,18 @@ package actor Downlink {
     }
 
     private func isHere(_ device: DeviceID) async -> Bool {
-        guard let silence = try? await server.silence(of: device) else { return false }
-        return silence < settings.sleepingAfter
+        await silence(of: device) != nil
+    }
+
+    /// Nil for a device that is asleep, or elsewhere.
+    private func silence(of device: DeviceID) async -> Duration? {
+        guard let silence = try? await server.silence(of: device) else { return nil }
+        return silence < settings.sleepingAfter ? silence : nil
     }
 
     private func takeDue(_ device: DeviceID) async throws -> [DownlinkEntry] {
-        guard await isHere(device) else { return [] }
-        let room = Self.mostUnderWay - underWay[device, default: 0]
+        guard let silence = await silence(of: device) else { return [] }
+        let room = underWay.room(for: device, silentFor: silence)
         guard room > 0 else { return [] }
         // What is queued from now on is told anew.
         due.waitNoMore(for: device)
@@ -193,9 +197,7 @@ package actor Downlink {
         if entries.count == room {
             due.wait(for: [device])
         }
-        if !entries.isEmpty {
-            underWay[device, default: 0] += entries.count
-        }
+        underWay.began(entries.count, for: device)
         return entries
     }
 
@@ -213,10 +215,7 @@ package actor Downlink {
         } else {
             try await finish(entry, .delivered)
         }
-        underWay[entry.device, default: 1] -= 1
-        if underWay[entry.device] == 0 {
-            underWay[entry.device] = nil
-        }
+        underWay.ended(for: entry.device)
         due.ring([entry.device])
     }
 

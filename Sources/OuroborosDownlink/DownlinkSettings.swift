@@ -10,6 +10,8 @@ package struct DownlinkSettings: Sendable {
     package var answerWithin = Duration.seconds(10)
     /// The silence after which a device counts as asleep: messages wait until it is heard.
     package var sleepingAfter = Duration.seconds(120)
+    /// Messages to devices that the server has room for.
+    package var places = 1024
 
     /// The queue's name when it is in the registry that gateways share.
     package static let registry = "registry"

@@ -66,7 +66,8 @@ public final class BlockingClient {
         guard try wait(timeout, sendsLast: false, until: { link.isOpen || isDead }), !isDead else {
             throw OuroborosError(
                 .unreachable,
-                "no answer: the gateway is down or out of reach, does not know this device, or has another key"
+                socket.problem
+                    ?? "no answer: the gateway is down or out of reach, does not know this device, or has another key"
             )
         }
     }
@@ -202,8 +203,11 @@ public final class BlockingClient {
             guard let count = try socket.receive(into: buffer, until: until) else { return }
             until = 0
             let now = socket.now
-            _ = link.receive(
-                UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(count, buffer.count)]), now: now)
+            let packet = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(count, buffer.count)])
+            let id = Packet.sessionID(of: UnsafeRawBufferPointer(packet))
+            if case .taken = link.receive(packet, now: now) {
+                socket.took(sessionID: id, held: link.sessionIDs, isShakingHands: link.isShakingHands)
+            }
             _ = try drain()
             _ = try link.transmitPong(now: now) { packet, _ in socket.send(packet) }
             link.setRoom(free: queueCapacity - unconfirmed, capacity: queueCapacity)

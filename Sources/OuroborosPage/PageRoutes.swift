@@ -6,17 +6,13 @@ import NIOCore
 public struct PageRoutes: Sendable {
     private let feed: PageFeed
     private let templates: PageTemplates
-    private let host: String
 
-    /// `host` is where the server listens: a name, or an address.
-    public init(feed: PageFeed, host: String) throws {
+    public init(feed: PageFeed) throws {
         self.feed = feed
-        self.host = host
         templates = try PageTemplates()
     }
 
     public func add(to router: Router<BasicRequestContext>) {
-        let router = router.group().add(middleware: OwnHost(name: host))
         router.get("/") { request, _ in try await overview(request) }
         router.get("events") { request, _ in
             try await answer {

@@ -1,6 +1,6 @@
 import CCurl
 import LibC
-import OuroborosStore
+import Ouroboros
 
 /// Header lines as libcurl takes them. They erase themselves, as one may hold a token.
 // @unchecked: `list` grows before the request is sent, and is only read then.
@@ -8,16 +8,15 @@ final class HeaderList: @unchecked Sendable {
     private(set) var list: UnsafeMutablePointer<curl_slist>?
 
     func add(_ start: String, _ rest: some Collection<UInt8>) throws {
-        var line: [UInt8] = []
-        // One allocation: what moved would leave a token behind.
-        line.reserveCapacity(start.utf8.count + rest.count + 1)
-        line += start.utf8
-        line += rest
-        defer { Erasing.erase(&line) }
-        guard line.allSatisfy({ (0x20..<0x7f).contains($0) }) else {
+        guard rest.allSatisfy({ (0x20..<0x7f).contains($0) }) else {
             throw SinkFailure("“\(start)” cannot hold what it is to: it is not printable ASCII")
         }
-        line.append(0)
+        let head = start.utf8.count
+        // The zero at its end stays.
+        let line = SecretBytes.filled(count: head + rest.count + 1) { line in
+            line.copyBytes(from: start.utf8)
+            UnsafeMutableRawBufferPointer(rebasing: line[head...]).copyBytes(from: rest)
+        }
         let longer = line.withUnsafeBytes {
             curl_slist_append(list, $0.bindMemory(to: CChar.self).baseAddress)
         }

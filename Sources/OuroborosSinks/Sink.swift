@@ -10,7 +10,8 @@ package protocol Sink: Sendable {
     /// The longest pause between two tries.
     var longestPause: Duration { get }
 
-    /// Returns once all messages are safe there. What it throws is retried, with the same batch.
+    /// Returns once all messages are safe there. What it throws is retried, with the same batch, unless it is a
+    /// ``SinkFailure`` that says something else.
     func deliver(_ batch: SinkBatch) async throws
 
     /// What it does beside deliveries, until the task is cancelled.
@@ -38,18 +39,31 @@ package struct SinkBatch: Sendable {
     }
 }
 
-/// A sink does not take a batch now.
+/// A sink does not take a batch.
 package struct SinkFailure: Error, CustomStringConvertible {
+    /// What later tries are worth.
+    package enum Outlook: Sendable, Hashable {
+        /// It may be taken soon.
+        case later
+        /// Somebody has to look first: trying again soon is of no use.
+        case afterRepair
+        /// Less at once may be taken. What is too large alone never is.
+        case smaller
+        /// One of its messages at least is refused for good.
+        case never
+        /// These are refused for good, by their ids and with the reason; all others were taken.
+        case neverThese([Int64: String])
+    }
+
     package let description: String
+    package let outlook: Outlook
     /// When it is worth trying again, if the other side said so.
     package let retryAfter: Duration?
-    /// The other side refused it: trying again soon is of no use, and somebody has to look.
-    package let isRefusal: Bool
 
-    package init(_ description: String, retryAfter: Duration? = nil, isRefusal: Bool = false) {
+    package init(_ description: String, _ outlook: Outlook = .later, retryAfter: Duration? = nil) {
         self.description = description
+        self.outlook = outlook
         self.retryAfter = retryAfter
-        self.isRefusal = isRefusal
     }
 
     /// After a refusal somebody has to look.
@@ -58,7 +72,9 @@ package struct SinkFailure: Error, CustomStringConvertible {
 
     /// How long to wait at least before the next try.
     var leastPause: Duration {
-        max(isRefusal ? Self.afterRefusal : .zero, min(retryAfter ?? .zero, Self.longestRetryAfter))
+        max(
+            outlook == .afterRepair ? Self.afterRefusal : .zero,
+            min(retryAfter ?? .zero, Self.longestRetryAfter))
     }
 }
 

@@ -6,13 +6,17 @@ struct SinkMetrics: Sendable {
     let delivered: Counter
     let retries: Counter
     let failures: Counter
+    let refused: Counter
     let lag: Meter
+    let dead: Meter
 
     init(_ sink: String, factory: any MetricsFactory) {
         let label = [("sink", sink)]
         delivered = Counter(label: "ouroboros_sink_delivered_total", dimensions: label, factory: factory)
         retries = Counter(label: "ouroboros_sink_retries_total", dimensions: label, factory: factory)
         failures = Counter(label: "ouroboros_sink_failures_total", dimensions: label, factory: factory)
+        refused = Counter(label: "ouroboros_sink_refused_total", dimensions: label, factory: factory)
+        dead = Meter(label: "ouroboros_sink_dead_letters", dimensions: label, factory: factory)
         lag = Meter(label: "ouroboros_sink_lag_messages", dimensions: label, factory: factory)
     }
 
@@ -21,6 +25,8 @@ struct SinkMetrics: Sendable {
         "ouroboros_sink_delivered_total": "Messages that a sink has taken, those it took again included.",
         "ouroboros_sink_retries_total": "Batches that were given to a sink again.",
         "ouroboros_sink_failures_total": "Batches that a sink did not take.",
+        "ouroboros_sink_refused_total": "Messages that a sink refused for good, which were set aside.",
+        "ouroboros_sink_dead_letters": "Messages that a sink refused for good and that are kept.",
         "ouroboros_sink_lag_messages": "Messages in the spool that a sink has not passed.",
     ]
 }

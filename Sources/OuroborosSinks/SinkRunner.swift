@@ -23,6 +23,10 @@ final class SinkRunner: Sendable {
     /// While the spool's file cannot be used.
     private static let busyPeriod = Duration.seconds(1)
     private static let longestPause = Duration.seconds(5)
+    /// Of `ouroboros spool retry` nobody tells either.
+    private static let retryPeriod = Duration.seconds(5)
+    /// What is new has its turn after them.
+    private static let retriesAtOnce = 100
 
     init(
         _ sink: any Sink, spool: any SinkStore, gate: SpoolGate, identity: String, metrics: SinkMetrics,
@@ -82,43 +86,78 @@ final class SinkRunner: Sendable {
 
     private func bring(_ claim: any SinkClaim) async throws {
         var progress = SinkProgress(claim.start)
+        var size = BatchSize(most: sink.batchLimit)
+        var run = RefusalRun()
+        var dead = deadLetters()
+        var nextRetry = ContinuousClock.now
         while !Task.isCancelled {
+            if ContinuousClock.now >= nextRetry {
+                let isMore = try await retryDeadLetters(claim, &dead)
+                nextRetry = .now + (isMore ? .zero : Self.retryPeriod)
+            }
             let messages = try await unlessBusy {
-                try await spool.messages(after: progress.position, limit: sink.batchLimit)
+                try await spool.messages(after: progress.position, limit: size.now)
             }
             // What was under way when the gateway ended goes out as the same batch.
             let first = messages?.filter { $0.id <= progress.batchEnd } ?? []
             let batch = first.isEmpty ? messages ?? [] : first
             guard let end = batch.last?.id, !(stops && spool.isShared) else {
                 try await record(&progress, claim)
+                let isKnown = try await recordRetry(&dead, claim) && progress.isRecorded
                 if stops { return noteUnrecorded(progress) }
-                await bell.wait(atMost: pollPeriod(isBusy: messages == nil || !progress.isRecorded))
+                let pause = pollPeriod(isBusy: messages == nil || !isKnown)
+                await bell.wait(atMost: min(pause, max(.zero, nextRetry - .now)))
                 continue
             }
             if end != progress.batchEnd {
                 try await unlessBusy { try await claim.beginBatch(through: end) }
                 progress.begin(through: end)
             }
-            guard try await isDelivered(SinkBatch(batch, key: "\(identity)-\(batch[0].id)-\(end)"), claim)
-            else { return noteUnrecorded(progress) }
-            metrics.delivered.increment(by: batch.count)
-            progress.delivered(through: end)
-            try await record(&progress, claim)
+            switch try await outcome(of: SinkBatch(batch, key: "\(identity)-\(batch[0].id)-\(end)"), claim) {
+            case .none: return noteUnrecorded(progress)
+            case .tooLarge: size.refused(batch.count, isTooLarge: true)
+            case .refused: size.refused(batch.count, isTooLarge: false)
+            case .taken(let refused):
+                progress.delivered(through: end)
+                if refused.isEmpty {
+                    try await record(&progress, claim)
+                } else {
+                    guard try await setAside(refused, &progress, &dead, claim) else {
+                        return noteUnrecorded(progress)
+                    }
+                }
+                metrics.delivered.increment(by: batch.count - refused.count)
+                if refused.count < batch.count {
+                    run.taken()
+                    size.taken()
+                } else {
+                    size.foundMessage()
+                }
+                dead.tell(batch, refused)
+                if refused.count == batch.count, let slow = run.refused(refused.count) {
+                    if slow.isFirst { noteRun(run) }
+                    await pause(slow.pause)
+                }
+            }
         }
     }
 
+    // MARK: What the spool knows
+
     /// How soon it looks again, if nobody rings before.
-    private func pollPeriod(isBusy: Bool) -> Duration? {
+    private func pollPeriod(isBusy: Bool) -> Duration {
         if spool.isShared { return Self.pollPeriod }
-        return isBusy ? Self.busyPeriod : nil
+        return isBusy ? Self.busyPeriod : Self.retryPeriod
     }
 
     /// Tells the spool what the sink has. While its file cannot be written that waits, and the sink does not.
-    private func record(_ progress: inout SinkProgress, _ claim: any SinkClaim) async throws {
+    private func record(
+        _ progress: inout SinkProgress, refused: [Int64: String] = [:], _ claim: any SinkClaim
+    ) async throws {
         guard !progress.isRecorded else { return }
         let (recorded, position) = (progress.recorded, progress.position)
         let isDone: Void? = try await unlessBusy {
-            try await gate.passed(claim, from: recorded, through: position)
+            try await gate.passed(claim, from: recorded, through: position, refused: refused)
         }
         if isDone != nil {
             progress.record(through: position)
@@ -142,34 +181,117 @@ final class SinkRunner: Sendable {
         }
     }
 
-    /// Tries until the sink has taken it; false if that has to end.
-    private func isDelivered(_ batch: SinkBatch, _ claim: any SinkClaim) async throws -> Bool {
+    private enum Outcome {
+        /// It is to be given to the sink in parts.
+        case tooLarge, refused
+        /// All but those that are refused for good, with the reason.
+        case taken(but: [Int64: String])
+    }
+
+    /// Tries until it is known; nil if that has to end.
+    private func outcome(of batch: SinkBatch, _ claim: any SinkClaim) async throws -> Outcome? {
         var backoff = Backoff.ofSinks
         var complaint: String?
+        func noteTaken() {
+            guard complaint != nil else { return }
+            logger.notice("the sink takes messages again")
+        }
         while true {
             do {
                 try await sink.deliver(batch)
-                if complaint != nil {
-                    logger.notice("the sink takes messages again")
-                }
-                return true
+                noteTaken()
+                return .taken(but: [:])
             } catch {
                 metrics.failures.increment()
-                guard !stops else { return false }
+                let failure = error as? SinkFailure
+                switch failure?.outlook ?? .later {
+                case .later, .afterRepair: break
+                case .neverThese(let refused):
+                    noteTaken()
+                    return .taken(but: refused)
+                case .smaller where batch.messages.count > 1: return .tooLarge
+                case .never where batch.messages.count > 1: return .refused
+                case .smaller, .never: return .taken(but: [batch.messages[0].id: "\(error)"])
+                }
+                guard !stops else { return nil }
                 // Once for each reason, and not for each try.
                 if complaint != "\(error)" {
                     complaint = "\(error)"
-                    let level: Logger.Level = (error as? SinkFailure)?.isRefusal == true ? .error : .warning
                     logger.log(
-                        level: level, "the sink does not take messages, which wait in the spool: \(error)")
+                        level: failure?.outlook == .afterRepair ? .error : .warning,
+                        "the sink does not take messages, which wait in the spool: \(error)")
                 }
-                let least = (error as? SinkFailure)?.leastPause ?? .zero
+                let least = failure?.leastPause ?? .zero
                 await pause(backoff.next(upTo: sink.longestPause, atLeast: least))
-                guard !stops else { return false }
+                guard !stops else { return nil }
                 metrics.retries.increment()
             }
             try await claim.check()
         }
+    }
+
+    // MARK: What is refused for good
+
+    private func deadLetters() -> DeadLetters {
+        DeadLetters(of: sink.name, in: spool, metrics: metrics, logger: logger)
+    }
+
+    /// Waits until they are set aside in the spool, which takes room there and a file that can be written: what is not
+    /// recorded is not passed. False if that has to end.
+    private func setAside(
+        _ refused: [Int64: String], _ progress: inout SinkProgress, _ dead: inout DeadLetters,
+        _ claim: any SinkClaim
+    ) async throws -> Bool {
+        while true {
+            let limit = await gate.deadLimit
+            let hasRoom = try await unlessBusy {
+                try await dead.hasRoom(for: refused.count, atMost: limit)
+            }
+            if hasRoom == true {
+                try await record(&progress, refused: refused, claim)
+                if progress.isRecorded { return true }
+            }
+            await pause(hasRoom == false ? Self.retryPeriod : Self.busyPeriod)
+            guard !stops else { return false }
+            try await claim.check()
+        }
+    }
+
+    private func noteRun(_ run: RefusalRun) {
+        logger.error(
+            "the sink has refused \(run.length) messages one after the other, and gets the next ones slowly: is it set up right?"
+        )
+    }
+
+    /// Each alone, under a key of its own: who remembers the old one may remember its refusal. True if there may be more.
+    private func retryDeadLetters(_ claim: any SinkClaim, _ dead: inout DeadLetters) async throws -> Bool {
+        guard try await recordRetry(&dead, claim) else { return false }
+        let letters = try await unlessBusy {
+            try await spool.deadLetters(toRetryAt: sink.name, limit: Self.retriesAtOnce)
+        }
+        guard let letters else { return false }
+        for letter in letters {
+            let message = letter.message
+            guard !stops else { return true }
+            let key = "\(identity)-\(message.id)-\(message.id)-\(letter.retries)"
+            guard case .taken(let refused) = try await outcome(of: SinkBatch([message], key: key), claim)
+            else { return true }
+            dead.tell([message], refused)
+            metrics.delivered.increment(by: 1 - refused.count)
+            dead.retried = (message.id, refused[message.id])
+            guard try await recordRetry(&dead, claim) else { return false }
+        }
+        return letters.count == Self.retriesAtOnce
+    }
+
+    /// False while the spool's file cannot be written: until it knows of one no other is tried again.
+    private func recordRetry(_ dead: inout DeadLetters, _ claim: any SinkClaim) async throws -> Bool {
+        guard let (id, reason) = dead.retried else { return true }
+        guard try await unlessBusy({ try await claim.retried(id, refused: reason) }) != nil else {
+            return false
+        }
+        dead.retried = nil
+        return true
     }
 
     private func pause(_ time: Duration) async {
@@ -181,5 +303,6 @@ final class SinkRunner: Sendable {
 
     func updateMetrics() async throws {
         metrics.lag.set(try await gate.lag(of: sink.name))
+        metrics.dead.set(try await spool.deadLetterCount(of: sink.name))
     }
 }

@@ -9,6 +9,8 @@ package struct SpoolLimits: Sendable, Hashable {
     package var bytes = 1 << 30
     /// Messages that every sink has passed and that stay, to be looked at.
     package var kept = 1000
+    /// Messages that a sink refused for good and that are kept; with more the sink waits.
+    package var dead = 10_000
 
     package init() {}
 }
@@ -17,7 +19,7 @@ package struct SpoolLimits: Sendable, Hashable {
 package actor SpoolGate {
     private let spool: any SinkStore
     private let sinks: [String]
-    private let limits: SpoolLimits
+    private var limits: SpoolLimits
     private let logger: Logger
     private let metrics: SpoolMetrics
     /// All sinks have passed this message.
@@ -81,10 +83,12 @@ package actor SpoolGate {
         add(SpoolLoad(messages: -batch.messages, bytes: -batch.bytes))
     }
 
-    /// A sink, which had everything up to one message, has everything up to another.
-    func passed(_ claim: any SinkClaim, from position: Int64, through id: Int64) async throws {
+    /// A sink, which had everything up to one message, has everything up to another, but for what it refused for good.
+    func passed(
+        _ claim: any SinkClaim, from position: Int64, through id: Int64, refused: [Int64: String]
+    ) async throws {
         try await inTurn {
-            try await claim.passed(from: position, through: id)
+            try await claim.passed(from: position, through: id, refused: refused)
             do {
                 try await self.sweep()
             } catch let error as OuroborosError where error.code == .busy {
@@ -97,6 +101,17 @@ package actor SpoolGate {
     package func lag(of sink: String) async throws -> Int64 {
         max(0, try await spool.lastID() - spool.position(of: sink))
     }
+
+    /// Returns once it is the caller's turn: the gate goes on.
+    package func answer() {}
+
+    package func change(_ new: SpoolLimits) {
+        limits = new
+        wakeWaiter()
+    }
+
+    /// Messages that a sink refused for good and that are kept.
+    var deadLimit: Int { limits.dead }
 
     /// Nobody waits any more: there is room, or there is not.
     package func stopWaiting() {

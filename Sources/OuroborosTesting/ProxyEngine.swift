@@ -7,6 +7,8 @@ final class ProxyEngine: DatagramReceiver, @unchecked Sendable {
     private struct Client {
         var leg: ProxyLeg
         var lastHeard: NIODeadline
+        /// Where it sends to: the answers leave from there.
+        var local: SocketAddress?
     }
 
     let loop: any EventLoop
@@ -26,7 +28,7 @@ final class ProxyEngine: DatagramReceiver, @unchecked Sendable {
         loop = configuration.eventLoopGroup.next()
         self.configuration = configuration
         self.server = server
-        front = SystemSockets().makePort(on: loop, at: address, receiveBatch: 32)
+        front = SystemSockets(.answers).makePort(on: loop, at: address, receiveBatch: 32)
         toServer = ImpairedPath(configuration.toServer, seed: configuration.seed, on: loop)
         // Another sequence for the other direction.
         toClient = ImpairedPath(configuration.toClient, seed: ~configuration.seed, on: loop)
@@ -81,12 +83,19 @@ final class ProxyEngine: DatagramReceiver, @unchecked Sendable {
     // MARK: From clients
 
     func receive(_ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress) {
+        receive(packet, from: address, at: nil)
+    }
+
+    func receive(
+        _ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress, at local: SocketAddress?
+    ) {
         guard !isClosed else { return }
         if clients[address] == nil {
             makeRoom()
             clients[address] = Client(leg: makeLeg(of: address), lastHeard: loop.now)
         }
         clients[address]?.lastHeard = loop.now
+        clients[address]?.local = local
         toServer.carry(packet, headers: server.headerSize) { [weak self] copy in
             guard let self else { return }
             // It leaves from the port that the client has when it arrives.
@@ -133,7 +142,7 @@ final class ProxyEngine: DatagramReceiver, @unchecked Sendable {
         }
         toClient.carry(packet, headers: address.headerSize) { [weak self] copy in
             guard let self, !isClosed else { return }
-            copy.withUnsafeBytes { self.front.write($0, to: address) }
+            copy.withUnsafeBytes { self.front.write($0, to: address, from: self.clients[address]?.local) }
             front.flush()
         }
     }

@@ -24,7 +24,7 @@ package enum LeanProgram {
             sensor.timeout.map(milliseconds) ?? "",
         ]
         if case .command(let command) = sensor.source {
-            arguments.append(command)
+            arguments += [milliseconds(command.timeout), command.text]
         }
         // The tasks' threads take no signals, and the new program would inherit that.
         var none = sigset_t()
@@ -44,9 +44,16 @@ package enum LeanProgram {
         return LeanSensor(
             host: arguments[1], port: port,
             credential: .fixed(device: try DeviceID(hex: arguments[3]), rootKey: key),
-            source: arguments.count > 7 ? .command(arguments[7]) : .automatic(),
+            source: source(arguments.dropFirst(7)),
             interval: .milliseconds(interval), count: Int(arguments[5]),
             timeout: Int64(arguments[6]).map { .milliseconds($0) })
+    }
+
+    private static func source(_ arguments: ArraySlice<String>) -> SensorSource {
+        guard arguments.count == 2, let text = arguments.last,
+            let timeout = arguments.first.flatMap({ Int64($0) })
+        else { return .automatic() }
+        return .command(SensorCommand(text, timeout: .milliseconds(timeout)))
     }
 
     /// The one that this command is in, with a slash at its end.

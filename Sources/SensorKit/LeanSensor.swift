@@ -35,6 +35,8 @@ package struct LeanSensor {
         for number in [SIGINT, SIGTERM] {
             signal(number) { _ in LeanSensor.isStopped = 1 }
         }
+        // A source that cannot be read is told before anything is sent.
+        let first = try read()
         let client = try BlockingClient(
             socket: try SystemSocket(host: host, port: port), credential: credential, store: store)
         client.isInterrupted = { Self.isStopped != 0 }
@@ -43,16 +45,20 @@ package struct LeanSensor {
         let clock = ContinuousClock()
         var due = clock.now
         var taken = 0
+        var telling = Telling<String>()
         while taken < count ?? .max, Self.isStopped == 0 {
             guard try Self.wait(until: due, with: client) else { break }
             due = max(due + interval, clock.now)
             taken += 1
             progress.begin()
             do {
-                try client.send(try source.read(), timeout: timeout)
+                try client.send(taken == 1 ? first : try read(), timeout: timeout)
                 progress.delivered()
             } catch {
                 progress.ended(error)
+                if Self.isStopped == 0, telling.isDue("\(error)") {
+                    Output.complain("\(error)")
+                }
             }
         }
         client.isInterrupted = { false }
@@ -62,6 +68,10 @@ package struct LeanSensor {
         if count != nil, let problem = outcome.problem {
             throw problem
         }
+    }
+
+    private func read() throws -> [UInt8] {
+        try source.read { Self.isStopped != 0 }
     }
 
     /// Lets the engine work meanwhile; false when a signal ends it.

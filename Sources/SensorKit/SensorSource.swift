@@ -9,7 +9,7 @@ package enum SensorSource: Sendable {
     /// Load and memory, from /proc.
     case load
     /// What a shell command prints.
-    case command(String)
+    case command(SensorCommand)
 
     /// The first thermal zone that can be read, else load and memory.
     package static func automatic(zones: String = "/sys/class/thermal") -> SensorSource {
@@ -22,8 +22,9 @@ package enum SensorSource: Sendable {
         return .load
     }
 
-    /// One reading, a JSON object, or what the command printed. A command keeps the thread until it ends.
-    package func read() throws -> [UInt8] {
+    /// One reading, a JSON object, or what the command printed. A command keeps the thread until it ends, or until it
+    /// is stopped.
+    package func read(isStopped: () -> Bool = { false }) throws -> [UInt8] {
         switch self {
         case .thermal(let zone):
             guard let celsius = Self.temperature(zone) else {
@@ -39,7 +40,7 @@ package enum SensorSource: Sendable {
         case .load:
             return try Self.loadAndMemory()
         case .command(let command):
-            return try Self.run(command)
+            return try command.output(isStopped: isStopped)
         }
     }
 
@@ -87,33 +88,6 @@ package enum SensorSource: Sendable {
         }
         return count > 0 ? String(decoding: bytes.prefix(count), as: UTF8.self) : nil
     }
-
-    private static func run(_ command: String) throws -> [UInt8] {
-        guard let pipe = popen(command, "r") else {
-            throw OuroborosError(
-                .transport, "the command cannot be run: \(String(cString: strerror(errno)))")
-        }
-        var output: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 4096)
-        // What is too much is read all the same: the command is not to end by a broken pipe.
-        while case let count = fread(&chunk, 1, chunk.count, pipe), count > 0 {
-            output += chunk.prefix(min(count, longestOutput + 1 - output.count))
-        }
-        let status = pclose(pipe)
-        guard status == 0 else {
-            let ending = status & 0x7f == 0 ? "status \(status >> 8)" : "signal \(status & 0x7f)"
-            throw OuroborosError(.transport, "the command failed: it ended with \(ending)")
-        }
-        guard output.count <= longestOutput else {
-            throw OuroborosError(.transport, "the command printed more than \(longestOutput) bytes")
-        }
-        while output.last == UInt8(ascii: "\n") {
-            output.removeLast()
-        }
-        return output
-    }
-
-    private static let longestOutput = 65_536
 }
 
 // The method has the system call's name.

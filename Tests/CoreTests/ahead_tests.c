@@ -52,6 +52,22 @@ static ouro_status hello(size_t d, uint64_t steps, bool forged) {
                              welcome, &t.moved);
 }
 
+/* The least budget is one table: it is used whole, and is there again 2,046 seconds later. */
+static void the_least_budget(void) {
+    static const ouro_server_settings least = {
+        .reach = 16, .max_body = 1200, .derivations_second = 1};
+    static const uint8_t key[32] = {7};
+    begin();
+    CHECK(ouro_server_init(&t.server, &least, t.pending, PENDINGS, t.ahead, OURO_AHEAD_DEVICES, key,
+                           t.now) == OURO_OK);
+    CHECK(hello(0, 2, true) == OURO_DROP_AUTH);
+    CHECK(hello(1, 2, true) == OURO_DROP_LIMIT);
+    t.now += 2045999;
+    CHECK(hello(1, 2, true) == OURO_DROP_LIMIT);
+    t.now += 1001;
+    CHECK(hello(1, 2, true) == OURO_DROP_AUTH);
+}
+
 /* When all tables are in use the one derived first gives way. */
 static void the_oldest_gives_way(void) {
     begin();
@@ -106,7 +122,7 @@ static void forty_devices_beside_forged_ones(void) {
             back[i] = true;
             last = t.now;
             count++;
-            ouro_server_drop_pending(&t.server, &t.device[FORGED + i]);
+            ouro_server_drop_pending(&t.server, &t.device[FORGED + i], UINT64_MAX);
         }
         (void)ouro_server_tick(&t.server, t.now);
     }
@@ -137,6 +153,7 @@ static void moves_have_an_allowance_of_their_own(void) {
 }
 
 void ahead_tests(void) {
+    RUN(the_least_budget);
     RUN(the_oldest_gives_way);
     RUN(once_a_minute);
     RUN(forty_devices_beside_forged_ones);

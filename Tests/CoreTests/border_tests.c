@@ -13,27 +13,6 @@ static net *connected(uint64_t seed) {
     return net_connected(&o, 50);
 }
 
-/* A packet of a side's newest session is given to the other, whatever the path does. */
-static ouro_status give(net *n, int from, uint8_t type, uint8_t flags, const uint8_t *body,
-                        size_t len) {
-    uint8_t packet[OURO_MAX_PACKET];
-    size_t size = net_make(n, from, type, flags, body, len, packet);
-    return net_inject(n, 1 - from, from == DEVICE ? &n->side[DEVICE].addr : NULL, packet, size);
-}
-
-static void write_block(uint8_t block[16], uint64_t highest, uint64_t bitmap) {
-    for (size_t i = 0; i < 8; i++) {
-        block[i] = (uint8_t)(highest >> (56 - 8 * i));
-        block[8 + i] = (uint8_t)(bitmap >> (56 - 8 * i));
-    }
-}
-
-static ouro_status acknowledge(net *n, int from, uint64_t highest, uint64_t bitmap) {
-    uint8_t block[16];
-    write_block(block, highest, bitmap);
-    return give(n, from, OURO_ACK, OURO_FLAG_ACKS, block, sizeof block);
-}
-
 /* An ack block of 16 bytes is added where the place has room for it, and not where it has not. */
 static void ack_blocks_fit_their_places(void) {
     for (size_t cap = 96; cap <= 160; cap += 8) {
@@ -76,22 +55,14 @@ static void busy_once_in_a_tenth_of_a_second(void) {
     uint32_t before = n->side[GATEWAY].types[OURO_NACK];
     for (int i = 0; i < 99; i++) {
         uint8_t body[4] = {0};
-        CHECK(give(n, DEVICE, OURO_DATA, OURO_FLAG_ACK_REQ, body, sizeof body) == OURO_DROP_BUSY ||
+        CHECK(net_give(n, DEVICE, OURO_DATA, OURO_FLAG_ACK_REQ, body, sizeof body) ==
+                  OURO_DROP_BUSY ||
               i >= 16);
         net_session(n, DEVICE)->tail.tx_next--; /* as if it were sent again */
         n->now_ms += 10;
     }
     CHECK_EQUAL(n->side[GATEWAY].types[OURO_NACK] - before, 10);
     net_free(n);
-}
-
-static ouro_status busy(net *n, int from) {
-    uint8_t body[17];
-    ouro_ack_block block = {0, 0};
-    CHECK(ouro_tail_ack_block(&net_session(n, from)->tail, &block));
-    write_block(body, block.highest, block.bitmap);
-    body[16] = OURO_NACK_BUSY;
-    return give(n, from, OURO_NACK, OURO_FLAG_ACKS, body, sizeof body);
 }
 
 /* A BUSY that an ACK overtook is over. */
@@ -105,10 +76,11 @@ static void busy_older_than_an_ack(void) {
         uint64_t counter = gateway->tx_control_next;
         if (late == 1) {
             gateway->tx_control_next = counter + 1;
-            CHECK(acknowledge(n, GATEWAY, gateway->done_next - 1, gateway->done_bitmap) == OURO_OK);
+            CHECK(net_acknowledge(n, GATEWAY, gateway->done_next - 1, gateway->done_bitmap) ==
+                  OURO_OK);
             gateway->tx_control_next = counter;
         }
-        CHECK(busy(n, GATEWAY) == OURO_OK);
+        CHECK(net_busy(n, GATEWAY) == OURO_OK);
         CHECK_EQUAL(n->side[DEVICE].link.wait_until_ms != 0, late == 0);
         net_free(n);
     }
@@ -121,7 +93,7 @@ static void a_new_session_knows_no_busy(void) {
         (void)net_send(n, DEVICE, true, 20);
         net_run_for(n, 200);
     }
-    CHECK(busy(n, GATEWAY) == OURO_OK);
+    CHECK(net_busy(n, GATEWAY) == OURO_OK);
     CHECK(n->side[DEVICE].link.wait_until_ms != 0);
     CHECK(ouro_link_rekey(&n->side[DEVICE].link, n->now_ms) == OURO_OK);
     net_pump(n, DEVICE);
@@ -132,7 +104,7 @@ static void a_new_session_knows_no_busy(void) {
     net_run_for(n, 130);
     n->path.down = true;
     /* The new session's counters are low again, and its first BUSY is a first one: 1 s. */
-    CHECK(busy(n, GATEWAY) == OURO_OK);
+    CHECK(net_busy(n, GATEWAY) == OURO_OK);
     CHECK_EQUAL(n->side[DEVICE].link.wait_until_ms, n->now_ms + 1000);
     net_free(n);
 }
@@ -166,7 +138,7 @@ static void three_counters_call_a_loss(void) {
         for (int i = 0; i < 5; i++)
             (void)net_send(n, DEVICE, true, 20);
         uint32_t again = n->side[DEVICE].link.stats.retransmitted;
-        CHECK(acknowledge(n, GATEWAY, first + named, (1u << (named - 1)) - 1) == OURO_OK);
+        CHECK(net_acknowledge(n, GATEWAY, first + named, (1u << (named - 1)) - 1) == OURO_OK);
         CHECK_EQUAL(n->side[DEVICE].link.stats.retransmitted - again, named == 3);
         net_free(n);
     }
@@ -184,7 +156,7 @@ static void two_counters_call_no_loss(void) {
     for (int i = 0; i < 5; i++)
         (void)net_send(n, DEVICE, true, 20);
     uint32_t again = n->side[DEVICE].link.stats.retransmitted;
-    CHECK(acknowledge(n, GATEWAY, first + 3, 2) == OURO_OK);
+    CHECK(net_acknowledge(n, GATEWAY, first + 3, 2) == OURO_OK);
     CHECK_EQUAL(n->side[DEVICE].link.stats.retransmitted - again, 0);
     net_free(n);
 }
@@ -206,7 +178,7 @@ static void halves_once_a_round_trip(void) {
         (void)net_send(n, DEVICE, true, 20);
     n->now_ms += 60;
     /* 0 and 1 are missing; then 3 and more came: both are lost, of one round trip. */
-    CHECK(acknowledge(n, GATEWAY, first + 5, 7) == OURO_OK);
+    CHECK(net_acknowledge(n, GATEWAY, first + 5, 7) == OURO_OK);
     CHECK(n->side[DEVICE].link.window >= window / 2);
     CHECK(n->side[DEVICE].link.window <= window / 2 + 4);
     net_free(n);
@@ -222,7 +194,7 @@ static void pings_that_can_be_answered(void) {
     uint8_t body[OURO_PING_MAX] = {0};
     for (size_t len = 44; len <= 52; len++) {
         uint32_t pongs = n->side[GATEWAY].types[OURO_PONG];
-        CHECK(give(n, DEVICE, OURO_PING, 0, body, len) == OURO_OK);
+        CHECK(net_give(n, DEVICE, OURO_PING, 0, body, len) == OURO_OK);
         CHECK_EQUAL(n->side[GATEWAY].types[OURO_PONG] - pongs, len <= 48);
     }
     net_free(n);
@@ -243,11 +215,11 @@ static void a_pong_counts_once(void) {
     n->path.down = true;
     unsigned pongs = n->side[DEVICE].pongs;
     n->now_ms += 100;
-    CHECK(give(n, GATEWAY, OURO_PONG, 0, body, 4) == OURO_OK);
+    CHECK(net_give(n, GATEWAY, OURO_PONG, 0, body, 4) == OURO_OK);
     CHECK_EQUAL(n->side[DEVICE].pongs, pongs + 1);
     uint32_t rtt = ouro_link_rtt(&n->side[DEVICE].link);
     n->now_ms += 5000;
-    CHECK(give(n, GATEWAY, OURO_PONG, 0, body, 4) == OURO_OK);
+    CHECK(net_give(n, GATEWAY, OURO_PONG, 0, body, 4) == OURO_OK);
     CHECK_EQUAL(n->side[DEVICE].pongs, pongs + 1);
     CHECK_EQUAL(ouro_link_rtt(&n->side[DEVICE].link), rtt);
     net_free(n);

@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static unsigned passed, failed, failures_here;
+static unsigned passed, failed, checks_here, failures_here;
+static bool stops;
 
 static bool report(bool good, const char *text, const char *file, int line) {
+    checks_here++;
     if (!good) {
         failures_here++;
         printf("%s:%d: %s\n", file, line, text);
@@ -28,14 +30,20 @@ bool check_bytes(const uint8_t *a, const uint8_t *b, size_t len, const char *tex
     return report(memcmp(a, b, len) == 0, text, file, line);
 }
 
+void stop_at_failure(void) {
+    stops = true;
+}
+
 void run_test(const char *name, void (*test)(void)) {
-    failures_here = 0;
+    if (stops && failed > 0)
+        return;
+    checks_here = failures_here = 0;
     test();
-    if (failures_here == 0) {
+    if (checks_here > 0 && failures_here == 0) {
         passed++;
     } else {
         failed++;
-        printf("FAILED %s\n", name);
+        printf("FAILED %s%s\n", name, checks_here == 0 ? ": it checked nothing" : "");
     }
     fflush(stdout);
 }

@@ -16,9 +16,12 @@ bool check_equal(uint64_t a, uint64_t b, const char *text, const char *file, int
 bool check_bytes(const uint8_t *a, const uint8_t *b, size_t len, const char *text, const char *file,
                  int line);
 
-/* A test is passed when all of its checks are; its name is printed when it is not. */
+/* A test is passed when it checked something and all of that held; else its name is printed. */
 void run_test(const char *name, void (*test)(void));
 #define RUN(test) run_test(#test, test)
+
+/* Once a test has failed no other is run. */
+void stop_at_failure(void);
 
 /* True once a test has failed. */
 bool any_failed(void);
@@ -46,6 +49,7 @@ void once_tests(void);
 void short_tests(void);
 void silence_tests(void);
 void close_tests(void);
+void end_tests(void);
 void replaced_tests(void);
 void attack_tests(void);
 void limit_tests(void);
@@ -53,9 +57,11 @@ void wait_tests(void);
 void misuse_tests(void);
 void range_tests(void);
 void border_tests(void);
+void edge_tests(void);
 void erase_tests(void);
 void fault_tests(void);
 void server_tests(void);
+void number_tests(void);
 void ahead_tests(void);
 void fleet_tests(void);
 void stream_tests(void);

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "crypto.h"
 #include "hex.h"
+#include "ouroboros/ratchet.h"
 
 #include <string.h>
 
@@ -181,10 +182,31 @@ static void erase_and_compare(void) {
     CHECK_BYTES(a, zeros, sizeof a);
 }
 
+/* Section 3, freshness: HMAC-SHA256 of another implementation, the first 16 bytes. */
+static void counted_nonces(void) {
+    static const struct {
+        uint64_t count;
+        const char *nonce;
+    } rows[] = {{1, "3de667fe8be7a45fd047b7a906a7e952"},
+                {2, "aeb8faf529ec4a7a40c050a5b1ce2044"},
+                {UINT64_C(1) << 40, "ebadd33b3884aa38f6bdd76287ee6f09"}};
+    uint8_t key[32], randomness[16], nonce[16], want[16];
+    for (size_t i = 0; i < sizeof key; i++)
+        key[i] = (uint8_t)i;
+    for (size_t i = 0; i < sizeof randomness; i++)
+        randomness[i] = (uint8_t)(100 + i);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        CHECK(ouro_counted_nonce(key, rows[i].count, randomness, nonce) == OURO_OK);
+        from_hex(rows[i].nonce, want);
+        CHECK_BYTES(nonce, want, sizeof want);
+    }
+}
+
 void crypto_tests(void) {
     RUN(rfc_4231);
     RUN(rfc_5869);
     RUN(gcm_specification);
     RUN(keystream_parts);
     RUN(erase_and_compare);
+    RUN(counted_nonces);
 }

@@ -256,6 +256,80 @@ static void a_ping_gives_up(void) {
     net_free(n);
 }
 
+/* Once a dead path carries something again, all that is in flight goes out at once. */
+static void sent_again_at_once(void) {
+    for (int who = 0; who < 2; who++) {
+        net *n = connected(20, 50);
+        n->path.down = true;
+        n->drop[DEVICE] = 1u << OURO_HELLO;
+        for (int i = 0; i < 2; i++)
+            (void)net_send(n, who, true, 20);
+        net_run_for(n, 10 * MINUTE);
+        CHECK_EQUAL(n->side[who].dead, 1);
+        /* A device has just tried; a server has stopped to. */
+        uint32_t data = n->side[DEVICE].types[OURO_DATA];
+        for (int i = 0; who == DEVICE && i < 6000 && n->side[who].types[OURO_DATA] == data; i++)
+            net_run_for(n, 100);
+        CHECK(who == GATEWAY || n->side[who].types[OURO_DATA] > data);
+        n->path.down = false;
+        CHECK(net_give(n, 1 - who, OURO_PING, 0, NULL, 0) == OURO_OK);
+        CHECK_EQUAL(n->side[who].alive_again, 1);
+        net_run_for(n, 50);
+        CHECK(n->side[who].messages[0].handed_on == 1 && n->side[who].messages[1].handed_on == 1);
+        net_free(n);
+    }
+}
+
+/* A PING that the old session still waits for does not hold up the new one's. */
+static void confirmed_at_once(void) {
+    net *n = connected(21, 50);
+    n->path.down = true;
+    CHECK(ouro_link_ping(&n->side[DEVICE].link) == OURO_OK);
+    net_pump(n, DEVICE);
+    net_run_for(n, 4000);
+    CHECK(n->side[DEVICE].types[OURO_HELLO] > 1);
+    n->path.down = false;
+    uint32_t first = n->side[DEVICE].link.live[0]->id;
+    n->drop[DEVICE] = 1u << OURO_PING; /* nothing is heard in the old session */
+    for (int i = 0; i < 60000 && n->side[DEVICE].link.live[0]->id == first; i++)
+        net_run_for(n, 1);
+    CHECK(n->side[DEVICE].link.live[0]->id != first);
+    CHECK_EQUAL(n->side[DEVICE].link.live[0]->tx_control_next, 1);
+    net_free(n);
+}
+
+static uint64_t lost_counter;
+
+/* No PING comes through, and one message does not. */
+static bool lose_one_message(net *n, int from, const uint8_t *packet, size_t len) {
+    (void)n;
+    (void)len;
+    int type = packet[0] & 15;
+    return from == DEVICE &&
+           (type == OURO_PING || (type == OURO_DATA && net_counter(packet) == lost_counter));
+}
+
+/* A message that was in flight long before the path died tells of it as soon as any other. */
+static void what_was_heard_before_it_was_sent_again(void) {
+    net_options o = {.seed = 19, .reach = {64, 64}};
+    net *n = net_connected(&o, 50);
+    lost_counter = net_session(n, DEVICE)->tail.tx_next;
+    n->filter = lose_one_message;
+    (void)net_send(n, DEVICE, true, 20);
+    for (int i = 0; i < 40; i++) {
+        (void)net_send(n, GATEWAY, true, 20);
+        net_run_for(n, 60);
+        (void)net_send(n, DEVICE, true, 20);
+        net_run_for(n, 440);
+    }
+    CHECK_EQUAL(net_count(n, DEVICE, PENDING), 1);
+    CHECK_EQUAL(n->side[DEVICE].types[OURO_HELLO], 1);
+    n->path.down = true;
+    net_run_for(n, 4000);
+    CHECK_EQUAL(n->side[DEVICE].types[OURO_HELLO], 2);
+    net_free(n);
+}
+
 void dead_tests(void) {
     RUN(a_dead_path_comes_back);
     RUN(when_a_path_is_dead);
@@ -267,4 +341,7 @@ void dead_tests(void) {
     RUN(a_gateway_that_forgot);
     RUN(a_silent_device);
     RUN(a_ping_gives_up);
+    RUN(sent_again_at_once);
+    RUN(confirmed_at_once);
+    RUN(what_was_heard_before_it_was_sent_again);
 }

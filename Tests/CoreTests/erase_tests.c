@@ -123,7 +123,7 @@ static void pending_sessions_go(void) {
         CHECK(p->derived);
         CHECK(secrets_in(n->pending, sizeof n->pending) > 5);
         if (way == 0)
-            ouro_server_drop_pending(&n->server, &n->device);
+            ouro_server_drop_pending(&n->server, &n->device, UINT64_MAX);
         else if (way == 1)
             (void)ouro_server_tick(&n->server, n->now_ms + MINUTE);
         else

@@ -60,7 +60,7 @@ static void mend_stream(net *n) {
     if (gateway->alive)
         ouro_link_erase(&gateway->link);
     gateway->alive = false;
-    ouro_server_drop_pending(&n->server, &n->device);
+    ouro_server_drop_pending(&n->server, &n->device, UINT64_MAX);
     net_connect(n);
 }
 
@@ -328,11 +328,55 @@ static void hello_is_made_again(void) {
     }
 }
 
+/* Until there is neither a packet nor a failure, as link.h has it. */
+static unsigned transmissions(ouro_link *link, uint64_t now) {
+    uint8_t scratch[OURO_SCRATCH_SIZE];
+    ouro_datagram out;
+    unsigned calls = 0;
+    for (; calls < 1000; calls++)
+        if (ouro_link_transmit(link, now, scratch, &out) == OURO_OK && out.len == 0)
+            break;
+    return calls;
+}
+
+/* Who calls again after each ERR_CRYPTO comes to an end where every call fails, too. */
+static void a_library_that_fails_for_good(void) {
+    for (int kind = 0; kind < 4; kind++) {
+        net_options o = {.seed = 7, .evolving = true, .stream = kind == 1};
+        net *n = net_connected(&o, 50);
+        n->faulty = true;
+        fault_stays = true;
+        arm(0);
+        for (int who = 0; who < 2; who++) {
+            for (int i = 0; i < 8; i++)
+                (void)net_send(n, who, i % 2 == 0, 20);
+            CHECK(ouro_link_ping(&n->side[who].link) == OURO_OK);
+        }
+        if (kind == 2)
+            CHECK(ouro_link_rekey(&n->side[GATEWAY].link, n->now_ms) == OURO_OK);
+        if (kind == 3)
+            CHECK(ouro_link_close(&n->side[DEVICE].link, n->now_ms, OURO_REASON_NORMAL, true) ==
+                  OURO_OK);
+        for (int who = 0; who < 2; who++) {
+            CHECK(transmissions(&n->side[who].link, n->now_ms) < 20);
+            net_pump(n, who);
+        }
+        fault_stays = false;
+        arm(OURO_NEVER);
+        pass(n, 3 * MINUTE);
+        CHECK(all_told(n));
+        CHECK(kind == 3 || works(n));
+        CHECK_EQUAL(n->trouble, 0);
+        net_free(n);
+    }
+}
+
 void fault_tests(void) {
     RUN(chains_move_whole);
     RUN(epochs_move_whole);
     RUN(hello_ahead_moves_whole);
     RUN(forwards_go_on);
     RUN(hello_is_made_again);
+    RUN(a_library_that_fails_for_good);
     RUN(each_call_fails_once);
 }

@@ -7,10 +7,12 @@
 #include <string.h>
 
 uint64_t fault_at = OURO_NEVER, fault_calls;
+bool fault_stays;
 void (*fault_secret)(const uint8_t key[32]);
 
 bool fault_now(void) {
-    return fault_calls++ == fault_at;
+    uint64_t call = fault_calls++;
+    return call == fault_at || (fault_stays && call > fault_at);
 }
 
 ouro_status __real_ouro_hmac_init(ouro_hmac *hmac, const uint8_t key[32]);

@@ -235,6 +235,21 @@ static void a_gateway_that_restarts_is_heard(void) {
     CHECK(open_copy(sealed, sealed_len, WALL + 2, &f) == OURO_DROP_REPLAY);
 }
 
+/* Its numbers begin anew, however many it had sent before. */
+static void a_gateway_that_restarts_after_many(void) {
+    ouro_forward f;
+    begin_forwards();
+    for (uint8_t i = 0; i < 200; i++)
+        seal(WALL, i);
+    CHECK(open_copy(sealed, sealed_len, WALL, &f) == OURO_OK);
+    begin_run(run_b);
+    for (uint8_t i = 0; i < 3; i++) {
+        seal(WALL + 1, i);
+        CHECK(open_copy(sealed, sealed_len, WALL + 1, &f) == OURO_OK);
+        CHECK(open_copy(sealed, sealed_len, WALL + 1, &f) == OURO_DROP_REPLAY);
+    }
+}
+
 static void only_fresh_forwards_are_taken(void) {
     ouro_forward f;
     begin_forwards();
@@ -325,6 +340,7 @@ void fleet_tests(void) {
     RUN(a_forward_arrives_once);
     RUN(forwards_may_overtake);
     RUN(a_gateway_that_restarts_is_heard);
+    RUN(a_gateway_that_restarts_after_many);
     RUN(only_fresh_forwards_are_taken);
     RUN(forged_forwards_change_nothing);
     RUN(what_does_not_fit_is_not_forwarded);

@@ -243,6 +243,19 @@ static void the_congestion_window(void) {
     net_free(n);
 }
 
+/* Past its threshold the window grows by one for as many messages as it holds. */
+static void a_window_past_its_threshold(void) {
+    net *n = simple(20, 50);
+    ouro_link *link = &n->side[DEVICE].link;
+    link->window = link->threshold = 10;
+    for (unsigned i = 1; i <= 21; i++) {
+        (void)net_send(n, DEVICE, true, 20);
+        net_run_for(n, 200);
+        CHECK_EQUAL(link->window, i < 10 ? 10 : i < 21 ? 11 : 12);
+    }
+    net_free(n);
+}
+
 static void busy_costs_little(void) {
     net *n = simple(13, 5);
     n->side[GATEWAY].queue_cap = 8;
@@ -324,6 +337,7 @@ void flow_tests(void) {
     RUN(late_acknowledgements_are_no_samples);
     RUN(a_silent_path_is_spared);
     RUN(the_congestion_window);
+    RUN(a_window_past_its_threshold);
     RUN(busy_costs_little);
     RUN(full_before_the_first_message);
     RUN(a_round_trip_that_grows);

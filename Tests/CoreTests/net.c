@@ -229,6 +229,36 @@ size_t net_make(net *n, int from, uint8_t type, uint8_t flags, const uint8_t *bo
     return len + OURO_OVERHEAD;
 }
 
+ouro_status net_give(net *n, int from, uint8_t type, uint8_t flags, const uint8_t *body,
+                     size_t len) {
+    uint8_t packet[OURO_MAX_PACKET];
+    size_t size = net_make(n, from, type, flags, body, len, packet);
+    return net_inject(n, 1 - from, from == DEVICE ? &n->side[DEVICE].addr : NULL, packet, size);
+}
+
+static void write_block(uint8_t block[16], uint64_t highest, uint64_t bitmap) {
+    for (size_t i = 0; i < 8; i++) {
+        block[i] = (uint8_t)(highest >> (56 - 8 * i));
+        block[8 + i] = (uint8_t)(bitmap >> (56 - 8 * i));
+    }
+}
+
+ouro_status net_acknowledge(net *n, int from, uint64_t highest, uint64_t bitmap) {
+    uint8_t block[16];
+    write_block(block, highest, bitmap);
+    return net_give(n, from, OURO_ACK, OURO_FLAG_ACKS, block, sizeof block);
+}
+
+ouro_status net_busy(net *n, int from) {
+    uint8_t body[17];
+    ouro_ack_block block = {0, 0};
+    if (!ouro_tail_ack_block(&net_session(n, from)->tail, &block))
+        net_trouble(n, "a BUSY before anything was handed on");
+    write_block(body, block.highest, block.bitmap);
+    body[16] = OURO_NACK_BUSY;
+    return net_give(n, from, OURO_NACK, OURO_FLAG_ACKS, body, sizeof body);
+}
+
 static bool all_ended(const net *n) {
     for (int who = 0; who < 2; who++)
         for (uint32_t i = 0; i < n->side[who].count; i++)

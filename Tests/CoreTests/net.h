@@ -74,6 +74,7 @@ typedef struct net_side {
     bool unsafe;     /* what comes is not acknowledged: the application never says it is safe */
     bool no_storage; /* a new epoch does not become durable, and nothing follows from it */
     uint8_t closed_reason;
+    bool closed_by_peer;
     uint64_t missing;
     /* the application's queue: -1 takes everything at once */
     int queue_cap;
@@ -160,6 +161,14 @@ uint64_t net_counter(const uint8_t *packet);
 size_t net_make(net *net, int from, uint8_t type, uint8_t flags, const uint8_t *body, size_t len,
                 uint8_t packet[OURO_MAX_PACKET]);
 
+/* Such a packet is given to the other side, whatever the path does. */
+ouro_status net_give(net *net, int from, uint8_t type, uint8_t flags, const uint8_t *body,
+                     size_t len);
+
+/* An ACK with this block; a BUSY with the block of what was handed on. */
+ouro_status net_acknowledge(net *net, int from, uint64_t highest, uint64_t bitmap);
+ouro_status net_busy(net *net, int from);
+
 /* The newest session of a side, for a test that makes packets of its own. */
 ouro_session *net_session(net *net, int side);
 
@@ -194,6 +203,8 @@ void keys_not_sent(void);
 
 /* Call number `fault_at` of the crypto library fails, once (faults.c); calls are counted. */
 extern uint64_t fault_at, fault_calls;
+/* And all after it. */
+extern bool fault_stays;
 bool fault_now(void);
 /* Hears of each key that an HMAC takes or makes; or NULL. */
 extern void (*fault_secret)(const uint8_t key[32]);

@@ -101,6 +101,7 @@ static void tell(net *n, int who, const ouro_event *e) {
     case OURO_EVENT_CLOSED:
         s->closed++;
         s->closed_reason = e->reason;
+        s->closed_by_peer = e->by_peer;
         s->missing = e->missing;
         break;
     case OURO_EVENT_EPOCH:
@@ -173,10 +174,13 @@ void net_pump(net *n, int who) {
         return;
     tell_all(n, who);
     for (;;) {
+        bool due = ouro_link_deadline(&s->link, n->now_ms) <= n->now_ms;
         if (ouro_link_transmit(&s->link, n->now_ms, scratch, &out) != OURO_OK && !n->faulty)
             net_trouble(n, "transmit fails");
         if (out.len == 0)
             break;
+        if (!due)
+            net_trouble(n, "a packet that was not due");
         net_carry(n, who, out.data, out.len, out.to);
         tell_all(n, who);
     }

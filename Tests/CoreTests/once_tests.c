@@ -170,14 +170,42 @@ static void unreliable_ones_hold_up_nothing(void) {
         net_run_for(n, 10);
     }
     n->drop[DEVICE] = 1u << OURO_DATA;
-    for (; m.seq < 45; m.seq++) {
+    for (; m.seq < 80; m.seq++) {
         (void)net_send_message(n, DEVICE, &m);
         net_run_for(n, 2000);
     }
+    CHECK(n->side[DEVICE].link.stats.retransmitted > 0);
     restart_and_settle(n);
     CHECK_EQUAL(net_count(n, DEVICE, SENT), n->side[DEVICE].count);
     net_run_for(n, MINUTE);
     CHECK(give(n, BOX, 5000, &number) == OURO_OK);
+    net_free(n);
+}
+
+/* What is given up far above the lowest is not the lowest. */
+static void given_up_far_above(void) {
+    net *n = connected(7);
+    uint32_t number;
+    n->drop[DEVICE] = 1u << OURO_DATA;
+    CHECK(give(n, BOX, 7, &number) == OURO_OK);
+    restart_and_settle(n);
+    CHECK(ouro_link_give_up(&n->side[DEVICE].link, BOX, 7 + 64) == OURO_OK);
+    CHECK(give(n, BOX, 7 + 64, &number) == OURO_ERR_SEQ);
+    net_free(n);
+}
+
+/* 64 below what was unknown until then, nothing in between is unknown. */
+static void unknown_far_below(void) {
+    net *n = connected(8);
+    uint32_t number;
+    n->drop[DEVICE] = 1u << OURO_DATA;
+    CHECK(give(n, BOX, 71, &number) == OURO_OK);
+    CHECK(give(n, BOX, 72, &number) == OURO_OK);
+    CHECK(give(n, BOX, 7, &number) == OURO_OK);
+    restart_and_settle(n);
+    CHECK(give(n, BOX, 71, &number) == OURO_ERR_SEQ);
+    CHECK(ouro_link_give_up(&n->side[DEVICE].link, BOX, 7) == OURO_OK);
+    CHECK(give(n, BOX, 72, &number) == OURO_OK);
     net_free(n);
 }
 
@@ -186,4 +214,6 @@ void once_tests(void) {
     RUN(above_what_is_open);
     RUN(above_what_became_unknown);
     RUN(unreliable_ones_hold_up_nothing);
+    RUN(given_up_far_above);
+    RUN(unknown_far_below);
 }

@@ -98,6 +98,29 @@ static void one_answer_for_several(void) {
     net_free(n);
 }
 
+/* An answer that goes elsewhere than messages goes by itself. */
+static void an_answer_apart_from_a_message(void) {
+    net *n = connected(11, 50, true);
+    n->message = ignore;
+    for (uint8_t i = 0; i < 2; i++) {
+        made packet;
+        ouro_event e;
+        ouro_addr from = net_address((uint8_t)(20 + i));
+        ouro_link *link = &n->side[GATEWAY].link;
+        packet.len =
+            net_make(n, DEVICE, OURO_DATA, i == 0 ? OURO_FLAG_ACK_REQ : 0, zeros, 4, packet.bytes);
+        CHECK(ouro_link_receive(link, n->now_ms, &from, packet.bytes, packet.len) == OURO_OK);
+        CHECK(ouro_link_next_event(link, &e));
+        ouro_link_done(link, e.session_id, e.counter);
+    }
+    (void)net_send(n, GATEWAY, true, 20);
+    const net_sent *data = net_find(n, GATEWAY, OURO_DATA, 0);
+    const net_sent *ack = net_find(n, GATEWAY, OURO_ACK, 0);
+    CHECK(data != NULL && data->to.bytes[1] == 21 && (data->bytes[1] & OURO_FLAG_ACKS) == 0);
+    CHECK(ack != NULL && ack->to.bytes[1] == 20);
+    net_free(n);
+}
+
 /* A control packet from elsewhere starts a probe, which is one PING, and moves nothing by itself.
  */
 static void control_from_elsewhere_is_probed(void) {
@@ -236,6 +259,7 @@ static void an_address_that_changes(void) {
 void path_tests(void) {
     RUN(newest_data_moves_the_path);
     RUN(one_answer_for_several);
+    RUN(an_answer_apart_from_a_message);
     RUN(control_from_elsewhere_is_probed);
     RUN(probes_are_one_a_second);
     RUN(held_back_control_starts_nothing);

@@ -163,6 +163,31 @@ static void a_reboot_loop(void) {
     net_free(n);
 }
 
+/* Until a session is wanted the wait has not begun: link.h says so. */
+static void the_wait_runs_from_connect(void) {
+    for (int stream = 0; stream < 2; stream++) {
+        net_options o;
+        memset(&o, 0, sizeof o);
+        o.seed = 16;
+        o.evolving = true;
+        o.stream = stream == 1;
+        net *n = net_new(&o);
+        n->durable[DEVICE].shorts = 3;
+        net_restart(n, DEVICE);
+        ouro_link *link = &n->side[DEVICE].link;
+        for (int i = 0; i < 3; i++, n->now_ms += MINUTE)
+            CHECK_EQUAL(ouro_link_connects_at(link, n->now_ms), n->now_ms + 20 * SECOND);
+        uint64_t at = n->now_ms + 20 * SECOND;
+        net_connect(n);
+        for (int i = 0; i < 3; i++, net_run_for(n, SECOND))
+            CHECK_EQUAL(ouro_link_connects_at(link, n->now_ms), at);
+        CHECK_EQUAL(n->hellos, 0);
+        net_run_until(n, at);
+        CHECK_EQUAL(n->hellos, 1);
+        net_free(n);
+    }
+}
+
 /* A fixed credential counts in memory, and writes nothing; a session that lasts takes away. */
 static void a_fixed_credential_counts_in_memory(void) {
     net *n = connected(12, false);
@@ -261,6 +286,7 @@ void short_tests(void) {
     RUN(what_is_written);
     RUN(the_second_write_holds);
     RUN(a_reboot_loop);
+    RUN(the_wait_runs_from_connect);
     RUN(a_fixed_credential_counts_in_memory);
     RUN(closed_sessions_are_not_short);
     RUN(streams_that_end_with_an_error);

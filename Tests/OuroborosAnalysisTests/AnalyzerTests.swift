@@ -80,12 +80,16 @@ import Testing
         let keys = try SessionKeys(
             hello: packets[0].bytes, welcome: packets[1].bytes, epochKey: Traffic.root, epoch: 0)
         var ring = KeyRing()
-        ring.add(try KeyLog.parse("# a comment\n" + KeyLog.line(keys) + "\nOTHER 1 2\n"))
+        let line = KeyLog.line(keys).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        func parse(_ text: String) throws -> [SessionKeys] {
+            try Array(text.utf8).withUnsafeBytes { try KeyLog.parse($0) }
+        }
+        ring.add(try parse("# a comment\n\(line)OTHER 1 2\n"))
         let result = analyze(packets.dropFirst(2).map { Frames.udp($0) }, keys: ring, showsBodies: true)
         #expect(result.summary.opened == UInt64(packets.count - 2))
         #expect(result.summary.unknownSessions == 1)
         #expect(kinds(result.reports.first) == [.unknownSession])
-        #expect(throws: OuroborosError.self) { try KeyLog.parse(KeyLog.line(keys) + "0") }
+        #expect(throws: OuroborosError.self) { try parse(line.dropLast() + "0") }
     }
 
     private func data(_ packets: [Traffic.Packet], _ number: Int) throws -> Int {

@@ -81,8 +81,18 @@ import Testing
         try await expectRefused(
             ["send", "--to", "127.0.0.1:9", "--device", "01"] + key, saying: "16 hexadecimal digits")
         try await expectRefused(["send", "--to", "127.0.0.1", "--device", device] + key, saying: "HOST:PORT")
-        try await expectRefused(
-            ["send", "--to", "no-such-host.invalid:1", "--device", device] + key, saying: "cannot find")
+    }
+
+    /// It is looked up again as long as connecting may take, and told at once and at the end.
+    @Test func aNameThatHasNoAddress() async throws {
+        try await makeKey()
+        let outcome = try await Tool.run(
+            send("--timeout", "2s", to: "no-such-host.invalid:1"), in: scratch)
+        #expect(!outcome.succeeded)
+        #expect(outcome.errorLines.count == 2)
+        for line in outcome.errorLines {
+            #expect(line.contains("cannot find the address of “no-such-host.invalid”"))
+        }
     }
 
     @Test func anEvolvingCredentialWithoutAState() async throws {

@@ -12,7 +12,7 @@ final class Broker: Sendable {
     private let process = Mutex<Victim?>(nil)
 
     /// With `certificates` it listens with TLS, and wants a client's certificate, a user and a password.
-    init(in scratch: Scratch, certificates: Certificates? = nil) throws {
+    init(in scratch: Scratch, certificates: Certificates? = nil, _ more: String...) throws {
         self.scratch = scratch
         var lines = [
             "listener \(port) \(OwnAddress.host)", "persistence true",
@@ -28,6 +28,7 @@ final class Broker: Sendable {
         } else {
             lines.append("allow_anonymous true")
         }
+        lines += more
         try scratch.write(lines.joined(separator: "\n") + "\n", to: "mosquitto.conf")
     }
 

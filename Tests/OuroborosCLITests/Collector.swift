@@ -21,6 +21,7 @@ final class Collector: Sendable {
         var requests: [Request] = []
         var answers: [Answer] = []
         var standing = Answer()
+        var refusal: @Sendable ([String]) -> HTTPResponse.Status? = { _ in nil }
     }
 
     private let state = Mutex(State())
@@ -44,14 +45,19 @@ final class Collector: Sendable {
         }
     }
 
+    /// What a batch of these lines is answered, in place of success.
+    func refuse(_ refusal: @escaping @Sendable (_ lines: [String]) -> HTTPResponse.Status?) {
+        state.withLock { $0.refusal = refusal }
+    }
+
     private func take(_ headers: [String: String], _ body: String) -> Answer {
         state.withLock { state in
-            let answer = state.answers.isEmpty ? state.standing : state.answers.removeFirst()
+            var answer = state.answers.isEmpty ? state.standing : state.answers.removeFirst()
+            let lines = body.split(separator: "\n").map(String.init)
+            answer.status = state.refusal(lines) ?? answer.status
             var headers = headers
             headers["answered"] = "\(answer.status.code)"
-            state.requests.append(
-                Request(
-                    time: .now, headers: headers, lines: body.split(separator: "\n").map(String.init)))
+            state.requests.append(Request(time: .now, headers: headers, lines: lines))
             return answer
         }
     }
@@ -79,7 +85,11 @@ final class Collector: Sendable {
             onServerRunning: { port.yield($0.localAddress?.port ?? 0) },
             logger: Logger(label: "collector") { _ in SwiftLogNoOpLogHandler() })
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await application.runService(gracefulShutdownSignals: []) }
+            group.addTask {
+                // One that cannot serve has no port to wait for.
+                defer { port.finish() }
+                try await application.runService(gracefulShutdownSignals: [])
+            }
             for await port in ports.prefix(1) {
                 guard let certificates else {
                     try await body("http://127.0.0.1:\(port)/in")
@@ -90,7 +100,9 @@ final class Collector: Sendable {
                 }
             }
             group.cancelAll()
-            try? await group.waitForAll()
+            while let ended = await group.nextResult() {
+                if case .failure(let error) = ended, !(error is CancellationError) { throw error }
+            }
         }
     }
 }

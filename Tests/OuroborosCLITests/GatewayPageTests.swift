@@ -65,4 +65,50 @@ import Testing
         #expect(alone.status == .exited(1))
         #expect(alone.errors.contains("“page-payloads” is for the page: give “metrics” HOST:PORT"))
     }
+
+    private func curl(_ arguments: String...) async throws -> String {
+        let asked = try await Tool.run("/usr/bin/curl", ["-s", "-o", "/dev/null"] + arguments, in: scratch)
+        #expect(asked.succeeded, "\(asked.errors)")
+        return asked.output
+    }
+
+    @Test func everyPathIsForThoseWhoAskByAName() async throws {
+        try await prepare()
+        try scratch.write("secret\n", to: "token")
+        let arguments = [
+            "--store", "gw.sqlite", "--metrics", "127.0.0.1:0", "--host-name", "gw.lan", "--host-name", "gw",
+            "--downlink", "down.sqlite", "--downlink-token-file", "token", "--downlink-http", "127.0.0.1:0",
+        ]
+        _ = try await RunningGateway.with(arguments, in: scratch) { gateway in
+            let metrics = "http://127.0.0.1:\(try await gateway.metricsPort())/"
+            let downlink = "http://127.0.0.1:\(try await gateway.errors.port(after: "downlink on"))/"
+            let paths = [
+                (metrics + "metrics", "200"), (metrics + "healthz", "200"), (metrics, "200"),
+                (metrics + "devices/\(device)", "200"), (metrics + "nothing", "404"),
+                (downlink + "v1/devices/\(device)/messages/1", "401"),
+            ]
+            for (path, status) in paths {
+                for host in ["localhost", "gw", "GW.lan:9700", "[::1]:80"] {
+                    let got = try await curl("-w", "%{http_code}", "-H", "Host: \(host)", path)
+                    #expect(got == status, "\(path) as \(host)")
+                }
+                for host in ["evil.example", "gw.evil.example"] {
+                    let got = try await curl("-w", "%{http_code}", "-H", "Host: \(host)", path)
+                    #expect(got == "421", "\(path) as \(host)")
+                }
+            }
+        }
+    }
+
+    @Test func headIsAnsweredAsGetIs() async throws {
+        try await prepare()
+        let arguments = ["--store", "gw.sqlite", "--metrics", "127.0.0.1:0"]
+        _ = try await RunningGateway.with(arguments, in: scratch) { gateway in
+            let url = "http://127.0.0.1:\(try await gateway.metricsPort())/"
+            for path in ["healthz", "metrics", "", "devices/\(device)", "events", "page.css"] {
+                let got = try await curl("-I", "-m", "20", "-w", "%{http_code} %{size_download}", url + path)
+                #expect(got == "200 0", "\(path)")
+            }
+        }
+    }
 }

@@ -55,6 +55,31 @@ import Testing
         try await broker.stop()
     }
 
+    /// A limit that the broker announces, and one that it tells when it is passed.
+    @Test(arguments: ["max_packet_size 600", "message_size_limit 500"])
+    func whatIsTooLargeForTheBrokerStopsNothingElse(limit: String) async throws {
+        let site = try await Site()
+        let broker = try Broker(in: site.scratch, limit)
+        try await broker.start()
+        let watcher = try await broker.watcher("-t", "ouroboros/+/up")
+        let gateway = try await site.gateway(["--sink-mqtt", broker.url])
+        let address = "127.0.0.1:\(try await site.port(of: "listening on", gateway))"
+        let texts = ["before", String(repeating: "x", count: 700), "after"]
+        let sent = try await Tool.run(
+            site.client("send", to: address), in: site.scratch, input: texts.joined(separator: "\n") + "\n")
+        try #require(sent.succeeded, "\(sent.errors)")
+        try await watcher.output.first(containing: "before")
+        try await watcher.output.first(containing: "after")
+        let warning = try await gateway.errors.first(containing: "ouroboros spool list --dead")
+        #expect(warning.contains(site.device) && warning.contains("sink=mqtt"))
+        let listed = try await Tool.run(["spool", "list", "--spool", "spool", "--dead"], in: site.scratch)
+        #expect(objects(listed.lines).compactMap { $0["text"] as? String } == [texts[1]])
+        gateway.send(SIGTERM)
+        #expect(try await gateway.ended() == .exited(0), "\(gateway.errors.all)")
+        try await watcher.killed()
+        try await broker.stop()
+    }
+
     @Test func whoIsThere() async throws {
         let site = try await Site()
         let broker = try Broker(in: site.scratch)
@@ -63,8 +88,8 @@ import Testing
         let watcher = try await broker.watcher(
             "-t", "ouroboros/+/status", "-t", "ouroboros/gateway/me/status")
         let arguments = [
-            "--sink-mqtt", broker.url, "--mqtt-client-id", "me", "--sleeping-after",
-            "1s",
+            "--sink-mqtt", broker.url, "--mqtt-client-id", "me", "--sleeping-after", "1s", "--offline-after",
+            "4s",
         ]
         var gateway = try await site.gateway(arguments)
         try await watcher.output.first(containing: "\(topic)|0|gateway:me|offline")
@@ -92,6 +117,86 @@ import Testing
         try await late.output.first(containing: "\(topic)|1|gateway:me|offline")
         try await late.output.first(containing: "ouroboros/gateway/me/status|1||offline")
         try await late.killed()
+        try await broker.stop()
+    }
+
+    /// A message that is sent once leaves the device where it was; one that misses its times is offline; one that is
+    /// removed leaves nothing behind.
+    @Test func whoIsMissed() async throws {
+        let site = try await Site()
+        let broker = try Broker(in: site.scratch)
+        try await broker.start()
+        let topic = "ouroboros/\(site.device)/status"
+        let watcher = try await broker.watcher("-t", "ouroboros/+/status", "-t", "homeassistant/#")
+        let gateway = try await site.gateway([
+            "--sink-mqtt", broker.url, "--mqtt-client-id", "me", "--sleeping-after", "3s", "--home-assistant",
+            "homeassistant",
+        ])
+        let address = "127.0.0.1:\(try await site.port(of: "listening on", gateway))"
+        try await watcher.output.first(containing: "\(topic)|0|gateway:me|offline")
+        let reading = #"{"temp in":1,"temp.in":2,"temp_in":3}"#
+        let send = site.client("send", to: address) + ["--message", reading]
+        #expect(try await Tool.run(send, in: site.scratch).succeeded)
+        try await watcher.output.first(containing: "\(topic)|0|gateway:me|sleeping")
+        try await eventually("three sensors") {
+            watcher.output.all.filter { $0.hasPrefix("homeassistant/") }.count == 3
+        }
+        #expect(watcher.output.all.filter { $0.contains("|offline") }.count == 1)
+
+        let sensor = Victim(
+            site.client("sensor", to: address) + ["--interval", "1s", "--command", "echo '{\"celsius\":1}'"],
+            in: site.scratch)
+        await sensor.start()
+        try await watcher.output.first(containing: "\"expire_after\":")
+        try await sensor.killed()
+        try await eventually("it is missed") {
+            watcher.output.all.filter { $0.contains("|offline") }.count == 2
+        }
+
+        let remove = ["device", "remove", "--store", "gw.sqlite", "--device", site.device]
+        #expect(try await Tool.run(remove, in: site.scratch).succeeded)
+        try await eventually("its status is taken away") { watcher.output.all.contains("\(topic)|0||") }
+        for name in ["temp_in-s", "temp_in-d", "temp_in", "celsius"] {
+            let empty = "homeassistant/sensor/ouroboros_\(site.device)/\(name)/config|0||"
+            try await eventually("\(name) is taken away") { watcher.output.all.contains(empty) }
+        }
+        gateway.send(SIGTERM)
+        #expect(try await gateway.ended() == .exited(0), "\(gateway.errors.all)")
+        // Nothing is retained but what the gateway says of itself.
+        try await watcher.killed()
+        let late = try await broker.watcher("-t", "#")
+        try await late.output.first(containing: "ouroboros/gateway/me/status|1||offline")
+        #expect(late.output.count == 1, "\(late.output.all)")
+        try await late.killed()
+        try await broker.stop()
+    }
+
+    /// They push each other out; they do so ever more slowly, and say why.
+    @Test func twoGatewaysWithOneClientID() async throws {
+        let site = try await Site()
+        let broker = try Broker(in: site.scratch)
+        try await broker.start()
+        let arguments = ["--sink-mqtt", broker.url, "--mqtt-client-id", "same"]
+        let first = try await site.gateway(arguments)
+        try await first.errors.first(containing: "connected to mqtt://")
+        let second = Victim(
+            ["gateway", "--store", "gw.sqlite", "--spool", "other", "--bind", "127.0.0.1:0"] + arguments,
+            in: site.scratch)
+        await second.start()
+        let text = "client id “same”"
+        try await first.errors.first(containing: text)
+        try await second.errors.first(containing: text)
+        func connections() -> Int {
+            [first, second].flatMap(\.errors.all).filter { $0.contains("connected to mqtt://") }.count
+        }
+        // Doubled pauses of half a second and more, at both.
+        try await Task.sleep(for: .seconds(15))
+        #expect(connections() <= 12)
+        for gateway in [first, second] {
+            #expect(gateway.errors.all.filter { $0.contains(text) }.count == 1)
+            gateway.send(SIGTERM)
+            #expect(try await gateway.ended() == .exited(0))
+        }
         try await broker.stop()
     }
 

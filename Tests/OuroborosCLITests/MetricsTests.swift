@@ -32,6 +32,7 @@ import Testing
             let zeros = try PrometheusText(first)
             #expect(zeros.samples["ouroboros_messages_received_total"] == 0)
             #expect(zeros.samples["ouroboros_drops_total{reason=\"replay\"}"] == 0)
+            #expect(zeros.samples["ouroboros_messages_stalled_total"] == 0)
 
             #expect(try await send(gateway, "--message", "hello").succeeded)
             let stranger = try await Tool.run(

@@ -73,6 +73,49 @@ import Testing
         }
     }
 
+    @Test func whatASinkRefusesForGoodIsSetAside() async throws {
+        try await PostgresCluster.with { cluster in
+            let spool = try Self.spool(cluster)
+            let position = OutboxPosition(box: 1, sequence: 2)
+            _ = try await spool.store(
+                (0..<UInt64(3)).map {
+                    (
+                        DeviceID(number: 1),
+                        Message(
+                            sessionID: 1, counter: $0, payload: [UInt8($0)],
+                            position: $0 == 1 ? position : nil)
+                    )
+                }, now: 1)
+            let (ids, claim) = (
+                try await spool.messages(after: 0, limit: 3).map(\.id),
+                try #require(try await spool.claim("http"))
+            )
+            // What another one has moved is not set aside.
+            await Self.away { try await claim.passed(from: 7, through: ids[2], refused: [ids[0]: "400"]) }
+            #expect(try await spool.deadLetters(after: nil, limit: 10) == [])
+            try await claim.passed(from: 0, through: ids[2], refused: [ids[0]: "400", ids[1]: "422"])
+            #expect(try await spool.position(of: "http") == ids[2])
+            _ = try await spool.remove(through: ids[2])
+            let letters = try await spool.deadLetters(after: nil, limit: 10)
+            #expect(letters.map(\.reason) == ["400", "422"] && letters.map(\.message.id) == Array(ids[..<2]))
+            #expect(letters[1].message.position == position && letters[1].message.payload == [1])
+            #expect(try await spool.deadLetters(after: letters[0], limit: 10) == [letters[1]])
+            #expect(try await spool.deadLetterCount(of: "http") == 2)
+            #expect(try await spool.deadLetterCount(of: "mqtt") == 0)
+            #expect(try await spool.retryDeadLetters(of: "mqtt", id: nil) == 0)
+            #expect(try await spool.retryDeadLetters(of: nil, id: nil) == 2)
+            #expect(
+                try await spool.deadLetters(toRetryAt: "http", limit: 10).map(\.message.id)
+                    == Array(ids[..<2]))
+            try await claim.retried(ids[0], refused: nil)
+            try await claim.retried(ids[1], refused: "410")
+            #expect(try await spool.deadLetters(toRetryAt: "http", limit: 10) == [])
+            let left = try await spool.deadLetters(after: nil, limit: 10)
+            #expect(left.map(\.reason) == ["410"] && left.map(\.retries) == [1])
+            #expect(try await spool.removeDeadLetters(through: ids[1]) == 1)
+        }
+    }
+
     @Test func aBatchKeepsItsKeyAtAnotherGatewayAndAFullSpoolMakesDevicesWait() async throws {
         try await PostgresCluster.with { cluster in
             let sender = FaultDevice(number: 0, hasOutbox: false, patience: "5s")

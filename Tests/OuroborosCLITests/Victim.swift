@@ -88,10 +88,13 @@ final class Victim: Sendable {
     }
 
     /// Where the system tells of it.
-    func entry(_ name: String) -> String {
-        var path = ""
-        place.with { path = "/proc/\($0)/\(name)" }
-        return path
+    func entry(_ name: String) -> String { "/proc/\(number)/\(name)" }
+
+    /// Of the process, while it is there; else 0.
+    var number: pid_t {
+        var number: pid_t = 0
+        place.with { number = $0 }
+        return number
     }
 
     func killed() async throws {

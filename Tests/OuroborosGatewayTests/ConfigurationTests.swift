@@ -24,7 +24,9 @@ import Testing
     @Test(
         arguments: [
             (.bind, "nowhere", "HOST:PORT"), (.reach, "3", "from 4 to 64"), (.places, "many", "whole number"),
-            (.rekeyAge, "soon", "24h"), (.echo, "perhaps", "true or false"), (.logLevel, "loud", "warning"),
+            (.rekeyAge, "soon", "24h"),
+            (.rekeyAge, "999ms", "1000ms or more"), (.idleTimeout, "99ms", "100ms or more"),
+            (.echo, "perhaps", "true or false"), (.logLevel, "loud", "warning"),
             (.gatewayNumber, "256", "from 1 to 255"), (.peer, "8", "NUMBER=HOST:PORT"),
             (.fleetSecretFile, "a,b,c", "one path, or two"), (.fleetSecretFile, "a,", "one path, or two"),
             (.sinkMQTT, "ftp://x", "mqtt"), (.mqttUp, "up", "{device}"),

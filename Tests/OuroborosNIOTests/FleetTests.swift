@@ -76,7 +76,7 @@ import Testing
         let (servers, places) = try await Self.pair()
         let sender = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .bind(to: loopback).get()
-        var address: PeerAddress { PeerAddress(SocketAddress.loopback(port: 9), socket: 0) }
+        var address: PeerAddress { PeerAddress(SocketAddress.loopback(port: 9)) }
         // A packet of a session that this gateway does not have, of one that is the other's, and of none.
         var packets = [[UInt8]](repeating: [UInt8](repeating: 0x11, count: 40), count: 3)
         for (index, owner) in [1, 2, 0].enumerated() {
@@ -202,6 +202,17 @@ import Testing
             configuration.fleet = fleet
             #expect(throws: OuroborosError.self) { try configuration.check() }
         }
+    }
+
+    /// Before a device finds out.
+    @Test func aLinkThatNoDeviceCouldHaveIsRefused() async throws {
+        var configuration = ServerConfiguration()
+        configuration.link.idleTimeout = 99
+        let error = await #expect(throws: OuroborosError.self) {
+            try await OuroborosServer.bind(
+                to: loopback, registry: MemoryRegistry(), configuration: configuration)
+        }
+        #expect(error?.message == "idleTimeout is at least 100 ms, not 99")
     }
 
     @Test func sessionIDsTellTheirOwner() {

@@ -155,7 +155,9 @@ import Testing
         #expect(error?.code == .damaged)
     }
 
-    @Test(.timeLimit(.minutes(3))) func itSpeaksWithAGatewayOverUDP() async throws {
+    /// By its address, and by a name that is looked up.
+    @Test(.timeLimit(.minutes(3)), arguments: ["127.0.0.1", "localhost"])
+    func itSpeaksWithAGatewayOverUDP(host: String) async throws {
         let credential = credential
         let address = try SocketAddress(ipAddress: "127.0.0.1", port: 0)
         try await OuroborosServer.withServer(
@@ -173,7 +175,7 @@ import Testing
             // The client blocks its thread, which must not be one of the concurrency pool's.
             let echoes = try await withCheckedThrowingContinuation { continuation in
                 DispatchQueue(label: "client").async {
-                    continuation.resume(with: Result { try Self.talk(port, credential) })
+                    continuation.resume(with: Result { try Self.talk(host, port, credential) })
                 }
             }
             #expect(echoes == (0..<20).map { [UInt8($0)] })
@@ -181,9 +183,11 @@ import Testing
         }
     }
 
-    private static func talk(_ port: Int, _ credential: Credential) throws -> [[UInt8]] {
+    private static func talk(
+        _ host: String, _ port: Int, _ credential: Credential
+    ) throws -> [[UInt8]] {
         let client = try BlockingClient(
-            socket: try SystemSocket(host: "127.0.0.1", port: port), credential: credential)
+            socket: try SystemSocket(host: host, port: port), credential: credential)
         try client.connect()
         var echoes: [[UInt8]] = []
         for number in UInt8(0)..<20 {
@@ -196,10 +200,12 @@ import Testing
         return echoes
     }
 
-    @Test func aSocketKnowsNoSuchHost() {
-        let error = #expect(throws: OuroborosError.self) {
-            try SystemSocket(host: "no-such-host.invalid", port: 1)
-        }
-        #expect(error?.code == .invalidAddress)
+    /// It is looked up again as long as connecting may take.
+    @Test func aNameThatHasNoAddressIsTold() throws {
+        let client = try BlockingClient(
+            socket: try SystemSocket(host: "no-such-host.invalid", port: 1), credential: credential)
+        let error = #expect(throws: OuroborosError.self) { try client.connect(timeout: .seconds(3)) }
+        #expect(error?.code == .unreachable)
+        #expect(error?.message == "cannot find the address of “no-such-host.invalid”")
     }
 }

@@ -174,16 +174,6 @@ import Testing
         #expect(try await page.get("/devices/%3Cscript%3E").status == .notFound)
     }
 
-    @Test(arguments: [
-        ("127.0.0.1:9700", true), ("[::1]:9700", true), ("localhost:9700", true), ("gateway.lan", true),
-        ("GATEWAY.lan:9700", true), (nil, true), ("evil.example:9700", false),
-        ("127.0.0.1.evil.example", false),
-        ("localhost.evil.example", false), ("[::1", true), (":", false),
-    ])
-    func otherSitesCannotHaveItsName(authority: String?, isAccepted: Bool) {
-        #expect(OwnHost(name: "gateway.lan").accepts(authority) == isAccepted)
-    }
-
     @Test func manyLookingAskOnce() async throws {
         let facts = Facts([device(1)])
         let page = try Page(facts) { $0.period = .seconds(60) }

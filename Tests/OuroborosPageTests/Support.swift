@@ -71,7 +71,7 @@ struct Page: Sendable {
 
     private func router() throws -> Router<BasicRequestContext> {
         let router = Router()
-        try PageRoutes(feed: feed, host: "gateway.lan").add(to: router)
+        try PageRoutes(feed: feed).add(to: router)
         return router
     }
 

@@ -6,7 +6,7 @@ import Testing
 @Suite struct RegistryMessageTests {
     @Test func messagesAreReadAsTheyWereWritten() {
         let device = DeviceID(number: 0x0102_0304_0506_0708)
-        let session = ConfirmedSession(device: device, sessionID: 0x0700_0001, epoch: 12)
+        let session = ConfirmedSession(device: device, sessionID: 0x0700_0001, number: 12)
         for message in [
             RegistryMessage.confirmed(session), .changed(device), .queued(device), .settled(device, id: .max),
         ] {

@@ -70,6 +70,59 @@ import Testing
         #expect(try putAside().map(texts) == [["1"]])
     }
 
+    @Test func somebodyElsePutsItAside() async throws {
+        let sink = FileSink(settings)
+        try await write(["1"], to: sink)
+        try FileManager.default.moveItem(atPath: settings.path, toPath: scratch.file("elsewhere"))
+        try await write(["2"], to: sink)
+        #expect(try texts("elsewhere") == ["1"])
+        #expect(try texts("out.jsonl") == ["2"])
+        // One that made a new file, too, as logrotate does.
+        try FileManager.default.moveItem(atPath: settings.path, toPath: scratch.file("again"))
+        try scratch.write("", to: "out.jsonl")
+        try await write(["3"], to: sink)
+        #expect(try texts("again") == ["2"])
+        #expect(try texts("out.jsonl") == ["3"])
+        try FileManager.default.removeItem(atPath: settings.path)
+        try await write(["4"], to: sink)
+        #expect(try texts("out.jsonl") == ["4"])
+        #expect(try scratch.mode(of: "out.jsonl") == 0o600)
+    }
+
+    @Test func somebodyElseCutsIt() async throws {
+        var settings = settings
+        settings.mostBytes = 250
+        let sink = FileSink(settings)
+        try await write(["1", "2"], to: sink)
+        try FileManager.default.copyItem(atPath: settings.path, toPath: scratch.file("copy"))
+        let file = try #require(FileHandle(forWritingAtPath: settings.path))
+        try file.truncate(atOffset: 0)
+        try await write(["3"], to: sink)
+        // What was in it before does not count.
+        try await write(["4"], to: sink)
+        #expect(try texts("copy") == ["1", "2"])
+        #expect(try texts("out.jsonl") == ["3", "4"])
+        #expect(try putAside() == [])
+    }
+
+    @Test func theirOrderIsNotAClocks() async throws {
+        var settings = settings
+        settings.mostBytes = 1
+        settings.kept = 3
+        // By a clock that was ahead, and of a time without numbers.
+        let (ahead, old) = ("out.jsonl.00000007.20991231T235959.000Z", "out.jsonl.20991231T235959.000Z")
+        for name in [ahead, old, "out.jsonl.00000006.20260101T000000.000Z"] {
+            try scratch.write("{\"text\":\"\(name)\"}\n", to: name)
+        }
+        try scratch.write("mine\n", to: "out.jsonl.backup")
+        let sink = FileSink(settings)
+        for text in ["1", "2", "3"] { try await write([text], to: sink) }
+        #expect(
+            try putAside().filter { $0 != "out.jsonl.backup" }.map(texts) == [[ahead], ["1"], ["2"]])
+        #expect(try putAside().contains { $0.hasPrefix("out.jsonl.00000009.20") })
+        #expect(scratch.exists("out.jsonl.backup"))
+    }
+
     @Test func aLineThatWasCutOffIsRemoved() async throws {
         let whole = "{\"text\":\"whole\"}\n"
         try Data((whole + String(repeating: "x", count: 100_000)).utf8)

@@ -57,7 +57,7 @@ import Testing
             connection.ok()
             return true
         }
-        try await withSink(to: server, { $0.tokenFile = scratch.file("token") }) { sink in
+        try await withSink(to: server, { $0.token = .file(scratch.file("token")) }) { sink in
             try await sink.deliver(batch())
             try scratch.write("second\n", to: "token")
             // Larger than what would otherwise wait for 100 (Continue).
@@ -90,7 +90,7 @@ import Testing
 
     @Test func aTokenThatCannotBeReadIsNoRequest() async throws {
         let server = try RawServer { _, _ in false }
-        try await withSink(to: server, { $0.tokenFile = "/none" }) { sink in
+        try await withSink(to: server, { $0.token = .file("/none") }) { sink in
             await #expect(throws: OuroborosError.self) { try await sink.deliver(batch()) }
         }
         #expect(server.connections == 0)
@@ -104,10 +104,31 @@ import Testing
         }
         try await withSink(to: server) { sink in
             let failure = try await failure(of: sink)
-            #expect(failure.isRefusal)
+            #expect(failure.outlook == .afterRepair)
             #expect(failure.description == "\(server.url) answers \(status)")
         }
         #expect(server.requests.count == 1)
+    }
+
+    @Test(
+        arguments: [
+            ([400, 415, 422], SinkFailure.Outlook.never), ([413], .smaller),
+            ([408, 425, 429, 500, 502, 503, 504, 507], .later),
+            ([300, 401, 402, 403, 404, 405, 409, 410, 411, 421, 451, 499], .afterRepair),
+        ])
+    func whatAStatusSays(statuses: [Int], outlook: SinkFailure.Outlook) async throws {
+        let status = Locked(0)
+        let server = try RawServer { _, connection in
+            connection.ok("\(status.value) X")
+            return true
+        }
+        try await withSink(to: server) { sink in
+            for number in statuses {
+                status.set(number)
+                let said = try await failure(of: sink).outlook
+                #expect(said == outlook, "\(number)")
+            }
+        }
     }
 
     @Test func whenToTryAgain() async throws {
@@ -123,7 +144,7 @@ import Testing
         }
         try await withSink(to: server) { sink in
             let seconds = try await failure(of: sink)
-            #expect(seconds.retryAfter == .seconds(7) && !seconds.isRefusal)
+            #expect(seconds.retryAfter == .seconds(7) && seconds.outlook == .later)
             // The server's own words are not taken over.
             #expect(seconds.description == "\(server.url) answers 503 Service Unavailable")
             value.set(date)
@@ -143,7 +164,7 @@ import Testing
         try await withSink(to: server, { $0.timeout = .milliseconds(300) }) { sink in
             let first = try await failure(of: sink)
             #expect(first.description == "no answer from \(server.url): none within 0.3 seconds")
-            #expect(!first.isRefusal)
+            #expect(first.outlook == .later)
             // The same reason in the same words, which the log tells once.
             let second = try await failure(of: sink)
             #expect(second.description == first.description)

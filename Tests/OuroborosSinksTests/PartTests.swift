@@ -47,7 +47,7 @@ import Testing
         }
         #expect(next(after: SinkFailure("x", retryAfter: .seconds(20))) >= .seconds(20))
         #expect(next(after: SinkFailure("x", retryAfter: .seconds(1_000_000))) <= .seconds(5400))
-        #expect(next(after: SinkFailure("x", isRefusal: true)) >= .seconds(30))
+        #expect(next(after: SinkFailure("x", .afterRepair)) >= .seconds(30))
         #expect(next(after: SinkFailure("x", retryAfter: .seconds(0))) >= .milliseconds(500))
     }
 
@@ -68,38 +68,53 @@ import Testing
 
     @Test func changesAloneArePublished() {
         var board = StatusBoard(gateway: "me")
-        #expect(board.changes(now: [a: .online], absent: [a, b]) == [a: .online, b: .offline])
-        #expect(board.changes(now: [a: .online], absent: [a, b]) == [:])
-        #expect(board.changes(now: [a: .sleeping], absent: [a, b]) == [a: .sleeping])
-        #expect(board.changes(now: [:], absent: [a, b]) == [a: .offline])
-        #expect(board.changes(now: [:], absent: [a, b]) == [:])
+        #expect(
+            board.changes(now: [a: .online], gone: [a: .offline, b: .offline]) == [a: .online, b: .offline])
+        #expect(board.changes(now: [a: .online], gone: [a: .offline, b: .offline]) == [:])
+        #expect(board.changes(now: [a: .sleeping], gone: [a: .offline, b: .offline]) == [a: .sleeping])
+        #expect(board.changes(now: [:], gone: [a: .offline, b: .offline]) == [a: .offline])
+        #expect(board.changes(now: [:], gone: [a: .offline, b: .offline]) == [:])
     }
 
     @Test func whatWasSaidBeforeARestartIsCorrected() {
         var board = StatusBoard(gateway: "me")
         board.note(a, .online, by: "me")
-        #expect(board.changes(now: [:], absent: []) == [a: .offline])
+        #expect(board.changes(now: [:], gone: [:]) == [a: .offline])
     }
 
     @Test func anotherGatewaysDevicesAreItsOwn() {
         var board = StatusBoard(gateway: "me")
         board.note(a, .online, by: "other")
-        #expect(board.changes(now: [:], absent: [a]) == [:])
+        #expect(board.changes(now: [:], gone: [a: .offline]) == [:])
         board.note(b, .online, by: nil)
-        #expect(board.changes(now: [:], absent: [b]) == [:])
+        #expect(board.changes(now: [:], gone: [b: .offline]) == [:])
         // It came here, and the other says that it left there.
-        #expect(board.changes(now: [a: .online], absent: [a]) == [:])
+        #expect(board.changes(now: [a: .online], gone: [a: .offline]) == [:])
         board.note(a, .offline, by: "other")
-        #expect(board.changes(now: [a: .online], absent: [a]) == [a: .online])
+        #expect(board.changes(now: [a: .online], gone: [a: .offline]) == [a: .online])
         board.note(a, .online, by: "me")
-        #expect(board.changes(now: [:], absent: [a]) == [a: .offline])
+        #expect(board.changes(now: [:], gone: [a: .offline]) == [a: .offline])
+    }
+
+    /// One that said goodbye is expected; of another gateway's nothing is said.
+    @Test func theyGoAndAreMissed() {
+        var board = StatusBoard(gateway: "me")
+        board.note(b, .online, by: "other")
+        #expect(board.changes(now: [a: .online], gone: [b: .sleeping]) == [a: .online])
+        #expect(board.own == [a])
+        #expect(board.changes(now: [:], gone: [a: .sleeping, b: .offline]) == [a: .sleeping])
+        #expect(board.changes(now: [:], gone: [a: .sleeping]) == [:])
+        #expect(board.changes(now: [:], gone: [a: .offline]) == [a: .offline])
+        board.forget(a)
+        #expect(board.changes(now: [:], gone: [:]) == [:])
+        #expect(board.own == [])
     }
 
     @Test func aStatusThatIsNoneIsForgotten() {
         var board = StatusBoard(gateway: "me")
         board.note(a, .online, by: "me")
         board.note(a, nil, by: nil)
-        #expect(board.changes(now: [:], absent: [a]) == [a: .offline])
+        #expect(board.changes(now: [:], gone: [a: .offline]) == [a: .offline])
     }
 }
 
@@ -137,11 +152,65 @@ import Testing
         let config = try #require(
             try JSONSerialization.jsonObject(with: Data(first[0].payload)) as? [String: Any])
         #expect(config["state_topic"] as? String == "o/0000000000000001/up")
-        #expect(config["value_template"] as? String == "{{ value_json['celsius'] }}")
+        #expect(
+            config["value_template"] as? String
+                == "{% if value_json is mapping and value_json['celsius'] is number %}{{ value_json['celsius'] }}{% endif %}"
+        )
+        #expect(config["unit_of_measurement"] as? String == "°C")
+        #expect(config["device_class"] as? String == "temperature")
+        #expect(config["expire_after"] == nil)
+        let availability = try #require(config["availability"] as? [[String: String]])
+        #expect(availability.map { $0["topic"] } == ["o/0000000000000001/status", "g"])
+        #expect(config["availability_mode"] as? String == "all")
         #expect((config["device"] as? [String: Any])?["name"] as? String == "kitchen")
         let many = (0..<200).map { message(#"{"n\#($0)": 1, "celsius": 2}"#) }
         #expect(discovery.publications(for: many, names: [device: "kitchen"]).count == 63)
         #expect(discovery.devices(toAnnounceIn: many).isEmpty)
+        // Once its rhythm is known, and when that changes, all are announced anew.
+        for (expiry, count) in [(nil, 0), (30, 64), (30, 0), (20, 0), (15, 64), (59, 64)] as [(Int?, Int)] {
+            discovery.note(expiry: expiry, of: device)
+            let again = discovery.publications(for: many + many, names: [device: "kitchen"])
+            #expect(again.count == count)
+            let text = String(decoding: again.first?.payload ?? [], as: UTF8.self)
+            #expect(count == 0 || text.contains("\"expire_after\":\(expiry ?? 0),"), "\(text)")
+        }
+        #expect(discovery.device(announcedAt: first[0].topic) == device)
+        for topic in ["homeassistant/sensor/other/x/config", "o/0000000000000001/status", "homeassistant"] {
+            #expect(discovery.device(announcedAt: topic) == nil)
+        }
+    }
+
+    /// What stands for `_` in a topic is told, so that no two names are one.
+    @Test func namesStayApart() {
+        let alphabet: [Character] = ["a", "s", "u", "d", " ", ".", "_", "-"]
+        var names = [""]
+        var all: [String: String] = [:]
+        for _ in 1...5 {
+            names = names.flatMap { name in alphabet.map { name + String($0) } }
+            for name in names {
+                let object = Discovery.object(name)
+                #expect(all.updateValue(name, forKey: object) == nil, "\(name) and \(all[object] ?? "")")
+                #expect(!object.contains { " .".contains($0) })
+            }
+        }
+        #expect(Discovery.object("temp_in") == "temp_in")
+        #expect(Discovery.object("temp in") == "temp_in-s")
+        #expect(Discovery.object("temp.in") == "temp_in-d")
+    }
+
+    @Test(
+        arguments: [
+            ("celsius", "°C", "temperature"), ("cellar_celsius", "°C", "temperature"),
+            ("Air Humidity", "%", "humidity"),
+            ("battery_percent", "%", "battery"), ("battery volts", "V", "voltage"), ("percent", "%", nil),
+            ("memory_available_kb", "kB", "data_size"), ("temperature", nil, nil), ("load", nil, nil),
+        ] as [(String, String?, String?)]) func unitsThatNamesTell(
+            name: String, unit: String?, deviceClass: String?
+        )
+    {
+        let kind = ReadingKind(of: name)
+        #expect(kind.unit == unit && kind.deviceClass == deviceClass && !kind.isTotal)
+        #expect(ReadingKind(of: "meter_kwh").isTotal)
     }
 }
 
@@ -169,7 +238,7 @@ import Testing
         broker.authorities = "/none"
         #expect(throws: OuroborosError.self) { try broker.check() }
         broker = try MQTTBroker(url: "mqtt://x")
-        broker.passwordFile = "/etc/hostname"
+        broker.password = .file("/etc/hostname")
         #expect(throws: OuroborosError.self) { try broker.check() }
         for text in ["ftp://x", "http://", "https://u:p@x/", "nothing"] {
             #expect(throws: OuroborosError.self, "\(text)") { try HTTPSinkSettings(url: text) }

@@ -32,10 +32,15 @@ final class MemorySink: Sink {
     let batchLimit: Int
     let longestPause = Duration.milliseconds(20)
     let state: Mutex<State>
+    private let answer: @Sendable (SinkBatch) -> SinkFailure?
 
-    init(_ name: String = "memory", refusing refusals: Int = 0, batchLimit: Int = 3) {
+    init(
+        _ name: String = "memory", refusing refusals: Int = 0, batchLimit: Int = 3,
+        answer: @escaping @Sendable (SinkBatch) -> SinkFailure? = { _ in nil }
+    ) {
         self.name = name
         self.batchLimit = batchLimit
+        self.answer = answer
         state = Mutex(State(refusals: refusals))
     }
 
@@ -49,9 +54,14 @@ final class MemorySink: Sink {
                 state.refusals -= 1
                 throw SinkFailure("not now")
             }
-            state.taken += batch.messages.map { String(decoding: $0.payload, as: UTF8.self) }
+            if let failure = answer(batch) { throw failure }
+            state.taken += batch.texts
         }
     }
+}
+
+extension SinkBatch {
+    var texts: [String] { messages.map { String(decoding: $0.payload, as: UTF8.self) } }
 }
 
 final class Locked<Value: Sendable>: Sendable {

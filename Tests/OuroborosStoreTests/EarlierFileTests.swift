@@ -10,7 +10,7 @@ import Testing
 @Suite struct EarlierFileTests {
     private let scratch: Scratch
     private let key: SecretKey
-    private let passphrase = Array("correct horse battery staple".utf8)
+    private let passphrase = SecretBytes.copying("correct horse battery staple".utf8)
     private let devices: [StoredDevice]
 
     init() throws {
@@ -112,7 +112,7 @@ import Testing
         var bytes = try bytes("passphrase.export")
         #expect(try DeviceExport.open(bytes, under: .passphrase(passphrase)) == devices)
         #expect(throws: OuroborosError.self) {
-            try DeviceExport.open(bytes, under: .passphrase(passphrase + [0x2e]))
+            try DeviceExport.open(bytes, under: .passphrase(.copying("correct horse battery staple.".utf8)))
         }
         bytes[bytes.count / 2] ^= 1
         #expect(throws: OuroborosError.self) { try DeviceExport.open(bytes, under: .passphrase(passphrase)) }

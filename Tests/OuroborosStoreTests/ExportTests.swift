@@ -13,7 +13,7 @@ import Testing
         StoredDevice(
             credential: .fixed(device: DeviceID(number: .max), rootKey: .random()), name: "", addedAt: -1),
     ]
-    let passphrase = Array("correct horse battery staple".utf8)
+    let passphrase = SecretBytes.copying("correct horse battery staple".utf8)
 
     @Test func devicesTravelSealed() throws {
         let kek = SecretKey.random()
@@ -51,10 +51,10 @@ import Testing
         let sealed = try DeviceExport.seal(devices, under: .passphrase(passphrase))
         #expect(throws: OuroborosError.self) { try DeviceExport.open(sealed, under: .keyEncryptionKey(kek)) }
         #expect(throws: OuroborosError.self) {
-            try DeviceExport.open(sealed, under: .passphrase(passphrase + [0x2e]))
+            try DeviceExport.open(sealed, under: .passphrase(.copying("correct horse battery staple.".utf8)))
         }
         #expect(throws: OuroborosError.self) {
-            try DeviceExport.seal(devices, under: .passphrase([1, 2, 3]))
+            try DeviceExport.seal(devices, under: .passphrase(.copying([1, 2, 3])))
         }
     }
 

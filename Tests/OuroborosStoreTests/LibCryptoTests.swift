@@ -17,7 +17,7 @@ import Testing
 
     @Test func scryptOfRFC7914() throws {
         let found = try LibCrypto.scrypt(
-            Array("pleaseletmein".utf8), salt: Data("SodiumChloride".utf8), rounds: 1 << 14)
+            .copying("pleaseletmein".utf8), salt: Data("SodiumChloride".utf8), rounds: 1 << 14)
         #expect(try found == key("7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2"))
     }
 
@@ -25,7 +25,7 @@ import Testing
     @Test(.enabled(if: ProcessInfo.processInfo.environment["OURO_SOAK"] != nil))
     func theLargestEffort() throws {
         let found = try LibCrypto.scrypt(
-            Array("pleaseletmein".utf8), salt: Data("SodiumChloride".utf8), rounds: 1 << 20)
+            .copying("pleaseletmein".utf8), salt: Data("SodiumChloride".utf8), rounds: 1 << 20)
         #expect(try found == key("2101cb9b6a511aaeaddbbe09cf70f881ec568d574a2ffd4dabe5ee9820adaa47"))
     }
 
@@ -54,7 +54,7 @@ import Testing
         #expect(sealed == nonce + expected)
         // One that lies in the midst of another one's memory opens as well.
         let slice = (Data([0]) + sealed).dropFirst()
-        #expect(try AESGCM.open(slice, context: context, under: key) == Array(plain))
+        #expect(try AESGCM.open(slice, context: context, under: key) == .copying(plain))
         #expect(try AESGCM.open(sealed, context: Data(), under: key) == nil)
         for count in 0..<28 {
             #expect(try AESGCM.open(sealed.prefix(count), context: context, under: key) == nil)

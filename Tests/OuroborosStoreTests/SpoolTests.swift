@@ -170,7 +170,8 @@ import Testing
         spool = nil
         let queue = try DatabaseQueue(path: scratch.file("spool"))
         try queue.write {
-            try $0.execute(sql: "DROP TABLE sink; DROP TABLE identity; PRAGMA user_version = 1")
+            try $0.execute(
+                sql: "DROP TABLE sink; DROP TABLE identity; DROP TABLE dead_letter; PRAGMA user_version = 1")
         }
         let again = try self.spool()
         #expect(try texts(again) == ["a"])

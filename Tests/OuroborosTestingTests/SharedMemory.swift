@@ -8,7 +8,9 @@ final class SharedMemory: SharedDeviceRegistry {
 
     private struct State {
         var device: Credential?
+        var generation: UInt64 = 0
         var isAway = false
+        var isDeaf = false
         var readers: [AsyncStream<RegistryNotice>.Continuation] = []
         var questions = 0
         var held: Step?
@@ -22,12 +24,22 @@ final class SharedMemory: SharedDeviceRegistry {
     }
 
     var epoch: UInt64? { state.withLock { $0.device?.epoch } }
+    var generation: UInt64 {
+        get { state.withLock(\.generation) }
+        set { state.withLock { $0.generation = newValue } }
+    }
+
     /// Those that were answered.
     var questions: Int { state.withLock(\.questions) }
     var waiting: Int { state.withLock(\.waiting.count) }
 
     func setAway(_ isAway: Bool) {
         state.withLock { $0.isAway = isAway }
+    }
+
+    /// Nobody hears what is told.
+    func setDeaf(_ isDeaf: Bool) {
+        state.withLock { $0.isDeaf = isDeaf }
     }
 
     /// From now on these steps wait.
@@ -61,12 +73,13 @@ final class SharedMemory: SharedDeviceRegistry {
         }
     }
 
-    func credential(of device: DeviceID) async throws -> Credential? {
+    func device(_ id: DeviceID) async throws -> SharedDevice {
         await pass(.question)
         return try state.withLock { state in
             state.questions += 1
             if state.isAway { throw Away() }
-            return state.device?.deviceID == device ? state.device : nil
+            return SharedDevice(
+                credential: state.device?.deviceID == id ? state.device : nil, generation: state.generation)
         }
     }
 
@@ -78,12 +91,29 @@ final class SharedMemory: SharedDeviceRegistry {
         }
     }
 
+    func confirm(_ device: DeviceID, from generation: UInt64) async throws -> Bool {
+        await pass(.move)
+        return try state.withLock { state in
+            if state.isAway { throw Away() }
+            guard state.generation == generation else { return false }
+            state.generation += 1
+            return true
+        }
+    }
+
+    func raise(_ device: DeviceID, to generation: UInt64) async throws {
+        try state.withLock { state in
+            if state.isAway { throw Away() }
+            state.generation = max(state.generation, generation)
+        }
+    }
+
     func announce(_ session: ConfirmedSession) {
         tell(.confirmed(session))
     }
 
     func tell(_ notice: RegistryNotice) {
-        for reader in state.withLock(\.readers) { reader.yield(notice) }
+        for reader in state.withLock({ $0.isDeaf ? [] : $0.readers }) { reader.yield(notice) }
     }
 
     func notices() -> AsyncStream<RegistryNotice> {

@@ -101,6 +101,32 @@ import Testing
         }
     }
 
+    @Test func whatTheRegistryDidNotAnswerIsAskedWithTheNextSweep() async throws {
+        let time = VirtualTime()
+        let credential = Credential.fixed(device: Self.id, rootKey: .random())
+        try await time.run {
+            let fleet = try await fleet(credential, on: time)
+            let old = try await fleet.clients[0](credential)
+            try await old.send([1])
+            fleet.registry.setDeaf(true)
+            let new = try await fleet.clients[1](credential)
+            try await new.send([2])
+            fleet.registry.setDeaf(false)
+            fleet.registry.setAway(true)
+            let questions = fleet.registry.questions
+            fleet.registry.tell(.missed)
+            try await eventually("both ask in vain") { fleet.registry.questions == questions + 2 }
+            fleet.registry.setAway(false)
+            // A minute at most until it is asked again, and one to drain.
+            try await time.sleep(for: .seconds(125))
+            #expect(try await fleet.sessions(0) == 0)
+            #expect(try await fleet.sessions(1) == 1)
+            await old.close()
+            await new.close()
+            await fleet.end()
+        }
+    }
+
     @Test func aDeviceThatIsRemovedIsDroppedEverywhere() async throws {
         let time = VirtualTime()
         let credential = Credential.fixed(device: Self.id, rootKey: .random())

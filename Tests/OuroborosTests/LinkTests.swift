@@ -1,3 +1,4 @@
+import COuroboros
 import Testing
 
 @testable import Ouroboros
@@ -216,13 +217,31 @@ import Testing
         #expect(pair.client.statistics.drops[.malformed] == 1)
     }
 
-    @Test func aConfigurationOutOfRangeIsRefused() {
-        var configuration = LinkConfiguration.client
-        configuration.reach = 65
-        #expect(throws: OuroborosError.self) {
-            try Link(
-                client: .fixed(device: Pair.device, rootKey: .random()), configuration: configuration)
+    /// The engine then wants to be asked again: what failed is a message that fails, or counts as lost.
+    @Test func aPacketThatCannotBeMadeIsNotTheEnd() throws {
+        let link = try Link(client: .fixed(device: Pair.device, rootKey: .random()))
+        let bytes: [UInt8] = [1, 2, 3]
+        var answers = [OURO_ERR_CRYPTO, OURO_ERR_CRYPTO, OURO_OK, OURO_ERR_CRYPTO, OURO_OK]
+        var packets: [[UInt8]] = []
+        func transmit() throws -> Bool {
+            try bytes.withUnsafeBufferPointer { bytes in
+                try link.transmit({ packet, _ in packets.append(Array(packet)) }) { datagram in
+                    let status = answers.removeFirst()
+                    // A packet, and then none.
+                    if status == OURO_OK, packets.isEmpty {
+                        datagram.pointee.data = bytes.baseAddress
+                        datagram.pointee.len = bytes.count
+                    }
+                    return status
+                }
+            }
         }
+        #expect(try transmit())
+        #expect(packets == [[1, 2, 3]])
+        #expect(try !transmit())
+        #expect(answers.isEmpty)
+        answers = [OURO_ERR_ARGUMENT]
+        #expect(throws: OuroborosError.self) { try transmit() }
     }
 
     @Test func placesComeBack() throws {

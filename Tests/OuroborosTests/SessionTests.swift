@@ -156,6 +156,11 @@ import Testing
                 #expect(next.payloads == [[1]])
             } else {
                 #expect(next.reason == .ahead)
+                // For good, in that direction alone.
+                for _ in 0..<100 {
+                    #expect(try pair.server.open(pair.client.seal([2])).reason == .ahead)
+                }
+                #expect(try pair.client.open(pair.server.seal([3])).payloads == [[3]])
             }
         }
     }

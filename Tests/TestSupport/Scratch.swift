@@ -29,6 +29,10 @@ package final class Scratch: Sendable {
         try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file(name))
     }
 
+    package func copy(_ name: String, to other: String) throws {
+        try FileManager.default.copyItem(atPath: file(name), toPath: file(other))
+    }
+
     package func write(_ text: String, to name: String, mode: Int = 0o600) throws {
         try Data(text.utf8).write(to: URL(fileURLWithPath: file(name)))
         try setMode(mode, of: name)

@@ -197,14 +197,11 @@ static void take_close(ouro_link *link, ouro_tail *tail, const ouro_addr *from,
         if (!(link->flags & LINK_CLOSING))
             link->closed_reason = reason;
     }
-    bool client = link->settings->role == OURO_CLIENT;
     if (tail->close_phase == CLOSE_SENT && !(tail->state & TAIL_CLOSE_DUE)) {
         /* A server that shuts down is given time to come back, whatever this side closed for. */
         if (reason == OURO_REASON_SHUTDOWN) {
             tail->close_reason = reason;
             link->flags &= (uint16_t)~LINK_RECONNECT;
-        } else if (client && tail->close_reason == OURO_REASON_REKEY && tail == link->live[0]) {
-            link->flags |= LINK_RECONNECT;
         }
         ouro_policy_end(link, tail, now);
         return;
@@ -217,11 +214,8 @@ static void take_close(ouro_link *link, ouro_tail *tail, const ouro_addr *from,
             tail->close_phase = CLOSE_ANSWERING;
             tail->close_reason = reason;
             tail->state |= TAIL_NO_NEW;
-            if (client && tail == link->live[0] && !(link->flags & LINK_CLOSING) &&
-                !link->settings->stream)
+            if (tail == link->live[0] && !link->settings->stream)
                 ouro_client_begin(link, CAUSE_REKEY, now);
-            else if (client && tail == link->live[0])
-                link->flags |= LINK_RECONNECT;
         }
         return;
     }

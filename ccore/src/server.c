@@ -69,13 +69,21 @@ static void release(ouro_server *server, ouro_pending *pending) {
     server->pending_used--;
 }
 
-void ouro_server_drop_pending(ouro_server *server, ouro_device *device) {
+static void drop_all(ouro_server *server, ouro_device *device) {
     while (device->pending != NULL)
         release(server, device->pending);
 }
 
+void ouro_server_drop_pending(ouro_server *server, ouro_device *device, uint64_t number) {
+    for (ouro_pending *p = device->pending, *next; p != NULL; p = next) {
+        next = p->next;
+        if (p->number < number)
+            release(server, p);
+    }
+}
+
 void ouro_server_forget(ouro_server *server, ouro_device *device) {
-    ouro_server_drop_pending(server, device);
+    drop_all(server, device);
     ouro_ahead_drop(server, device);
     ouro_erase(device, sizeof *device);
 }
@@ -160,7 +168,7 @@ static ouro_status move_to(ouro_server *server, ouro_device *device, uint64_t ep
         return status;
     c->epoch = epoch;
     ouro_ahead_drop(server, device);
-    ouro_server_drop_pending(server, device);
+    drop_all(server, device);
     return OURO_OK;
 }
 
@@ -235,6 +243,7 @@ static ouro_status answer(ouro_server *server, uint64_t now, ouro_device *device
     device->pending = p;
     p->device = device;
     p->created_ms = now;
+    p->number = device->credential.evolving ? device->credential.epoch : device->generation;
     p->id = session_id;
     p->fresh = fresh;
     p->hello_len = (uint8_t)len;
@@ -377,10 +386,12 @@ ouro_status ouro_server_adopt(ouro_server *server, uint64_t now, ouro_pending *p
         memcpy(device->credential.key, pending->next_key, OURO_KEY_SIZE);
         device->credential.epoch++;
         ouro_ahead_drop(server, device);
-        ouro_server_drop_pending(server, device);
+        drop_all(server, device);
         *moved = true;
         link->flags |= LINK_HOLD;
     } else {
+        for (ouro_pending *p = device->pending; p != pending; p = p->next)
+            p->number += p->number == pending->number;
         release(server, pending);
     }
     ouro_policy_confirmed(link, now);

@@ -38,8 +38,7 @@ static void erase(ouro_tail *tail) {
 
 /* The newest session is over: the application is told, once. */
 static void tell_closed(ouro_link *link, const ouro_tail *tail) {
-    if (!(link->events & TELL_CLOSED))
-        link->closed_reason = tail->close_reason;
+    link->closed_reason = tail->close_reason;
     link->events |= TELL_CLOSED;
     if (tail->close_phase == CLOSE_ANSWERING)
         link->events |= TELL_CLOSED_BY_PEER;
@@ -149,8 +148,6 @@ void ouro_sessions_enter(ouro_link *link, ouro_session *session, uint64_t now) {
     link->flags &= (uint16_t)~LINK_SAID_GOODBYE;
     if (link->flags & LINK_CLOSING)
         ouro_sessions_begin_close(&session->tail, now, link->closed_reason);
-    else
-        link->closed_reason = OURO_REASON_NORMAL;
 }
 
 void ouro_sessions_begin_close(ouro_tail *tail, uint64_t now, uint8_t reason) {

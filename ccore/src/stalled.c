@@ -33,7 +33,6 @@ void ouro_stalled_find(ouro_link *link, const ouro_tail *tail) {
         ouro_place_unlink(&link->flight, p);
         ouro_place_append(&link->stalled, p);
         /* Of an unreliable message nobody waits for more than that it went out. */
-        p->flags = (uint16_t)(p->flags & ~(PLACE_RESEND | PLACE_LOST));
         if (p->flags & (PLACE_SENT | PLACE_QUIET))
             p->flags |= PLACE_TOLD;
         link->stats.stalled++;

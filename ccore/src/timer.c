@@ -218,11 +218,11 @@ uint64_t ouro_timer_next(const ouro_link *link, uint64_t now) {
     for (const ouro_place *p = link->queue; p != NULL; p = p->next)
         if (p->counter != 0)
             earlier(&deadline, ouro_then(now, p->sent_ms) + p->counter);
-    if (ouro_link_waits(link, now)) {
+    /* Its end counts when it has passed, too: ouro_link_tick forgets it. */
+    if (link->wait_until_ms != 0)
         earlier(&deadline, link->wait_until_ms);
-    } else if (!link->settings->stream) {
+    if (!ouro_link_waits(link, now) && !link->settings->stream)
         earlier(&deadline, flight_deadline(link, now));
-    }
     if (link->settings->stream)
         earlier(&deadline, ouro_stream_deadline(link, now));
     else if (!timers_stopped(link) && (link->flags & LINK_PING_OUT) &&

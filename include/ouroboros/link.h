@@ -8,7 +8,7 @@
  *     ouro_link_receive(...)        for each packet; drain ouro_link_next_event after each
  *     ouro_link_send(...)           for each message
  *     ouro_link_tick(...)           if the deadline has passed
- *     ouro_link_transmit(...)       until it gives no packet
+ *     ouro_link_transmit(...)       until it gives no packet and no ERR_CRYPTO
  *     ouro_link_next_event(...)     until there is none
  *     wait for a packet or for ouro_link_deadline(...); not at all when that is not in the future
  *
@@ -270,6 +270,8 @@ OURO_CHECKED ouro_status ouro_link_connect(ouro_link *link, uint64_t now_ms);
 /*
  * Client: when a handshake may begin at the earliest: `now_ms`, or later after sessions that did
  * not last. Over a stream, open one no sooner: the server waits 10 s for HELLO.
+ * After a restart that wait runs from ouro_link_connect, or in datagrams from the first message;
+ * until then this moves on with `now_ms`. So connect first, then open the stream when this says.
  */
 uint64_t ouro_link_connects_at(const ouro_link *link, uint64_t now_ms);
 
@@ -366,8 +368,9 @@ OURO_CHECKED ouro_status ouro_link_prepare(ouro_link *link, size_t body_len);
 void ouro_link_tick(ouro_link *link, uint64_t now_ms);
 
 /*
- * The next packet to send; `out->len` 0 when there is none. ERR_CRYPTO: a packet could not be made.
- * A message then fails, with its event; anything else counts as lost on its way, and is made again.
+ * The next packet to send; `out->len` 0 when there is none. ERR_CRYPTO: a packet could not be made;
+ * call again, as there may be others. A message then fails, with its event; anything else counts as
+ * lost on its way, and is made again later: each failure leaves less to send.
  */
 OURO_CHECKED ouro_status ouro_link_transmit(ouro_link *link, uint64_t now_ms,
                                             uint8_t scratch[OURO_SCRATCH_SIZE], ouro_datagram *out);

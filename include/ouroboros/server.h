@@ -8,6 +8,11 @@
  *
  * When a call says `moved`, the device's credential has a new epoch: make it durable before the
  * answer is sent (ouro_server_hello), or call ouro_link_epoch_saved after that (ouro_server_adopt).
+ *
+ * Of several gateways with one registry, sessions of fixed credentials have a number, too (Appendix
+ * B 28 to 30): set `generation` of the device before ouro_server_hello, and between
+ * ouro_server_open and ouro_server_adopt move the registry from the pending session's `number` to
+ * the next.
  */
 #ifndef OUROBOROS_SERVER_H
 #define OUROBOROS_SERVER_H
@@ -37,6 +42,7 @@ typedef struct ouro_allowance {
 /* What a server keeps of a device between handshakes. */
 typedef struct ouro_device {
     ouro_credential credential;
+    uint64_t generation;     /* of a fixed one: as the registry had it when a HELLO was looked up */
     ouro_pending *pending;   /* newest first */
     ouro_allowance confirms; /* sessions confirmed */
     ouro_allowance moves;    /* epochs moved by a HELLO ahead of its server */
@@ -49,6 +55,7 @@ struct ouro_pending {
     ouro_pending *next; /* of the device, or of the free list */
     ouro_device *device;
     uint64_t created_ms;
+    uint64_t number; /* the epoch, or generation, that it was made from */
     uint32_t id;
     uint8_t hello[OURO_HELLO_MAX], welcome[OURO_WELCOME_SIZE];
     uint8_t hello_len;
@@ -132,8 +139,11 @@ uint32_t ouro_server_session_id(const ouro_server_settings *settings, uint32_t r
 
 void ouro_device_init(ouro_device *device, const ouro_credential *credential);
 
-/* Ends the device's pending sessions: a newer one was confirmed at another gateway. */
-void ouro_server_drop_pending(ouro_server *server, ouro_device *device);
+/*
+ * Ends the device's pending sessions that were made from a lower number: a session of this one, an
+ * epoch or a generation, was confirmed at another gateway.
+ */
+void ouro_server_drop_pending(ouro_server *server, ouro_device *device, uint64_t number);
 
 /* Ends the device's pending sessions and erases its key. */
 void ouro_server_forget(ouro_server *server, ouro_device *device);
@@ -166,9 +176,10 @@ ouro_pending *ouro_server_pending(ouro_server *server, uint32_t session_id);
 
 /*
  * Opens the first packet of a pending session, in place. On OK it was authentic, and is to be
- * followed by ouro_server_adopt at once; anything else is a drop: MALFORMED, HANDSHAKE, SESSION
- * (too old, or NULL), LIMIT (too many of this device were confirmed), REPLAY, AHEAD, DUPLICATE,
- * AUTH; or ERR_CRYPTO, which is as one.
+ * followed by ouro_server_adopt: at once, or once the session's number is durable, if the packet is
+ * kept, nothing else of the session is opened and it is pending still. Anything else is a drop:
+ * MALFORMED, HANDSHAKE, SESSION (too old, or NULL), LIMIT (too many of this device were confirmed),
+ * REPLAY, AHEAD, DUPLICATE, AUTH; or ERR_CRYPTO, which is as one.
  */
 OURO_CHECKED ouro_status ouro_server_open(ouro_server *server, uint64_t now_ms,
                                           ouro_pending *pending, uint8_t *packet, size_t len,

@@ -12,7 +12,7 @@ enum AsyncClient {
         guard let devices = UInt64(arguments[2]), let messages = Int(arguments[3]), devices > 0, messages > 0
         else { ExampleKit.fail("DEVICES and MESSAGES are whole numbers above 0") }
         do {
-            let server = try await HostAndPort(parsing: arguments[0]).resolve()
+            let server = try EndpointName(parsing: arguments[0])
             let fleetKey = try ExampleKit.key(in: arguments[1])
             let clock = ContinuousClock()
             let begin = clock.now

@@ -15,24 +15,26 @@ public enum ExampleKit {
         guard let bytes = file(path) else {
             throw OuroborosError(.invalidKey, "cannot read “\(path)”")
         }
-        return try SecretKey(hex: bytes)
+        return try bytes.withUnsafeBytes { try SecretKey(hex: $0) }
     }
 
-    /// The first bytes of a file, or nil.
-    public static func file(_ path: String, atMost limit: Int = 65_536) -> [UInt8]? {
+    /// The first bytes of a file, or nil. They erase themselves: it may hold keys.
+    public static func file(_ path: String, atMost limit: Int = 65_536) -> SecretBytes? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
         defer { close(file) }
-        var bytes = [UInt8](repeating: 0, count: limit)
-        var count = 0
-        while count < limit {
-            let room = limit - count
-            let got = bytes.withUnsafeMutableBytes { read(file, $0.baseAddress.map { $0 + count }, room) }
-            guard got >= 0 else { return nil }
-            if got == 0 { break }
-            count += got
+        var isRead = true
+        let bytes = SecretBytes.filled(atMost: limit) { buffer in
+            var count = 0
+            while count < limit {
+                let got = read(file, buffer.baseAddress.map { $0 + count }, limit - count)
+                isRead = got >= 0
+                if got <= 0 { break }
+                count += got
+            }
+            return count
         }
-        return Array(bytes.prefix(count))
+        return isRead ? bytes : nil
     }
 
     /// A line on standard output that is out when this returns.

@@ -19,7 +19,8 @@ struct FileSource: Source {
 
     func read() throws -> [UInt8] {
         guard let bytes = ExampleKit.file(path, atMost: 4096),
-            let word = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).first,
+            let word = bytes.withUnsafeBytes({ String(decoding: $0, as: UTF8.self) })
+                .split(whereSeparator: \.isWhitespace).first,
             let number = Double(word)
         else {
             throw OuroborosError(.transport, "there is no number in “\(path)”")
@@ -32,7 +33,7 @@ struct FileSource: Source {
 func automaticSource() -> any Source {
     for zone in 0..<16 {
         let path = "/sys/class/thermal/thermal_zone\(zone)/temp"
-        if ExampleKit.file(path, atMost: 64)?.isEmpty == false {
+        if ExampleKit.file(path, atMost: 64).map({ $0.count > 0 }) == true {
             return FileSource(path: path, scale: 0.001)
         }
     }

@@ -9,7 +9,7 @@ enum SimpleClient {
     static func main() async {
         let arguments = ExampleKit.arguments("SimpleClient HOST:PORT DEVICE KEYFILE TEXT...", atLeast: 4)
         do {
-            let server = try await HostAndPort(parsing: arguments[0]).resolve()
+            let server = try EndpointName(parsing: arguments[0])
             let credential = Credential.fixed(
                 device: try DeviceID(hex: arguments[1]), rootKey: try ExampleKit.key(in: arguments[2]))
             var configuration = ClientConfiguration()

@@ -8,26 +8,26 @@ struct SessionFile {
 
     /// The session and how long it slept. The file is gone, durably, when this returns.
     func take() throws -> (SavedSession, slept: UInt64)? {
-        guard var bytes = ExampleKit.file(path), bytes.count > 8 else { return nil }
-        defer { erase(&bytes) }
+        guard let bytes = ExampleKit.file(path), bytes.count > 8 else { return nil }
         guard unlink(path) == 0 else { throw failure("cannot remove “\(path)”") }
         try syncDirectory()
-        let then = bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         let now = Clock.wall
-        // A clock that was set back tells nothing.
-        return (SavedSession(bytes.dropFirst(8)), slept: now > then ? now - then : 0)
+        return bytes.withUnsafeBytes { bytes in
+            let then = bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            // A clock that was set back tells nothing.
+            return (SavedSession(bytes.dropFirst(8)), slept: now > then ? now - then : 0)
+        }
     }
 
     func keep(_ session: SavedSession) throws {
         let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw failure("cannot make “\(path)”") }
         defer { close(file) }
-        var bytes = (0..<8).map { UInt8(truncatingIfNeeded: Clock.wall >> (56 - 8 * $0)) }
-        session.withUnsafeBytes { bytes.append(contentsOf: $0) }
-        defer { erase(&bytes) }
-        guard write(file, bytes, bytes.count) == bytes.count, fsync(file) == 0 else {
-            throw failure("cannot write “\(path)”")
+        func put(_ bytes: UnsafeRawBufferPointer) -> Bool {
+            write(file, bytes.baseAddress, bytes.count) == bytes.count
         }
+        guard withUnsafeBytes(of: Clock.wall.bigEndian, put), session.withUnsafeBytes(put), fsync(file) == 0
+        else { throw failure("cannot write “\(path)”") }
         try syncDirectory()
     }
 
@@ -36,10 +36,6 @@ struct SessionFile {
         let directory = open(parent, O_RDONLY | O_CLOEXEC)
         defer { close(directory) }
         guard directory >= 0, fsync(directory) == 0 else { throw failure("cannot sync “\(parent)”") }
-    }
-
-    private func erase(_ bytes: inout [UInt8]) {
-        for index in bytes.indices { bytes[index] = 0 }
     }
 
     private func failure(_ text: String) -> OuroborosError {

@@ -49,20 +49,31 @@ public struct AwaitedFleetRegistry: AwaitedDeviceRegistry {
 
 /// The same for gateways that share a registry.
 public struct SharedFleetRegistry: SharedDeviceRegistry {
-    private let fleet: AwaitedFleetRegistry
+    private let fleetKey: SecretKey
     private let others: any SharedDeviceRegistry
 
     public init(fleetKey: SecretKey, others: any SharedDeviceRegistry) {
-        fleet = AwaitedFleetRegistry(fleetKey: fleetKey, others: others)
+        self.fleetKey = fleetKey
         self.others = others
     }
 
-    public func credential(of device: DeviceID) async throws -> Credential? {
-        try await fleet.credential(of: device)
+    public func device(_ id: DeviceID) async throws -> SharedDevice {
+        let known = try await others.device(id)
+        guard known.credential == nil else { return known }
+        return SharedDevice(
+            credential: try .fixed(device: id, fleetKey: fleetKey), generation: known.generation)
     }
 
     public func advance(to credential: Credential, from epoch: UInt64) async throws {
-        try await fleet.advance(to: credential, from: epoch)
+        try await others.advance(to: credential, from: epoch)
+    }
+
+    public func confirm(_ device: DeviceID, from generation: UInt64) async throws -> Bool {
+        try await others.confirm(device, from: generation)
+    }
+
+    public func raise(_ device: DeviceID, to generation: UInt64) async throws {
+        try await others.raise(device, to: generation)
     }
 
     public func announce(_ session: ConfirmedSession) {

@@ -4,6 +4,10 @@ extension SecretKey: CustomReflectable {
     public var customMirror: Mirror { Mirror(self, children: []) }
 }
 
+extension SecretBytes: CustomReflectable {
+    public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
 extension SavedSession: CustomReflectable {
     public var customMirror: Mirror { Mirror(self, children: []) }
 }

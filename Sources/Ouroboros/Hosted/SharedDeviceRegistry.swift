@@ -10,7 +10,20 @@ public protocol AwaitedDeviceRegistry: Sendable {
 }
 
 /// The devices of several gateways.
+///
+/// Each confirmed session of a device has the next number, which says whose is the newest: of an evolving credential the
+/// epoch, of a fixed one the generation.
 public protocol SharedDeviceRegistry: AwaitedDeviceRegistry {
+    /// The device as it is now, also where it is not known.
+    func device(_ id: DeviceID) async throws -> SharedDevice
+
+    /// Makes the generation after `generation` durable before it returns, if the device, whose credential is fixed, is
+    /// at `generation` still; else it returns false. So of two sessions one is the newest.
+    func confirm(_ device: DeviceID, from generation: UInt64) async throws -> Bool
+
+    /// Raises a generation that is lower, as after a restore.
+    func raise(_ device: DeviceID, to generation: UInt64) async throws
+
     /// Tells the other gateways that a device has a session here. It returns at once.
     func announce(_ session: ConfirmedSession)
 
@@ -18,17 +31,41 @@ public protocol SharedDeviceRegistry: AwaitedDeviceRegistry {
     func notices() -> AsyncStream<RegistryNotice>
 }
 
+extension SharedDeviceRegistry {
+    public func credential(of device: DeviceID) async throws -> Credential? {
+        try await self.device(device).credential
+    }
+}
+
+/// A device in a registry that gateways share.
+public struct SharedDevice: Sendable, Equatable {
+    /// Nil for a device that is not known.
+    public let credential: Credential?
+    /// How many sessions of a fixed credential were confirmed, at all gateways.
+    public let generation: UInt64
+
+    public init(credential: Credential?, generation: UInt64) {
+        self.credential = credential
+        self.generation = generation
+    }
+
+    /// That of the device's newest session.
+    public var number: UInt64 {
+        if let credential, credential.kind == .evolving { credential.epoch } else { generation }
+    }
+}
+
 /// A device's newest session, and whose it is.
 public struct ConfirmedSession: Sendable, Hashable {
     public let device: DeviceID
     public let sessionID: UInt32
-    /// The epoch of the device's credential after it.
-    public let epoch: UInt64
+    /// The epoch of the device's credential after it, or its generation.
+    public let number: UInt64
 
-    public init(device: DeviceID, sessionID: UInt32, epoch: UInt64) {
+    public init(device: DeviceID, sessionID: UInt32, number: UInt64) {
         self.device = device
         self.sessionID = sessionID
-        self.epoch = epoch
+        self.number = number
     }
 }
 

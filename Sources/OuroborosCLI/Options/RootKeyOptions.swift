@@ -12,15 +12,13 @@ struct RootKeyOptions: ParsableArguments {
     var isGiven: Bool { rootKeyFile != nil || rootKeyEnv != nil }
 
     func rootKey() throws -> RootKey {
-        switch (rootKeyFile, rootKeyEnv) {
-        case (let path?, nil): return try KeyFiles.read(path)
-        case (nil, let name?): return try KeyFiles.environment(name)
-        case (nil, nil):
+        guard
+            let source = try SecretSource.given(
+                file: rootKeyFile, environment: rootKeyEnv, option: "root-key")
+        else {
             throw OuroborosError(
                 .invalidConfiguration, "the root key is missing: give --root-key-file or --root-key-env")
-        case (_?, _?):
-            throw OuroborosError(
-                .invalidConfiguration, "give one of --root-key-file and --root-key-env, not both")
         }
+        return try source.key()
     }
 }

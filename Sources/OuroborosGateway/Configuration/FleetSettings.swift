@@ -6,17 +6,20 @@ import OuroborosStore
 struct FleetSettings: Sendable {
     let number: UInt8
     /// One, or two while the secret is replaced.
-    let secretFiles: [String]
+    let secrets: [SecretSource]
     let forwardBind: HostAndPort?
     let peers: [UInt8: HostAndPort]
 
     /// Nil for a gateway that stands alone.
     init?(_ setting: (GatewayKey) -> GatewaySources.Setting) throws {
-        secretFiles = try setting(.fleetSecretFile).secretFiles()
+        secrets =
+            try setting(.fleetSecretFile).names().map { try .given(file: $0) }
+            + setting(.fleetSecretEnv).names().map { .variable($0) }
+        guard secrets.count <= 2 else { throw setting(.fleetSecretFile).tooMany }
         forwardBind = try setting(.forwardBind).address()
         peers = try setting(.peer).peers()
         guard setting(.gatewayNumber).value != nil else {
-            guard secretFiles.isEmpty, forwardBind == nil, peers.isEmpty else {
+            guard secrets.isEmpty, forwardBind == nil, peers.isEmpty else {
                 throw OuroborosError(
                     .invalidConfiguration,
                     "a gateway of a fleet has a number: give --gateway-number, 1 to 255")
@@ -30,7 +33,7 @@ struct FleetSettings: Sendable {
                 "--forward-bind and --peer go together: where packets come in, and where they are passed on to"
             )
         }
-        guard forwardBind == nil || !secretFiles.isEmpty else {
+        guard forwardBind == nil || !secrets.isEmpty else {
             throw OuroborosError(
                 .invalidConfiguration,
                 "gateways that pass packets on need the fleet secret: give --fleet-secret-file")
@@ -38,15 +41,15 @@ struct FleetSettings: Sendable {
     }
 
     func configuration() async throws -> FleetConfiguration {
-        let secrets = try secretFiles.map { try KeyFiles.read($0) }
-        if secrets.count == 2, secrets[0] == secrets[1] {
+        let keys = try secrets.map { try $0.key() }
+        if keys.count == 2, keys[0] == keys[1] {
             throw OuroborosError(
                 .invalidConfiguration,
-                "“\(secretFiles[0])” and “\(secretFiles[1])” hold the same secret: give the one that replaces it, or one file"
+                "\(secrets[0].name) and \(secrets[1].name) hold the same secret: give the one that replaces it, or one file"
             )
         }
         var fleet = FleetConfiguration(
-            gatewayNumber: number, secret: secrets.first, secondSecret: secrets.dropFirst().first)
+            gatewayNumber: number, secret: keys.first, secondSecret: keys.dropFirst().first)
         if let forwardBind {
             var forwarding: FleetConfiguration.Forwarding = .init(
                 address: try await forwardBind.resolve(), peers: [:])
@@ -60,13 +63,17 @@ struct FleetSettings: Sendable {
 }
 
 extension GatewaySources.Setting {
-    fileprivate func secretFiles() throws -> [String] {
+    fileprivate var tooMany: OuroborosError {
+        refused("write one path, or two while the secret is replaced, the first of them in use")
+    }
+
+    fileprivate func names() throws -> [String] {
         guard let value = try text() else { return [] }
         let files = value.split(separator: ",", omittingEmptySubsequences: false).map {
             String($0.drop { $0 == " " })
         }
         guard files.count <= 2, !files.contains("") else {
-            throw refused("write one path, or two while the secret is replaced, the first of them in use")
+            throw tooMany
         }
         return files
     }

@@ -7,14 +7,17 @@ package enum GatewayKey: String, CaseIterable {
     case kekFile = "kek-file"
     case kekEnv = "kek-env"
     case fleetKeyFile = "fleet-key-file"
+    case fleetKeyEnv = "fleet-key-env"
     case registry
     case spool
     case bind
     case echo
     case logLevel = "log-level"
     case metrics
+    case hostName = "host-name"
     case gatewayNumber = "gateway-number"
     case fleetSecretFile = "fleet-secret-file"
+    case fleetSecretEnv = "fleet-secret-env"
     case forwardBind = "forward-bind"
     case peer
     case workers
@@ -40,6 +43,7 @@ package enum GatewayKey: String, CaseIterable {
     case mqttClientID = "mqtt-client-id"
     case mqttUser = "mqtt-user"
     case mqttPasswordFile = "mqtt-password-file"
+    case mqttPasswordEnv = "mqtt-password-env"
     case mqttCAFile = "mqtt-ca-file"
     case mqttCertFile = "mqtt-cert-file"
     case mqttKeyFile = "mqtt-key-file"
@@ -51,15 +55,18 @@ package enum GatewayKey: String, CaseIterable {
     case homeAssistant = "home-assistant"
     case sinkHTTP = "sink-http"
     case httpTokenFile = "http-token-file"
+    case httpTokenEnv = "http-token-env"
     case httpCAFile = "http-ca-file"
     case httpTimeout = "http-timeout"
     case httpBatch = "http-batch"
     case spoolMessages = "spool-messages"
     case spoolBytes = "spool-bytes"
     case spoolKeep = "spool-keep"
+    case spoolDead = "spool-dead"
     case downlink
     case downlinkHTTP = "downlink-http"
     case downlinkTokenFile = "downlink-token-file"
+    case downlinkTokenEnv = "downlink-token-env"
     case downlinkTTL = "downlink-ttl"
     case downlinkWait = "downlink-wait"
     case downlinkMessages = "downlink-messages"
@@ -67,6 +74,7 @@ package enum GatewayKey: String, CaseIterable {
     case downlinkPerDevice = "downlink-per-device"
     case downlinkBytesPerDevice = "downlink-bytes-per-device"
     case sleepingAfter = "sleeping-after"
+    case offlineAfter = "offline-after"
 
     enum Kind {
         case text, list, number, time, yesOrNo
@@ -80,23 +88,25 @@ package enum GatewayKey: String, CaseIterable {
 
     var kind: Kind {
         switch self {
-        case .store, .kekFile, .kekEnv, .fleetKeyFile, .registry, .spool, .logLevel, .metrics,
+        case .store, .kekFile, .kekEnv, .fleetKeyFile, .fleetKeyEnv, .registry, .spool, .logLevel, .metrics,
             .forwardBind:
             .text
-        case .bind, .peer, .fleetSecretFile: .list
+        case .bind, .peer, .fleetSecretFile, .fleetSecretEnv, .hostName: .list
         case .maxDevices, .maxStreams, .streamsPerAddress, .pendingSessions, .queue, .queuePerDevice, .places,
             .placesPerDevice, .reach, .gatewayNumber, .workers:
             .number
         case .idleTimeout, .rekeyAge, .closeTimeout: .time
         case .echo, .pagePayloads, .sinkStdout: .yesOrNo
-        case .sinkFile, .sinkMQTT, .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttCAFile, .mqttCertFile,
+        case .sinkFile, .sinkMQTT, .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttPasswordEnv, .mqttCAFile,
+            .mqttCertFile,
             .mqttKeyFile, .mqttUp, .mqttStatus, .mqttDown, .mqttGateway, .mqttPayload, .homeAssistant,
-            .sinkHTTP, .httpTokenFile, .httpCAFile, .downlink, .downlinkHTTP, .downlinkTokenFile:
+            .sinkHTTP, .httpTokenFile, .httpTokenEnv, .httpCAFile, .downlink, .downlinkHTTP,
+            .downlinkTokenFile, .downlinkTokenEnv:
             .text
-        case .fileSize, .fileKeep, .httpBatch, .spoolMessages, .spoolBytes, .spoolKeep, .downlinkMessages,
-            .downlinkBytes, .downlinkPerDevice, .downlinkBytesPerDevice:
+        case .fileSize, .fileKeep, .httpBatch, .spoolMessages, .spoolBytes, .spoolKeep, .spoolDead,
+            .downlinkMessages, .downlinkBytes, .downlinkPerDevice, .downlinkBytesPerDevice:
             .number
-        case .fileAge, .httpTimeout, .downlinkTTL, .downlinkWait, .sleepingAfter:
+        case .fileAge, .httpTimeout, .downlinkTTL, .downlinkWait, .sleepingAfter, .offlineAfter:
             .time
         }
     }
@@ -104,11 +114,12 @@ package enum GatewayKey: String, CaseIterable {
     /// Nil for what is off unless it is given.
     var defaultValue: String? {
         switch self {
-        case .store, .kekFile, .kekEnv, .fleetKeyFile, .registry, .spool, .metrics, .gatewayNumber,
-            .fleetSecretFile, .forwardBind, .peer:
+        case .store, .kekFile, .kekEnv, .fleetKeyFile, .fleetKeyEnv, .registry, .spool, .metrics, .hostName,
+            .gatewayNumber,
+            .fleetSecretFile, .fleetSecretEnv, .forwardBind, .peer:
             nil
         case .workers: "1"
-        case .bind: "0.0.0.0:5700"
+        case .bind: "[::]:5700"
         case .echo, .pagePayloads: "false"
         case .logLevel: "info"
         case .maxDevices: "20000"
@@ -123,9 +134,11 @@ package enum GatewayKey: String, CaseIterable {
         case .idleTimeout: "168h"
         case .rekeyAge: "24h"
         case .closeTimeout: "5s"
-        case .sinkFile, .sinkMQTT, .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttCAFile, .mqttCertFile,
-            .mqttKeyFile, .mqttGateway, .homeAssistant, .sinkHTTP, .httpTokenFile, .httpCAFile, .downlink,
-            .downlinkTokenFile:
+        case .sinkFile, .sinkMQTT, .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttPasswordEnv, .mqttCAFile,
+            .mqttCertFile,
+            .mqttKeyFile, .mqttGateway, .homeAssistant, .sinkHTTP, .httpTokenFile, .httpTokenEnv, .httpCAFile,
+            .downlink,
+            .downlinkTokenFile, .downlinkTokenEnv:
             nil
         case .sinkStdout: "false"
         case .fileSize: "67108864"
@@ -140,6 +153,7 @@ package enum GatewayKey: String, CaseIterable {
         case .spoolMessages: "1000000"
         case .spoolBytes: "1073741824"
         case .spoolKeep: "1000"
+        case .spoolDead: "10000"
         case .downlinkHTTP: "127.0.0.1:9701"
         case .downlinkTTL: "24h"
         case .downlinkWait: "10s"
@@ -148,6 +162,7 @@ package enum GatewayKey: String, CaseIterable {
         case .downlinkPerDevice: "100"
         case .downlinkBytesPerDevice: "65536"
         case .sleepingAfter: "2m"
+        case .offlineAfter: "48h"
         }
     }
 
@@ -164,6 +179,11 @@ package enum GatewayKey: String, CaseIterable {
             """
         case .fleetKeyFile:
             "A file with a fleet's key: its devices, of fixed credentials, need no entry in the store or registry."
+        case .fleetKeyEnv: "The environment variable that holds that key."
+        case .fleetSecretEnv: "The environment variables that hold those, in their place."
+        case .mqttPasswordEnv: "The environment variable that holds that password."
+        case .httpTokenEnv: "The environment variable that holds that token."
+        case .downlinkTokenEnv: "The environment variable that holds that token."
         case .registry:
             """
             A PostgreSQL database that gateways share, postgres://USER@HOST/DATABASE, in place of --store and --spool; its \
@@ -181,7 +201,7 @@ package enum GatewayKey: String, CaseIterable {
         case .peer: "Another gateway of the fleet, NUMBER=HOST:PORT of its --forward-bind; may be repeated."
         case .workers: "Threads that share the addresses, each with the limits below (default: 1)."
         case .bind:
-            "An address to listen on: HOST:PORT for UDP, or tcp://HOST:PORT; may be repeated (default: 0.0.0.0:5700)."
+            "An address to listen on: HOST:PORT for UDP, or tcp://HOST:PORT; may be repeated (default: [::]:5700, IPv6 and IPv4)."
         case .echo: "Sends each message back to its device."
         case .logLevel: "trace, debug, info, notice, warning or error (default: info)."
         case .metrics:
@@ -189,6 +209,8 @@ package enum GatewayKey: String, CaseIterable {
             Serves a page of the devices, /metrics and /healthz over HTTP at HOST:PORT, without TLS or a password: \
             127.0.0.1:9700 is usual.
             """
+        case .hostName:
+            "A name by which --metrics and the downlink may be asked, beside their addresses and localhost; may be repeated."
         case .pagePayloads: "The page shows each device's last messages to whoever opens it (default: off)."
         case .maxDevices: "Devices connected at once; one more ends the longest silent one (default: 20000)."
         case .maxStreams: "TCP connections at once; more are refused (default: 4096)."
@@ -233,6 +255,8 @@ package enum GatewayKey: String, CaseIterable {
         case .spoolMessages: "Messages that not all sinks have; more wait at the devices (default: 1000000)."
         case .spoolBytes: "The same, their bytes (default: 1073741824)."
         case .spoolKeep: "Messages that stay in the spool after all sinks have them (default: 1000)."
+        case .spoolDead:
+            "Messages that a sink refused for good and that are kept; with more it waits (default: 10000)."
         case .downlink:
             """
             An SQLite file for messages to devices that wait, or, with --registry, the word registry: the queue is in that \
@@ -250,6 +274,11 @@ package enum GatewayKey: String, CaseIterable {
         case .downlinkPerDevice: "Messages that wait for one device (default: 100)."
         case .downlinkBytesPerDevice: "The same, their bytes (default: 65536)."
         case .sleepingAfter: "The silence after which a device counts as asleep (default: 2m)."
+        case .offlineAfter:
+            """
+            The silence after which a device counts as offline, at the broker, unless its messages come at regular times: \
+            then three of them have to be missing (default: 48h).
+            """
         }
     }
 }

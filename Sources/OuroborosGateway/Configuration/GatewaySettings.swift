@@ -8,7 +8,7 @@ import OuroborosText
 package struct GatewaySettings: Sendable {
     let store: String?
     let encryption: KeyEncryption
-    let fleetKeyFile: String?
+    let fleetKey: SecretSource?
     let spool: String?
     let bind: [EndpointName]
     let echo: Bool
@@ -22,6 +22,9 @@ package struct GatewaySettings: Sendable {
     /// In the order of the keys.
     let all: [GatewaySources.Setting]
 
+    /// Without sinks messages are printed.
+    package var writesToStandardOutput: Bool { !sinks.hasSinks || sinks.printsFromSpool }
+
     package init(_ sources: GatewaySources) throws {
         all = try GatewayKey.allCases.map(sources.setting)
         let settings = Dictionary(uniqueKeysWithValues: all.map { ($0.key, $0) })
@@ -29,10 +32,10 @@ package struct GatewaySettings: Sendable {
             settings[key] ?? .init(key: key, value: key.defaultValue, origin: "default")
         }
         store = try setting(.store).text()
-        encryption = KeyEncryption(
+        encryption = try KeyEncryption(
             file: try setting(.kekFile).text(), environment: try setting(.kekEnv).text())
         spool = try setting(.spool).text()
-        fleetKeyFile = try setting(.fleetKeyFile).text()
+        fleetKey = try setting(.fleetKeyFile).secret(or: setting(.fleetKeyEnv))
         bind = try setting(.bind).endpoints()
         echo = try setting(.echo).yesOrNo()
         logLevel = try setting(.logLevel).level()
@@ -54,13 +57,13 @@ package struct GatewaySettings: Sendable {
         server.places = try setting(.places).number(1...65_535)
         server.link.placeLimit = try setting(.placesPerDevice).number(1...65_535)
         server.link.reach = try setting(.reach).number(4...64)
-        server.link.idleTimeout = try setting(.idleTimeout).milliseconds()
-        server.link.rekeyAge = try setting(.rekeyAge).milliseconds()
+        server.link.idleTimeout = try setting(.idleTimeout).milliseconds(atLeast: 100)
+        server.link.rekeyAge = try setting(.rekeyAge).milliseconds(atLeast: 1000)
         server.closeTimeout = try setting(.closeTimeout).time()
         server.workers = try setting(.workers).number(1...64)
         self.server = server
         sinks = try GatewaySinkSettings(setting)
-        guard store != nil || fleetKeyFile != nil || registry != nil else {
+        guard store != nil || fleetKey != nil || registry != nil else {
             throw Self.nobody
         }
         guard registry == nil || (store == nil && spool == nil && fleet != nil) else {

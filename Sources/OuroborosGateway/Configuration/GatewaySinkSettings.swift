@@ -11,9 +11,12 @@ struct GatewaySinkSettings: Sendable {
     var file: FileSinkSettings?
     var http: HTTPSinkSettings?
     let sleepingAfter: Duration
+    let offlineAfter: Duration
     var downlink: DownlinkSettings?
     let downlinkAddress: HostAndPort?
-    let downlinkTokenFile: String?
+    /// Names by which whoever asks over HTTP may call the gateway, beside its addresses.
+    let hostNames: [String]
+    let downlinkToken: SecretSource?
     private var broker: MQTTBroker?
     private let clientID: String?
     private let up: TopicTemplate?
@@ -29,6 +32,7 @@ struct GatewaySinkSettings: Sendable {
         try Self.checkDependents(setting)
         printsFromSpool = try setting(.sinkStdout).yesOrNo()
         sleepingAfter = try setting(.sleepingAfter).time()
+        offlineAfter = try setting(.offlineAfter).time()
         clientID = try setting(.mqttClientID).text()
         up = try setting(.mqttUp).parsed(TopicTemplate.init)
         status = try setting(.mqttStatus).parsed(TopicTemplate.init)
@@ -43,10 +47,12 @@ struct GatewaySinkSettings: Sendable {
                 return payload
             } ?? .bytes
         downlinkAddress = try setting(.downlinkHTTP).address()
-        downlinkTokenFile = try setting(.downlinkTokenFile).text()
+        hostNames = try setting(.hostName).hostNames()
+        downlinkToken = try Self.secret(.downlinkTokenFile, .downlinkTokenEnv, setting)
         limits.messages = try setting(.spoolMessages).number(1...1_000_000_000)
         limits.bytes = try setting(.spoolBytes).number(1...1 << 50)
         limits.kept = try setting(.spoolKeep).number(0...1_000_000_000)
+        limits.dead = try setting(.spoolDead).number(0...1_000_000_000)
         file = try Self.file(setting)
         broker = try Self.broker(setting)
         http = try Self.http(setting)
@@ -69,6 +75,13 @@ struct GatewaySinkSettings: Sendable {
         return settings
     }
 
+    private static func secret(
+        _ file: GatewayKey, _ environment: GatewayKey,
+        _ setting: (GatewayKey) throws -> GatewaySources.Setting
+    ) throws -> SecretSource? {
+        try setting(file).secret(or: setting(environment))
+    }
+
     private static func topic(_ text: String) throws -> String {
         try TopicTemplate.check(text)
         return text
@@ -89,7 +102,7 @@ struct GatewaySinkSettings: Sendable {
     ) throws -> MQTTBroker? {
         var broker = try setting(.sinkMQTT).parsed(MQTTBroker.init(url:))
         broker?.user = try setting(.mqttUser).text()
-        broker?.passwordFile = try setting(.mqttPasswordFile).text()
+        broker?.password = try secret(.mqttPasswordFile, .mqttPasswordEnv, setting)
         broker?.authorities = try setting(.mqttCAFile).text()
         broker?.certificate = try setting(.mqttCertFile).text()
         broker?.key = try setting(.mqttKeyFile).text()
@@ -101,7 +114,7 @@ struct GatewaySinkSettings: Sendable {
         _ setting: (GatewayKey) throws -> GatewaySources.Setting
     ) throws -> HTTPSinkSettings? {
         var http = try setting(.sinkHTTP).parsed(HTTPSinkSettings.init(url:))
-        http?.tokenFile = try setting(.httpTokenFile).text()
+        http?.token = try secret(.httpTokenFile, .httpTokenEnv, setting)
         http?.authorities = try setting(.httpCAFile).text()
         http?.timeout = try setting(.httpTimeout).time()
         http?.batchLimit = try setting(.httpBatch).number(1...100_000)
@@ -116,6 +129,7 @@ struct GatewaySinkSettings: Sendable {
         downlink?.timeToLive = try setting(.downlinkTTL).time()
         downlink?.answerWithin = try setting(.downlinkWait).time()
         downlink?.sleepingAfter = sleepingAfter
+        downlink?.places = try setting(.places).number(1...65_535)
         downlink?.limits.messages = try setting(.downlinkMessages).number(1...10_000_000)
         downlink?.limits.bytes = try setting(.downlinkBytes).number(1...1 << 40)
         downlink?.limits.messagesPerDevice = try setting(.downlinkPerDevice).number(1...1_000_000)
@@ -132,13 +146,15 @@ struct GatewaySinkSettings: Sendable {
         let dependents: [GatewayKey: [GatewayKey]] = [
             .sinkFile: [.fileSize, .fileAge, .fileKeep],
             .sinkMQTT: [
-                .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttCAFile, .mqttCertFile, .mqttKeyFile,
-                .mqttUp,
+                .mqttClientID, .mqttUser, .mqttPasswordFile, .mqttPasswordEnv, .mqttCAFile, .mqttCertFile,
+                .mqttKeyFile,
+                .mqttUp, .offlineAfter,
                 .mqttStatus, .mqttDown, .mqttGateway, .mqttPayload, .homeAssistant,
             ],
-            .sinkHTTP: [.httpTokenFile, .httpCAFile, .httpTimeout, .httpBatch],
+            .sinkHTTP: [.httpTokenFile, .httpTokenEnv, .httpCAFile, .httpTimeout, .httpBatch],
             .downlink: [
-                .downlinkHTTP, .downlinkTokenFile, .downlinkTTL, .downlinkWait, .downlinkMessages,
+                .downlinkHTTP, .downlinkTokenFile, .downlinkTokenEnv, .downlinkTTL, .downlinkWait,
+                .downlinkMessages,
                 .downlinkBytes, .downlinkPerDevice, .downlinkBytesPerDevice,
             ],
         ]
@@ -166,10 +182,8 @@ struct GatewaySinkSettings: Sendable {
             throw OuroborosError(
                 .invalidConfiguration, "sinks read the spool: set “\(GatewayKey.spool.rawValue)” to a file")
         }
-        if let downlinkTokenFile {
-            _ = try Secrets.line(of: downlinkTokenFile)
-        }
-        guard downlink == nil || downlinkTokenFile != nil || broker != nil else {
+        _ = try downlinkToken?.line()
+        guard downlink == nil || downlinkToken != nil || broker != nil else {
             throw OuroborosError(
                 .invalidConfiguration,
                 "nobody could send to devices: with “downlink” set “downlink-token-file” or “sink-mqtt”")

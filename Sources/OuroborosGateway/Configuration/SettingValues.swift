@@ -1,6 +1,7 @@
 import Logging
 import Ouroboros
 import OuroborosNIO
+import OuroborosStore
 import OuroborosText
 
 /// What a setting says, as a value; what it may not say is refused with its key and where it comes from.
@@ -32,6 +33,23 @@ extension GatewaySources.Setting {
         }
     }
 
+    /// This setting's file, or the other's variable of the environment.
+    func secret(or environment: Self) throws -> SecretSource? {
+        let option = key.rawValue.split(separator: "-").dropLast().joined(separator: "-")
+        return try .given(file: text(), environment: environment.text(), option: option)
+    }
+
+    func hostNames() throws -> [String] {
+        guard let names = try text()?.split(separator: ",") else { return [] }
+        return try names.map { name in
+            let name = name.drop { $0 == " " }
+            guard !name.isEmpty, !name.contains(where: { " :/[]".contains($0) }) else {
+                throw refused("write a host's name without a port, such as gateway.lan; several with commas")
+            }
+            return String(name)
+        }
+    }
+
     func number(_ range: ClosedRange<Int>) throws -> Int {
         guard let number = value.flatMap({ Int($0) }), range.contains(number) else {
             throw refused("write a whole number from \(range.lowerBound) to \(range.upperBound)")
@@ -46,8 +64,10 @@ extension GatewaySources.Setting {
         return time
     }
 
-    func milliseconds() throws -> UInt64 {
-        UInt64(max(1, try time().milliseconds))
+    func milliseconds(atLeast least: Int64) throws -> UInt64 {
+        let time = try time().milliseconds
+        guard time >= least else { throw refused("write a time of \(least)ms or more") }
+        return UInt64(time)
     }
 
     func yesOrNo() throws -> Bool {

@@ -10,12 +10,17 @@ package struct Gateway: Sendable {
     /// Nil when the store is busy: it is opened later.
     private let devices: GatewayDevices?
     private let process: GatewayProcess
+    private let manager: ServiceManager
     private let logger: Logger
 
     /// Opens the store and reads keys, so that what is wrong with them is told before anything listens.
-    package init(_ settings: GatewaySettings, process: GatewayProcess, logger: Logger) throws {
+    package init(
+        _ settings: GatewaySettings, process: GatewayProcess, manager: ServiceManager = ServiceManager(),
+        logger: Logger
+    ) throws {
         self.settings = settings
         self.process = process
+        self.manager = manager
         self.logger = logger
         do {
             devices = try GatewayDevices(settings)
@@ -24,40 +29,43 @@ package struct Gateway: Sendable {
         }
     }
 
-    /// Listens, and puts together what serves.
+    /// Listens, and puts together what serves. What cannot be had yet is waited for.
     package func open(tap: PacketTap? = nil) async throws -> OpenGateway {
+        let patience = StartPatience(manager: manager, logger: logger)
         let shared = try settings.registry.map {
-            let shared = try SharedRegistry($0, try settings.encryption.key(), logger: logger)
-            _ = try shared.devicesWithKeys()
-            return shared
+            try SharedRegistry($0, try settings.encryption.key(), logger: logger)
         }
-        let wait = FileWait(logger)
-        let devices = try await wait.untilPossible { try self.devices ?? GatewayDevices(settings) }
-        let local = try await wait.untilPossible {
-            try settings.spool.map { AwaitedSpool(try Spool(path: $0)) }
+        if let shared {
+            _ = try await patience.wait { try shared.devicesWithKeys() }
         }
+        let devices = try await patience.wait { try self.devices ?? GatewayDevices(settings) }
+        let local = try await patience.wait { try settings.spool.map { AwaitedSpool(try Spool(path: $0)) } }
         let spool: (any SinkStore)? = local ?? shared?.messages
-        let metrics = GatewayMetrics(settings.metrics)
-        let (server, isKnown) = try await bind(devices, try await configuration(tap, metrics), shared)
+        let metrics = GatewayMetrics(settings.metrics, hostNames: settings.sinks.hostNames)
+        let configuration = try await configuration(tap, metrics)
+        let (server, isKnown) = try await patience.wait { try await bind(devices, configuration, shared) }
         if devices.store?.isSealed == false {
             logger.notice("the keys in the store are not sealed (see --kek-file)")
         }
         let known = KnownDevices(devices.store ?? shared?.directory)
         let outputs = try await GatewayOutputs(
             settings.sinks, number: settings.fleet?.number, spool: spool, known: known, shared: shared,
-            server: server, process: process, metrics: metrics.factory, logger: logger, isKnown: isKnown)
+            server: server, process: process, metrics: metrics.factory, patience: patience, logger: logger,
+            isKnown: isKnown)
         let files: [(any WatchedFile)?] = [devices.store, local, outputs.queue]
         let watch = StoreWatch(files.compactMap(\.self), logger: logger)
         let page = try GatewayPage(settings, server: server, known: known, logger: logger)
         let service = GatewayService(
             server: server, store: devices.store, watch: watch, activity: devices.store ?? shared?.activity,
             spool: spool, outputs: outputs, recent: page?.recent, echo: settings.echo, process: process,
-            logger: logger)
+            manager: manager, logger: logger)
         let facts = metrics.service(
             server: server, watch: watch, store: devices.store, shared: shared, outputs: outputs, page: page,
             logger: logger)
         return OpenGateway(
-            endpoints: server.endpoints, service: service, outputs: outputs, facts: facts, logger: logger)
+            endpoints: server.endpoints,
+            reload: GatewayReload(settings, outputs: outputs, logger: logger), service: service,
+            outputs: outputs, facts: facts, logger: logger)
     }
 
     private func configuration(
@@ -77,13 +85,17 @@ package struct Gateway: Sendable {
     ) async throws -> (OuroborosServer, @Sendable (DeviceID) async throws -> Bool) {
         var endpoints: [Endpoint] = []
         for name in settings.bind {
-            endpoints.append(try await name.resolve())
+            let endpoint = try await name.resolve()
+            endpoints.append(endpoint.servedHere)
+            if endpoint.address != endpoint.servedHere.address {
+                logger.notice("this machine has no IPv6: listening on IPv4 alone")
+            }
         }
         if let shared {
             let registry = devices.registry(and: shared.registry(logger))
             let server = try await OuroborosServer.bind(
                 to: endpoints, sharedRegistry: registry, configuration: configuration)
-            return (server, { try await registry.credential(of: $0) != nil })
+            return (server, { try await registry.device($0).credential != nil })
         }
         if let registry = devices.registry() {
             let server = try await OuroborosServer.bind(
@@ -100,6 +112,7 @@ package struct Gateway: Sendable {
 /// A gateway that listens, and serves once it runs, until it is shut down gracefully: each device is told.
 package struct OpenGateway: Service {
     package let endpoints: [Endpoint]
+    package let reload: GatewayReload
     fileprivate let service: GatewayService
     fileprivate let outputs: GatewayOutputs
     /// Metrics and page, if they are asked for.

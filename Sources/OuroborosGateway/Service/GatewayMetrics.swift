@@ -15,9 +15,11 @@ import Synchronization
 struct GatewayMetrics {
     let address: HostAndPort?
     let registry: PrometheusRegistry?
+    private let hostNames: [String]
 
-    init(_ address: HostAndPort?) {
+    init(_ address: HostAndPort?, hostNames: [String]) {
         self.address = address
+        self.hostNames = hostNames
         registry = address.map { _ in PrometheusRegistry() }
     }
 
@@ -40,7 +42,7 @@ struct GatewayMetrics {
         let metrics = ServerMetrics(factory: registry)
         let registryState = shared.map { RegistryMetrics($0, registry) }
         let endpoint = MetricsEndpoint(
-            host: address.host, port: address.port, registry: registry, logger: logger,
+            host: address.host, port: address.port, names: hostNames, registry: registry, logger: logger,
             others: { page?.routes.add(to: $0) }
         ) {
             try await server.update(metrics)

@@ -15,26 +15,31 @@ struct GatewayOutputs {
     let downlink: Downlink?
     /// The file of messages to devices; nil when they are in the registry, or nowhere.
     let queue: AwaitedQueue?
+    let presence: Presence
     private let process: GatewayProcess
     private let printer: LineSink
     private let endpoint: DownlinkEndpoint?
+    private let file: FileSink?
 
     init(
         _ settings: GatewaySinkSettings, number: UInt8?, spool: (any SinkStore)?, known: KnownDevices,
         shared: SharedRegistry?, server: OuroborosServer, process: GatewayProcess,
-        metrics: any MetricsFactory, logger: Logger,
+        metrics: any MetricsFactory, patience: StartPatience, logger: Logger,
         isKnown: @escaping @Sendable (DeviceID) async throws -> Bool
     ) async throws {
         let printer = LineSink(name: "stdout", write: process.print)
+        let file = settings.file.map(FileSink.init)
+        self.file = file
         self.process = process
         self.printer = printer
-        let wait = FileWait(logger)
+        let presence = Presence(sleepingAfter: settings.sleepingAfter, offlineAfter: settings.offlineAfter)
+        self.presence = presence
         if let settings = settings.downlink {
-            let queue = try await wait.untilPossible {
+            let queue = try await patience.wait {
                 try await Self.queue(settings, shared, number, logger)
             }
             self.queue = queue as? AwaitedQueue
-            downlink = try await wait.untilPossible {
+            downlink = try await patience.wait {
                 try await Downlink(
                     queue: queue, server: server, settings: settings,
                     metrics: DownlinkMetrics(factory: metrics), logger: logger, isKnown: isKnown)
@@ -43,14 +48,17 @@ struct GatewayOutputs {
             (queue, downlink) = (nil, nil)
         }
         if let spool, settings.hasSinks {
-            let identity = try await wait.untilPossible { try await spool.identity() }
+            let identity = try await patience.wait { try await spool.identity() }
             // Gateways that share a spool are several at the broker, and one there for messages to devices.
             let suffix = spool.isShared ? number.map { "-\($0)" } : nil
             let mqtt = settings.mqtt(
                 name: identity + (suffix ?? ""), group: spool.isShared ? "ouroboros-\(identity)" : nil)
-            let all = Self.sinks(
-                settings, printer, mqtt, isShared: spool.isShared, known, server, downlink, logger)
-            sinks = try await wait.untilPossible {
+            let facts = PresenceFacts(
+                presence: presence, known: known, isShared: spool.isShared, isKnown: isKnown)
+            let gateway = MQTTSink.Gateway(facts, known, server, downlink)
+            let broker = mqtt.map { MQTTSink($0, gateway: gateway, logger: logger) }
+            let all = Self.sinks(settings, printer, file, broker)
+            sinks = try await patience.wait {
                 try await SinkGroup(
                     all, spool: spool, limits: settings.limits, metrics: metrics, logger: logger)
             }
@@ -58,14 +66,12 @@ struct GatewayOutputs {
             sinks = nil
         }
         endpoint = try downlink.flatMap { downlink in
-            guard let path = settings.downlinkTokenFile, let address = settings.downlinkAddress else {
+            guard let token = settings.downlinkToken, let address = settings.downlinkAddress else {
                 return nil
             }
-            var token = try Secrets.line(of: path)
-            defer { Erasing.erase(&token) }
             return DownlinkEndpoint(
-                host: address.host, port: address.port, token: try BearerToken(token), downlink: downlink,
-                logger: logger)
+                host: address.host, port: address.port, names: settings.hostNames,
+                token: try BearerToken(token.line()), downlink: downlink, logger: logger)
         }
     }
 
@@ -81,40 +87,20 @@ struct GatewayOutputs {
     }
 
     private static func sinks(
-        _ settings: GatewaySinkSettings, _ printer: LineSink, _ mqtt: MQTTSettings?, isShared: Bool,
-        _ known: KnownDevices, _ server: OuroborosServer, _ downlink: Downlink?, _ logger: Logger
+        _ settings: GatewaySinkSettings, _ printer: LineSink, _ file: FileSink?, _ mqtt: MQTTSink?
     ) -> [any Sink] {
         var sinks: [any Sink] = []
         if settings.printsFromSpool {
             sinks.append(printer)
         }
-        if let file = settings.file {
-            sinks.append(FileSink(file))
+        if let file {
+            sinks.append(file)
         }
         if let http = settings.http {
             sinks.append(HTTPSink(http))
         }
         if let mqtt {
-            let sleepingAfter = settings.sleepingAfter
-            let gateway = MQTTSink.Gateway(
-                statuses: {
-                    Dictionary(
-                        uniqueKeysWithValues: try await server.connectedDevices().map {
-                            ($0.device, $0.silence < sleepingAfter ? .online : .sleeping)
-                        })
-                },
-                absent: {
-                    // A device that some gateway has seen is that one's to speak of.
-                    await known.listing(atMost: .seconds(30)).records
-                        .filter { !isShared || $0.lastSeen == nil }.map(\.id)
-                },
-                names: { try await known.names(of: $0) },
-                send: { device, message in
-                    await downlink?.carryOut(
-                        message.payload, to: device, timeToLive: message.expiry.map { .seconds(Int($0)) })
-                        ?? { _ in }
-                })
-            sinks.append(MQTTSink(mqtt, gateway: gateway, logger: logger))
+            sinks.append(mqtt)
         }
         return sinks
     }
@@ -125,6 +111,22 @@ struct GatewayOutputs {
         try await printer.write(
             messages.flatMap { MessageLine.line(for: $0.message, of: $0.device, receivedAt: now) })
     }
+
+    // MARK: While it runs
+
+    /// Takes over what may change.
+    func change(_ settings: GatewaySinkSettings) async {
+        if let file = settings.file {
+            await self.file?.change(file)
+        }
+        await sinks?.gate.change(settings.limits)
+    }
+
+    func reopen() async {
+        await file?.reopen()
+    }
+
+    // MARK: Services
 
     /// In this order: the last ends first.
     var before: [any Service] {

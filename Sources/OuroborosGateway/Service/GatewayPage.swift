@@ -16,7 +16,7 @@ struct GatewayPage: Sendable {
     init?(
         _ settings: GatewaySettings, server: OuroborosServer, known: KnownDevices, logger: Logger
     ) throws {
-        guard let address = settings.metrics else { return nil }
+        guard settings.metrics != nil else { return nil }
         recent = settings.pagePayloads ? RecentMessages() : nil
         feed = PageFeed(
             source: GatewayFacts(
@@ -25,7 +25,7 @@ struct GatewayPage: Sendable {
                 server: server, known: known, recent: recent,
                 sleepingAfter: settings.sinks.sleepingAfter),
             logger: logger)
-        routes = try PageRoutes(feed: feed, host: address.host)
+        routes = try PageRoutes(feed: feed)
     }
 }
 

@@ -19,14 +19,17 @@ struct GatewayService: Service {
     let recent: RecentMessages?
     let echo: Bool
     let process: GatewayProcess
+    let manager: ServiceManager
     let logger: Logger
     private let activity: ActivityCount
+    private let outboxes: OutboxWatch
     private let stopping = Stopping()
 
     init(
         server: OuroborosServer, store: AwaitedStore?, watch: StoreWatch,
         activity: (any ActivityStore)?, spool: (any SinkStore)?, outputs: GatewayOutputs,
-        recent: RecentMessages?, echo: Bool, process: GatewayProcess, logger: Logger
+        recent: RecentMessages?, echo: Bool, process: GatewayProcess, manager: ServiceManager,
+        logger: Logger
     ) {
         self.server = server
         self.store = store
@@ -36,8 +39,10 @@ struct GatewayService: Service {
         self.recent = recent
         self.echo = echo
         self.process = process
+        self.manager = manager
         self.logger = logger
         self.activity = ActivityCount(activity)
+        outboxes = OutboxWatch(logger)
     }
 
     /// Echoes that are under way; more are left out, so that devices that do not take them cost no memory.
@@ -51,7 +56,8 @@ struct GatewayService: Service {
             let kind = if case .tcp = endpoint.transport { " (TCP)" } else { "" }
             logger.info("listening on \(address.ipAddress ?? "?") port \(address.port ?? 0)\(kind)")
         }
-        let (server, sinks, process, logger) = (server, outputs.sinks, process, logger)
+        manager.ready("serving")
+        let (server, sinks, process, manager, logger) = (server, outputs.sinks, process, manager, logger)
         // What may take nothing for longer than a gateway that ends can wait.
         let slow = [
             sinks == nil ? "standard output" : nil, spool.map { $0.isShared ? "the registry" : "the spool" },
@@ -65,6 +71,7 @@ struct GatewayService: Service {
             } onGracefulShutdown: {
                 logger.info("shutting down")
                 stopping.begin()
+                manager.stopping()
                 let closing = Task {
                     await sinks?.gate.stopWaiting()
                     await server.close()
@@ -95,6 +102,7 @@ struct GatewayService: Service {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await logEvents() }
             group.addTask { try await maintain() }
+            group.addTask { await showLife() }
             try await printMessages()
             group.cancelAll()
         }
@@ -105,7 +113,9 @@ struct GatewayService: Service {
             let underWay = EchoCount()
             for await batch in server.batches {
                 // A device that sleeps again once it is acknowledged gets what waits for it before that.
-                outputs.downlink?.heard(Set(batch.messages.map(\.device)))
+                let devices = Set(batch.messages.map(\.device))
+                outputs.downlink?.heard(devices)
+                outputs.presence.heard(devices)
                 guard let new = try await makeSafe(batch) else { return }
                 batch.confirm()
                 guard echo else { continue }
@@ -136,6 +146,7 @@ struct GatewayService: Service {
         let now = WallClock.milliseconds()
         if let spool {
             guard let isNew = try await stored(new, in: spool, now) else { return nil }
+            outboxes.look(at: new, isNew: isNew)
             let known = zip(new, isNew).filter { !$0.1 }.map(\.0)
             await outputs.sinks?.gate.left(out: Self.load(of: known))
             new = zip(new, isNew).filter(\.1).map(\.0)
@@ -184,6 +195,16 @@ struct GatewayService: Service {
             // The server warns of it.
             case .stalled: break
             }
+        }
+    }
+
+    /// The manager restarts a gateway whose loops or sinks hang, not one that waits for a disk, a database or a collector.
+    private func showLife() async {
+        guard let limit = manager.watchdog else { return }
+        while (try? await Task.sleep(for: limit / 3)) != nil {
+            guard (try? await server.statistics()) != nil else { continue }
+            await outputs.sinks?.gate.answer()
+            manager.alive()
         }
     }
 

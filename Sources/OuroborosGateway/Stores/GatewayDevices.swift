@@ -8,7 +8,7 @@ struct GatewayDevices: Sendable {
 
     init(_ settings: GatewaySettings) throws {
         store = try settings.store.map { AwaitedStore(try .open($0, sealedUnder: settings.encryption.key())) }
-        fleetKey = try settings.fleetKeyFile.map { try KeyFiles.read($0) }
+        fleetKey = try settings.fleetKey?.key()
     }
 
     /// Those of the store; nil without one.

@@ -7,15 +7,14 @@ package struct BearerToken: Sendable {
     private static let prefix = "Bearer "
     private let hash: SecretKey
 
-    /// The bytes stay the caller's to erase.
-    package init(_ bytes: [UInt8]) throws {
-        hash = try bytes.withUnsafeBytes(LibCrypto.sha256)
+    package init(_ token: SecretBytes) throws {
+        hash = try token.withUnsafeBytes(LibCrypto.sha256)
     }
 
     /// Whether this is the value of an Authorization header that holds it.
     func isIn(_ authorization: String?) -> Bool {
         guard let authorization, authorization.hasPrefix(Self.prefix),
-            let other = try? BearerToken(Array(authorization.utf8.dropFirst(Self.prefix.utf8.count)))
+            let other = try? BearerToken(.copying(authorization.utf8.dropFirst(Self.prefix.utf8.count)))
         else { return false }
         return hash == other.hash
     }

@@ -14,15 +14,17 @@ package struct DownlinkEndpoint: Sendable {
 
     private static let timesToLive = 1...Int(DownlinkSettings.longestTimeToLive.components.seconds)
 
-    package init(host: String, port: Int, token: BearerToken, downlink: Downlink, logger: Logger) {
-        server = LocalServer(name: "downlink", host: host, port: port, logger: logger)
+    package init(
+        host: String, port: Int, names: [String], token: BearerToken, downlink: Downlink, logger: Logger
+    ) {
+        server = LocalServer(name: "downlink", host: host, port: port, names: names, logger: logger)
         self.token = token
         self.downlink = downlink
     }
 
     /// Serves until the task is cancelled or the program shuts down.
     package func run() async throws {
-        let router = Router()
+        let router = server.router()
         router.post("v1/devices/:device/messages") { request, context in
             await respond(request) { try await post(request, context) }
         }

@@ -15,11 +15,11 @@ package struct MetricsEndpoint: Sendable {
 
     /// `refresh` brings the registry up to date; while it fails the program is not healthy. `others` adds routes.
     package init(
-        host: String, port: Int, registry: PrometheusRegistry, logger: Logger,
+        host: String, port: Int, names: [String], registry: PrometheusRegistry, logger: Logger,
         others: @escaping @Sendable (Router<BasicRequestContext>) -> Void = { _ in },
         refresh: @escaping @Sendable () async throws -> Void
     ) {
-        server = LocalServer(name: "metrics", host: host, port: port, logger: logger)
+        server = LocalServer(name: "metrics", host: host, port: port, names: names, logger: logger)
         self.registry = registry
         self.others = others
         self.refresh = refresh
@@ -31,7 +31,7 @@ package struct MetricsEndpoint: Sendable {
     }
 
     private func router() -> Router<BasicRequestContext> {
-        let router = Router()
+        let router = server.router()
         let (registry, refresh) = (registry, refresh)
         router.get("metrics") { _, _ in
             // Values that are a moment old are better than none.

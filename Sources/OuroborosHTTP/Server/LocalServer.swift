@@ -8,13 +8,23 @@ package struct LocalServer: Sendable {
     package let name: String
     package let host: String
     package let port: Int
+    private let names: [String]
     private let logger: Logger
 
-    package init(name: String, host: String, port: Int, logger: Logger) {
+    /// Whoever asks may call it by its address, by `host` and by `names`.
+    package init(name: String, host: String, port: Int, names: [String] = [], logger: Logger) {
         self.name = name
+        self.names = names
         self.host = host
         self.port = port
         self.logger = logger
+    }
+
+    /// One whose routes are this server's, GET's for HEAD too.
+    package func router() -> Router<BasicRequestContext> {
+        let router = Router(options: .autoGenerateHeadEndpoints)
+        router.add(middleware: OwnHost(names: names + [host]))
+        return router
     }
 
     /// Serves until the task is cancelled or the program shuts down.

@@ -12,9 +12,9 @@ final class ClientEngine: @unchecked Sendable {
     let states = Broadcast<ConnectionState>()
     let facts = Locked(ClientFacts())
 
-    let server: SocketAddress
+    let server: ServerPlace
     let configuration: ClientConfiguration
-    private let carrier: any ClientCarrier
+    let carrier: any ClientCarrier
     private var opening: EventLoopFuture<Void>?
     /// The same, if it is one.
     let streams: StreamCarrier?
@@ -32,23 +32,24 @@ final class ClientEngine: @unchecked Sendable {
     var sends = SendQueue()
     var pings = PingWaiters()
     private var timer: LoopTimer?
+    private var lookUpTold: UInt64?
     /// Packets whose messages wait to be taken.
     var queued = 0
     let connected: EventLoopPromise<Void>
     private let ended: EventLoopPromise<Void>
 
     convenience init(
-        server: Endpoint, credential: Credential, store: (any CredentialStore)?,
+        server: ServerPlace, credential: Credential, store: (any CredentialStore)?,
         configuration: ClientConfiguration
     ) throws {
         let loop = configuration.eventLoopGroup.next()
         try self.init(
-            carrier: server.carrier(on: loop, configuration), on: loop, server: server.address,
+            carrier: server.carrier(on: loop, configuration), on: loop, server: server,
             credential: credential, store: store, configuration: configuration)
     }
 
     init(
-        carrier: any ClientCarrier, on loop: any EventLoop, server: SocketAddress, credential: Credential,
+        carrier: any ClientCarrier, on loop: any EventLoop, server: ServerPlace, credential: Credential,
         store: (any CredentialStore)?, configuration: ClientConfiguration
     ) throws {
         guard credential.kind == .fixed || store != nil else {
@@ -272,7 +273,7 @@ final class ClientEngine: @unchecked Sendable {
         }
         let isQuiet = link.pending == 0 && !sends.hasWaiting && queued == 0
         switch state.tick(now: now, isQuiet: isQuiet) {
-        case .giveUp: end(.noAnswer(from: server, within: patience, streams?.lastError))
+        case .giveUp: end(.noAnswer(from: server, within: patience, carrier.lastError))
         case .closeIdle: _ = close(atOnce: false, reason: .idle)
         case .cutShort:
             beginClose(atOnce: true)
@@ -331,14 +332,15 @@ final class ClientEngine: @unchecked Sendable {
 }
 
 extension ClientEngine: ClientCarrierDelegate {
-    func receive(_ packet: UnsafeMutableRawBufferPointer) {
-        guard let link = state.link else { return }
+    func receive(_ packet: UnsafeMutableRawBufferPointer) -> Bool {
+        guard let link = state.link else { return false }
         let now = now
-        if case .ended(let error) = link.receive(packet, now: now) {
+        let receipt = link.receive(packet, now: now)
+        if case .ended(let error) = receipt {
             logger?.debug("\(error)")
             if streams != nil {
                 abandonStream(error)
-                return
+                return false
             }
         }
         do {
@@ -351,6 +353,8 @@ extension ClientEngine: ClientCarrierDelegate {
         } catch {
             fail(error)
         }
+        if case .taken = receipt { return true }
+        return false
     }
 
     private func updateRoom(_ link: Link) {
@@ -373,6 +377,15 @@ extension ClientEngine: ClientCarrierDelegate {
 
     func becameWritable() {
         pump()
+    }
+
+    /// Told once a minute.
+    func lookUpFailed(_ error: any Error) {
+        let isNews = lookUpTold.map { now >= $0 + 60_000 } ?? true
+        if isNews { lookUpTold = now }
+        logger?.log(
+            level: isNews ? .warning : .debug,
+            "\((error as? OuroborosError)?.message ?? "\(error)"); it is tried again")
     }
 
     func socketLost(_ error: (any Error)?) {

@@ -81,7 +81,7 @@ extension ClientEngine {
         case .dead:
             report(.unreachable)
             if !state.isConnected {
-                end(.noAnswer(from: server, within: nil))
+                end(.noAnswer(from: server, within: nil, carrier.lastError))
             }
         default: break
         }

@@ -29,12 +29,11 @@ public final class ConnectionPool: Sendable {
         var counts = Counts()
         var perDevice: [DeviceID: Int] = [:]
         var engines: [ObjectIdentifier: ClientEngine] = [:]
-        var sockets: [NIOBSDSocket.ProtocolFamily.RawValue: EventLoopFuture<SharedSocket>] = [:]
         var isClosed = false
     }
 
     private let configuration: Configuration
-    private let network: any DatagramNetwork
+    private let socket: SharedSocket
     private let loop: any EventLoop
     private let state = Locked(State())
     private let over: EventLoopPromise<Void>
@@ -44,16 +43,14 @@ public final class ConnectionPool: Sendable {
             throw OuroborosError(.invalidConfiguration, "a stream has one session: it cannot be shared")
         }
         self.configuration = configuration
-        self.network = network
         loop = configuration.client.eventLoopGroup.next()
+        socket = SharedSocket(
+            network, on: loop, receiveBatch: max(32, configuration.client.receiveBatch))
         over = loop.makePromise()
     }
 
     deinit {
-        let sockets = state.withLock(\.sockets)
-        for socket in sockets.values {
-            socket.whenSuccess { _ = $0.close() }
-        }
+        _ = loop.flatSubmit { [socket] in socket.close() }
         over.succeed()
     }
 
@@ -64,20 +61,29 @@ public final class ConnectionPool: Sendable {
     public func connect(
         to server: SocketAddress, credential: Credential, store: (any CredentialStore)? = nil
     ) async throws -> OuroborosConnection {
+        try await connect(
+            to: ServerPlace(Endpoint(configuration.transport, server)), credential: credential, store: store)
+    }
+
+    /// The same to a name, as ``OuroborosClient`` does.
+    public func connect(
+        to server: HostAndPort, credential: Credential, store: (any CredentialStore)? = nil
+    ) async throws -> OuroborosConnection {
+        try await connect(
+            to: ServerPlace(configuration.transport, server, SystemLookup.shared), credential: credential,
+            store: store)
+    }
+
+    func connect(
+        to server: ServerPlace, credential: Credential, store: (any CredentialStore)? = nil
+    ) async throws -> OuroborosConnection {
         try Task.checkCancellation()
         let device = credential.deviceID
         try admit(device)
         let engine: ClientEngine
         do {
-            let socket: SharedSocket
-            do {
-                socket = try await self.socket(for: server).get()
-            } catch {
-                forgetSocket(for: server)
-                throw OuroborosError.socket(error, "opening a socket")
-            }
             engine = try ClientEngine(
-                carrier: SharedCarrier(socket, on: loop, server: server), on: loop, server: server,
+                carrier: SharedCarrier(socket, on: loop, to: server), on: loop, server: server,
                 credential: credential, store: store, configuration: configuration.client)
         } catch {
             release(device)
@@ -121,26 +127,6 @@ public final class ConnectionPool: Sendable {
         }
     }
 
-    private func socket(for server: SocketAddress) -> EventLoopFuture<SharedSocket> {
-        state.withLock { state in
-            let family = server.protocol.rawValue
-            if let socket = state.sockets[family] {
-                return socket
-            }
-            let port = network.makePort(
-                on: loop, at: server.anyLocal, receiveBatch: max(32, configuration.client.receiveBatch))
-            let socket = SharedSocket(port)
-            let opened = socket.open().map { _ in socket }
-            state.sockets[family] = opened
-            return opened
-        }
-    }
-
-    /// One that could not be opened is tried anew by the next connection.
-    private func forgetSocket(for server: SocketAddress) {
-        state.withLock { _ = $0.sockets.removeValue(forKey: server.protocol.rawValue) }
-    }
-
     /// Closes all connections, each after what it has queued was sent and acknowledged, at the latest after
     /// ``ClientConfiguration/closeTimeout``; then the socket.
     public func close() async {
@@ -159,13 +145,7 @@ public final class ConnectionPool: Sendable {
         for future in closing {
             _ = try? await future.get()
         }
-        let sockets = state.withLock { state in
-            defer { state.sockets = [:] }
-            return state.sockets
-        }
-        for socket in sockets.values {
-            _ = try? await socket.flatMap { [loop] socket in loop.flatSubmit { socket.close() } }.get()
-        }
+        _ = try? await loop.flatSubmit { [socket] in socket.close() }.get()
         over.succeed()
     }
 }

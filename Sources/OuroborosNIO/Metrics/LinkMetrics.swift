@@ -11,6 +11,7 @@ public final class LinkMetrics: Sendable {
     private let retransmitted: Counter
     private let timeouts: Counter
     private let handshakes: Counter
+    private let stalled: Counter
     private let drops: DropMetrics
 
     /// Without a factory they go to the one that the program has set up.
@@ -21,6 +22,7 @@ public final class LinkMetrics: Sendable {
         retransmitted = Counter(label: "ouroboros_retransmissions_total", factory: factory)
         timeouts = Counter(label: "ouroboros_timeouts_total", factory: factory)
         handshakes = Counter(label: "ouroboros_handshakes_total", factory: factory)
+        stalled = Counter(label: "ouroboros_messages_stalled_total", factory: factory)
         drops = DropMetrics(factory)
     }
 
@@ -35,6 +37,7 @@ public final class LinkMetrics: Sendable {
         retransmitted.grow(from: old.retransmitted, to: now.retransmitted)
         timeouts.grow(from: old.timeouts, to: now.timeouts)
         handshakes.grow(from: old.handshakes, to: now.handshakes)
+        stalled.grow(from: old.stalled, to: now.stalled)
         drops.grow(from: old.drops, to: now.drops)
     }
 }

@@ -35,6 +35,8 @@ public final class ServerMetrics: Sendable {
         "ouroboros_retransmissions_total": "Packets whose messages were sent again.",
         "ouroboros_timeouts_total": "Retransmission time-outs.",
         "ouroboros_handshakes_total": "Handshakes that were completed.",
+        "ouroboros_messages_stalled_total":
+            "Messages to devices that did not get through, though others did: probably too large for the path.",
         "ouroboros_drops_total": "Packets dropped, by reason.",
         "ouroboros_messages_received_total": "Messages received, before they are confirmed.",
         "ouroboros_message_bytes_received_total": "Bytes of the messages received.",

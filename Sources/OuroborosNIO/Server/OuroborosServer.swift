@@ -186,6 +186,10 @@ extension OuroborosError {
             return OuroborosError(
                 .transport, "cannot listen on \(endpoint): the port is in use, by another gateway?")
         }
+        if let error = error as? IOError, error.errnoCode == EADDRNOTAVAIL {
+            return OuroborosError(
+                .invalidAddress, "cannot listen on \(endpoint): this machine does not have the address")
+        }
         return (error as? OuroborosError) ?? .socket(error, "cannot listen on \(endpoint)")
     }
 }

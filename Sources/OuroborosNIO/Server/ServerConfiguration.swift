@@ -62,6 +62,7 @@ public struct ServerConfiguration: Sendable {
                 .invalidConfiguration, "workers is 1 to \(Self.mostWorkers), not \(workers)")
         }
         try fleet?.check()
+        try link.check(isServer: true)
         guard link.sessions == 2 else {
             throw OuroborosError(
                 .invalidConfiguration, "a server's link has 2 sessions, not \(link.sessions)")

@@ -32,19 +32,14 @@ public struct HostAndPort: Sendable, Hashable, CustomStringConvertible {
         host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 
-    /// The address; a host's name is looked up, which may take a while.
+    /// The first address of a host's name, looked up within ten seconds. A client that is to find its server again takes
+    /// the name itself (``EndpointName``).
     public func resolve() async throws -> SocketAddress {
-        if let address = try? SocketAddress(ipAddress: host, port: port) {
-            return address
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        guard let first = try await SystemLookup.shared.addresses(of: self, on: loop).get().first else {
+            throw OuroborosError.noAddress(of: host)
         }
-        let (host, port) = (host, port)
-        do {
-            return try await NIOThreadPool.singleton.runIfActive {
-                try SocketAddress.makeAddressResolvingHost(host, port: port)
-            }
-        } catch {
-            throw OuroborosError(.invalidAddress, "cannot find the address of “\(host)”")
-        }
+        return first
     }
 }
 
@@ -67,6 +62,12 @@ public struct EndpointName: Sendable, Hashable, CustomStringConvertible {
                 .invalidAddress, "“\(text)” is no address: it begins with udp:// or tcp://, or is HOST:PORT")
         }
         place = try HostAndPort(parsing: String(text[end.upperBound...]))
+    }
+
+    /// Datagrams, to a name.
+    public init(_ place: HostAndPort) {
+        self.place = place
+        isStream = false
     }
 
     public var description: String { isStream ? "tcp://\(place)" : "\(place)" }

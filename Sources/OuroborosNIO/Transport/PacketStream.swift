@@ -40,6 +40,7 @@ final class PacketStream {
     }
 
     var loop: any EventLoop { channel.eventLoop }
+    var remoteAddress: SocketAddress? { channel.remoteAddress }
 
     /// Options of both sides' connections: no waiting for more to send, and peers that vanished are found out.
     static func options(of channel: any Channel) -> EventLoopFuture<Void> {

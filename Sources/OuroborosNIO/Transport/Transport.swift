@@ -1,3 +1,5 @@
+import CNIOLinux
+import LibC
 import NIOCore
 import Ouroboros
 
@@ -24,6 +26,26 @@ public struct Endpoint: Sendable {
     public static func tcp(_ address: SocketAddress) -> Endpoint { Endpoint(.tcp, address) }
 }
 
+extension Endpoint {
+    /// Where there is no IPv6, `[::]` is `0.0.0.0`.
+    package var servedHere: Endpoint {
+        guard address.protocol == .inet6, address.isWildcard, !SocketAddress.hasIPv6 else { return self }
+        var all = sockaddr_in()
+        all.sin_family = sa_family_t(AF_INET)
+        all.sin_port = in_port_t(UInt16(clamping: address.port ?? 0)).bigEndian
+        return Endpoint(transport, SocketAddress(all))
+    }
+
+    /// `[::]` serves both families, but not where IPv4 has an endpoint with the same port.
+    func leavesIPv4(to endpoints: [Endpoint]) -> Bool {
+        guard address.protocol == .inet6, address.isWildcard, address.port != 0 else { return false }
+        return endpoints.contains {
+            $0.address.protocol == .inet && $0.address.port == address.port
+                && $0.transport.isStream == transport.isStream
+        }
+    }
+}
+
 extension Endpoint: CustomStringConvertible {
     public var description: String {
         switch transport {
@@ -46,6 +68,8 @@ public protocol DatagramPort: AnyObject, Sendable {
     func open(for receiver: any DatagramReceiver) -> EventLoopFuture<SocketAddress>
     /// Takes a packet, which goes out with ``flush()``, or is lost.
     func write(_ packet: UnsafeRawBufferPointer, to address: SocketAddress)
+    /// The same for an answer, which leaves from the address that it answers for.
+    func write(_ packet: UnsafeRawBufferPointer, to address: SocketAddress, from local: SocketAddress?)
     func flush()
     func close() -> EventLoopFuture<Void>
 }
@@ -54,26 +78,44 @@ public protocol DatagramPort: AnyObject, Sendable {
 public protocol DatagramReceiver: AnyObject, Sendable {
     /// The packet may be changed; it is gone after the call.
     func receive(_ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress)
+    /// The same where one port has many addresses: which of them the packet came to, if that is known.
+    func receive(
+        _ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress, at local: SocketAddress?)
     /// What was at hand has been read.
     func readComplete()
     /// The system ended the port, which is opened anew.
     func socketLost(_ error: (any Error)?)
 }
 
+extension DatagramPort {
+    public func write(
+        _ packet: UnsafeRawBufferPointer, to address: SocketAddress, from local: SocketAddress?
+    ) {
+        write(packet, to: address)
+    }
+}
+
+extension DatagramReceiver {
+    public func receive(
+        _ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress, at local: SocketAddress?
+    ) {
+        receive(packet, from: address)
+    }
+}
+
 /// The system's UDP sockets.
 package struct SystemSockets: DatagramNetwork {
-    private let sharesPort: Bool
+    private let options: DatagramSocket.Options
 
-    /// With `sharesPort`, other sockets of this program have the address too.
-    package init(sharesPort: Bool = false) {
-        self.sharesPort = sharesPort
+    package init(_ options: DatagramSocket.Options = []) {
+        self.options = options
     }
 
     package func makePort(
         on loop: any EventLoop, at address: SocketAddress, receiveBatch: Int
     ) -> any DatagramPort {
         DatagramSocket(
-            on: loop, localAddress: address, receiveBatch: receiveBatch, sharesPort: sharesPort)
+            on: loop, localAddress: address, receiveBatch: receiveBatch, options: options)
     }
 }
 
@@ -83,11 +125,11 @@ extension Transport {
     }
 
     /// Nil for streams.
-    var datagramNetwork: (any DatagramNetwork)? { datagramNetwork(sharesPort: false) }
+    var datagramNetwork: (any DatagramNetwork)? { datagramNetwork([]) }
 
-    func datagramNetwork(sharesPort: Bool) -> (any DatagramNetwork)? {
+    func datagramNetwork(_ options: DatagramSocket.Options) -> (any DatagramNetwork)? {
         switch self {
-        case .udp: SystemSockets(sharesPort: sharesPort)
+        case .udp: SystemSockets(options)
         case .tcp: nil
         case .datagrams(let network): network
         }

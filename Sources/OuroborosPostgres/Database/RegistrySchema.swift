@@ -9,6 +9,8 @@ enum RegistrySchema {
         [device, sealing, message, onceRecord],
         [sink, identity, nameIdentity],
         [downlink, downlinkWaits, downlinkEnded],
+        [generation],
+        [deadLetter],
     ]
 
     /// Makes what is missing. Two that do so at once do it one after the other.
@@ -72,6 +74,16 @@ enum RegistrySchema {
             sessions bigint NOT NULL DEFAULT 0,
             messages bigint NOT NULL DEFAULT 0,
             bytes bigint NOT NULL DEFAULT 0
+        )
+        """
+
+    /// Of a device with a fixed credential, also where it has no row above: it stays when that goes. `move` names the one
+    /// that made the number.
+    private static let generation = """
+        CREATE TABLE ouroboros.generation (
+            device bytea PRIMARY KEY CHECK (length(device) = 8),
+            number bigint NOT NULL CHECK (number >= 0),
+            move bytea
         )
         """
 
@@ -154,5 +166,25 @@ enum RegistrySchema {
 
     private static let downlinkEnded = """
         CREATE INDEX downlink_ended ON ouroboros.downlink (ended_at) WHERE ended_at IS NOT NULL
+        """
+
+    /// What a sink refused for good.
+    private static let deadLetter = """
+        CREATE TABLE ouroboros.dead_letter (
+            sink text NOT NULL,
+            refused_at bigint NOT NULL,
+            reason text NOT NULL,
+            retries bigint NOT NULL DEFAULT 0,
+            is_waiting boolean NOT NULL DEFAULT false,
+            id bigint NOT NULL,
+            received_at bigint NOT NULL,
+            device bytea NOT NULL CHECK (length(device) = 8),
+            session bigint NOT NULL,
+            counter bigint NOT NULL,
+            box bigint,
+            seq bigint,
+            payload bytea NOT NULL,
+            PRIMARY KEY (id, sink)
+        )
         """
 }

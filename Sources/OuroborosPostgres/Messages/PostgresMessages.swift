@@ -108,18 +108,19 @@ public struct PostgresMessages: MessageStore {
                 SELECT id, received_at, device, session, counter, box, seq, payload FROM ouroboros.message
                 WHERE id > $1 ORDER BY id LIMIT $2
                 """, [.integer(id), .integer(Int64(limit))]
-            ).rows.map { row in
-                let box = try row.optionalInteger(5).map { UInt32(truncatingIfNeeded: $0) }
-                let sequence = try row.optionalInteger(6).map { UInt32(truncatingIfNeeded: $0) }
-                return SpooledMessage(
-                    id: try row.integer(0), receivedAt: try row.integer(1),
-                    device: try DeviceID(try row.bytes(2)),
-                    sessionID: UInt32(truncatingIfNeeded: try row.integer(3)),
-                    counter: UInt64(try row.integer(4)),
-                    position: box.flatMap { box in sequence.map { OutboxPosition(box: box, sequence: $0) } },
-                    payload: Array(try row.bytes(7)))
-            }
+            ).rows.map { try Self.message($0) }
         }
+    }
+
+    /// From `id, received_at, device, session, counter, box, seq, payload`.
+    static func message(_ row: PostgresRow) throws -> SpooledMessage {
+        let box = try row.optionalInteger(5).map { UInt32(truncatingIfNeeded: $0) }
+        let sequence = try row.optionalInteger(6).map { UInt32(truncatingIfNeeded: $0) }
+        return SpooledMessage(
+            id: try row.integer(0), receivedAt: try row.integer(1), device: try DeviceID(try row.bytes(2)),
+            sessionID: UInt32(truncatingIfNeeded: try row.integer(3)), counter: UInt64(try row.integer(4)),
+            position: box.flatMap { box in sequence.map { OutboxPosition(box: box, sequence: $0) } },
+            payload: Array(try row.bytes(7)))
     }
 
     public func remove(through id: Int64) async throws -> Int {

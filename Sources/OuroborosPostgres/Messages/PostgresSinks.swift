@@ -141,18 +141,37 @@ private final class PostgresClaim: SinkClaim {
         try await change("UPDATE ouroboros.sink SET batch_end = $2 WHERE name = $1", [.integer(id)])
     }
 
-    func passed(from position: Int64, through id: Int64) async throws {
-        try await change(
-            "UPDATE ouroboros.sink SET position = $2 WHERE name = $1 AND position = $3",
-            [.integer(id), .integer(position)])
+    func passed(from position: Int64, through id: Int64, refused: [Int64: String]) async throws {
+        let sql = "UPDATE ouroboros.sink SET position = $2 WHERE name = $1 AND position = $3"
+        let values = [PostgresValue.integer(id), .integer(position)]
+        guard !refused.isEmpty else { return try await change(sql, values) }
+        try await database.onThread { [self] in
+            try connection.withLock { connection in
+                try connection.transaction {
+                    try change(sql, values, connection)
+                    try PostgresMessages.setAside(refused, refusedBy: sink, connection)
+                }
+            }
+        }
+    }
+
+    func retried(_ id: Int64, refused reason: String?) async throws {
+        try await database.onThread { [self] in
+            try connection.withLock {
+                try PostgresMessages.retried(id, at: sink, refused: reason, $0)
+            }
+        }
     }
 
     private func change(_ sql: String, _ values: [PostgresValue]) async throws {
         try await database.onThread { [self] in
-            let changed = try connection.withLock { try $0.query(sql, [.text(sink)] + values).changed }
-            guard changed == 1 else {
-                throw SinkState.changed(sink)
-            }
+            try connection.withLock { try change(sql, values, $0) }
+        }
+    }
+
+    private func change(_ sql: String, _ values: [PostgresValue], _ connection: PostgresConnection) throws {
+        guard try connection.query(sql, [.text(sink)] + values).changed == 1 else {
+            throw SinkState.changed(sink)
         }
     }
 }

@@ -19,13 +19,35 @@ public final class PostgresRegistry: SharedDeviceRegistry {
         self.logger = logger
     }
 
-    public func credential(of device: DeviceID) async throws -> Credential? {
+    public func device(_ id: DeviceID) async throws -> SharedDevice {
         let store = store
         return try await store.database.run { connection in
-            try connection.query(
-                "SELECT \(PostgresStore.deviceColumns) FROM ouroboros.device WHERE id = $1", [device.value]
-            ).rows.first.map { try store.credential($0, device: device) }
+            // A device of a fleet's key has no row of its own, and may have a generation.
+            let row = try connection.query(
+                """
+                SELECT \(PostgresStore.deviceColumns), held.number FROM (SELECT $1::bytea AS id) AS asked
+                LEFT JOIN ouroboros.device USING (id) LEFT JOIN ouroboros.generation AS held ON held.device = id
+                """, [id.value]
+            ).rows.first
+            guard let row else { return SharedDevice(credential: nil, generation: 0) }
+            return SharedDevice(
+                credential: try row.optionalText(0) == nil ? nil : store.credential(row, device: id),
+                generation: try Self.generation(row.optionalInteger(4) ?? 0, of: id))
         }
+    }
+
+    private static func generation(_ number: Int64, of device: DeviceID) throws -> UInt64 {
+        guard let generation = UInt64(exactly: number) else { throw outOfRange(device) }
+        return generation
+    }
+
+    private static func generation(_ number: UInt64, of device: DeviceID) throws -> PostgresValue {
+        guard let generation = Int64(exactly: number) else { throw outOfRange(device) }
+        return .integer(generation)
+    }
+
+    private static func outOfRange(_ device: DeviceID) -> OuroborosError {
+        OuroborosError(.storage, "the generation of device \(device) is out of range")
     }
 
     /// A compare-and-set. Where the answer to it is lost it is asked again: the row says whose move it was.
@@ -36,12 +58,10 @@ public final class PostgresRegistry: SharedDeviceRegistry {
                 .storage, "the epoch of device \(device) does not move from \(epoch) to \(credential.epoch)")
         }
         let key = try store.closed(credential)
-        var generator = SystemRandomNumberGenerator()
-        let move = Data((0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
         let values: [PostgresValue] = [
             device.value, try PostgresStore.epoch(epoch, of: device),
             try PostgresStore.epoch(credential.epoch, of: device), .text(key.form), .bytes(key.bytes),
-            .bytes(move),
+            Self.newMove(),
         ]
         let isMoved = try await store.database.run(retryingFor: Self.movePatience) { connection in
             try connection.query(
@@ -57,11 +77,53 @@ public final class PostgresRegistry: SharedDeviceRegistry {
         }
     }
 
+    /// The same of a generation.
+    public func confirm(_ device: DeviceID, from generation: UInt64) async throws -> Bool {
+        let next = generation.addingReportingOverflow(1)
+        guard !next.overflow else { throw Self.outOfRange(device) }
+        let values = [
+            device.value, try Self.generation(generation, of: device),
+            try Self.generation(next.partialValue, of: device), Self.newMove(),
+        ]
+        return try await store.database.run(retryingFor: Self.movePatience) { connection in
+            if generation == 0 {
+                try connection.query(
+                    "INSERT INTO ouroboros.generation VALUES ($1, 0) ON CONFLICT DO NOTHING", [device.value])
+            }
+            return try connection.query(
+                """
+                UPDATE ouroboros.generation SET number = $3, move = $4
+                WHERE device = $1 AND (number = $2 OR (number = $3 AND move = $4))
+                """, values
+            ).changed == 1
+        }
+    }
+
+    public func raise(_ device: DeviceID, to generation: UInt64) async throws {
+        let values = [device.value, try Self.generation(generation, of: device)]
+        try await store.database.run { connection in
+            _ = try connection.query(
+                """
+                INSERT INTO ouroboros.generation AS held VALUES ($1, $2)
+                ON CONFLICT (device) DO UPDATE SET number = $2, move = NULL WHERE held.number < $2
+                """, values)
+        }
+    }
+
+    /// Names a move, so that whose it was can be asked.
+    private static func newMove() -> PostgresValue {
+        var generator = SystemRandomNumberGenerator()
+        return .bytes(Data((0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) }))
+    }
+
     // MARK: To the others
 
     public func announce(_ session: ConfirmedSession) {
         let isFirst = untold.withLock { untold in
-            untold.sessions[session.device] = session
+            // Workers do not tell in order.
+            if session.number >= untold.sessions[session.device]?.number ?? 0 {
+                untold.sessions[session.device] = session
+            }
             defer { untold.isBusy = true }
             return !untold.isBusy
         }
@@ -103,8 +165,8 @@ public final class PostgresRegistry: SharedDeviceRegistry {
             switch event {
             case .message(.confirmed(let session)): .confirmed(session)
             case .message(.changed(let device)): .changed(device)
-            case .message(.queued), .message(.settled), .listening(isFirst: true): nil
-            case .listening(isFirst: false): .missed
+            case .message(.queued), .message(.settled): nil
+            case .listening: .missed
             }
         }
     }

@@ -6,8 +6,8 @@ import Synchronization
 /// What a listener hears.
 enum RegistryEvent {
     case message(RegistryMessage)
-    /// What was told before this was not heard; the first time nobody has missed anything yet.
-    case listening(isFirst: Bool)
+    /// What was told before this may not have been heard.
+    case listening
 }
 
 /// A thread that listens to the database, and connects anew when it has to.
@@ -17,6 +17,7 @@ final class RegistryListener<Notice: Sendable>: Sendable {
     private let reader: AsyncStream<Notice>.Continuation
     private let read: @Sendable (RegistryEvent) -> Notice?
     private let isStopped = Mutex(false)
+    private let hasLost = Mutex(false)
 
     /// What it hears, as `read` understands it, for one reader; it ends when the reader does.
     static func notices(
@@ -52,13 +53,11 @@ final class RegistryListener<Notice: Sendable>: Sendable {
     }
 
     private func run() {
-        var isFirst = true
         while !isStopped.withLock({ $0 }) {
             do {
                 let connection = try database.connect()
                 try connection.query("LISTEN \(RegistryMessage.channel)")
-                tell(.listening(isFirst: isFirst))
-                isFirst = false
+                tell(.listening)
                 try listen(on: connection)
             } catch {
                 logger?.debug("listening to the registry: \(error)")
@@ -83,13 +82,25 @@ final class RegistryListener<Notice: Sendable>: Sendable {
                 }
                 tell(.message(message))
             }
+            if hasLost.withLock(\.self) {
+                tell(.listening)
+            }
         }
     }
 
+    /// What finds no room is lost, which is told once there is room again.
     private func tell(_ event: RegistryEvent) {
         guard let notice = read(event) else { return }
-        if case .dropped = reader.yield(notice) {
-            logger?.warning("too many notices of other gateways wait: one is lost")
+        guard case .dropped = reader.yield(notice) else {
+            if case .listening = event { hasLost.withLock { $0 = false } }
+            return
+        }
+        let hadLost = hasLost.withLock { hasLost in
+            defer { hasLost = true }
+            return hasLost
+        }
+        if !hadLost {
+            logger?.warning("too many notices of other gateways wait: some are lost")
         }
     }
 }

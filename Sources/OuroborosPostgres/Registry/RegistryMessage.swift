@@ -1,7 +1,7 @@
 import Ouroboros
 
 /// What gateways tell each other through the database (LISTEN, NOTIFY), as text:
-/// `confirmed DEVICE SESSION EPOCH`, `changed DEVICE`, `queued DEVICE` or `settled DEVICE ID`.
+/// `confirmed DEVICE SESSION NUMBER`, `changed DEVICE`, `queued DEVICE` or `settled DEVICE ID`.
 enum RegistryMessage: Equatable {
     case confirmed(ConfirmedSession)
     case changed(DeviceID)
@@ -14,7 +14,7 @@ enum RegistryMessage: Equatable {
 
     var text: String {
         switch self {
-        case .confirmed(let session): "confirmed \(session.device) \(session.sessionID) \(session.epoch)"
+        case .confirmed(let session): "confirmed \(session.device) \(session.sessionID) \(session.number)"
         case .changed(let device): "changed \(device)"
         case .queued(let device): "queued \(device)"
         case .settled(let device, let id): "settled \(device) \(id)"
@@ -27,8 +27,8 @@ enum RegistryMessage: Equatable {
         guard parts.count > 1, let device = try? DeviceID(hex: String(parts[1])) else { return nil }
         switch (parts[0], parts.count) {
         case ("confirmed", 4):
-            guard let session = UInt32(parts[2]), let epoch = UInt64(parts[3]) else { return nil }
-            self = .confirmed(ConfirmedSession(device: device, sessionID: session, epoch: epoch))
+            guard let session = UInt32(parts[2]), let number = UInt64(parts[3]) else { return nil }
+            self = .confirmed(ConfirmedSession(device: device, sessionID: session, number: number))
         case ("changed", 2): self = .changed(device)
         case ("queued", 2): self = .queued(device)
         case ("settled", 3):

@@ -1,4 +1,5 @@
 import NIOHTTP1
+import Ouroboros
 import OuroborosStore
 
 /// A server that takes batches of JSON lines by POST.
@@ -29,10 +30,8 @@ package actor HTTPSink: Sink {
         try headers.add("idempotency-key: ", "\"\(batch.key)\"".utf8)
         // Without it a large body would wait for leave to come.
         try headers.add("expect:", [])
-        if let tokenFile = settings.tokenFile {
-            var token = try Secrets.line(of: tokenFile)
-            defer { Erasing.erase(&token) }
-            try headers.add("authorization: Bearer ", token)
+        if let token = settings.token {
+            try token.line().withUnsafeBytes { try headers.add("authorization: Bearer ", $0) }
         }
         let answer: HTTPAnswer
         do {
@@ -49,9 +48,18 @@ package actor HTTPSink: Sink {
         let status = answer.status
         guard !(200..<300).contains(status) else { return }
         let failure = "\(url) answers \(status) \(HTTPResponseStatus(statusCode: status).reasonPhrase)"
-        let isTemporary = status >= 500 || [408, 425, 429].contains(status)
         throw SinkFailure(
-            failure, retryAfter: RetryAfter.duration(answer.retryAfter), isRefusal: !isTemporary)
+            failure, outlook(of: status), retryAfter: RetryAfter.duration(answer.retryAfter))
+    }
+
+    /// What is said of the content holds for good. What is said of the address, of who asks or of the moment does not.
+    private static func outlook(of status: Int) -> SinkFailure.Outlook {
+        switch status {
+        case 400, 415, 422: .never
+        case 413: .smaller
+        case 408, 425, 429, 500...: .later
+        default: .afterRepair
+        }
     }
 
     package func close() async {

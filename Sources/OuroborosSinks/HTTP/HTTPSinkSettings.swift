@@ -7,7 +7,7 @@ package struct HTTPSinkSettings: Sendable {
     /// Without what may be a secret, for the log.
     let shownURL: String
     /// Read for each request: a token that is replaced is used at once.
-    package var tokenFile: String?
+    package var token: SecretSource?
     /// Authorities in PEM; nil is those of the system.
     package var authorities: String?
     package var timeout = Duration.seconds(30)
@@ -28,9 +28,7 @@ package struct HTTPSinkSettings: Sendable {
 
     /// Throws for what cannot work, before the server is asked.
     package func check() throws {
-        if let tokenFile {
-            _ = try Secrets.line(of: tokenFile)
-        }
+        _ = try token?.line()
         if let authorities {
             try LibCrypto.checkAuthorities(authorities)
         }

@@ -4,8 +4,9 @@ import OuroborosStore
 /// JSON lines in a file that rotates.
 package actor FileSink: Sink {
     package nonisolated let name = "file"
-    private let settings: FileSinkSettings
+    private var settings: FileSinkSettings
     private var file: RotatingFile?
+    private var isToReopen = false
 
     package init(_ settings: FileSinkSettings) {
         self.settings = settings
@@ -13,11 +14,20 @@ package actor FileSink: Sink {
 
     package func deliver(_ batch: SinkBatch) async throws {
         let lines = batch.messages.flatMap { MessageLine.line(for: $0) }
+        if isToReopen {
+            isToReopen = false
+            file.take()?.shut()
+        }
         let (settings, old) = (settings, file.take())
         // A disk may take its time. After a failure the file is opened anew.
         file = try await NIOThreadPool.singleton.runIfActive {
             var file = try old ?? RotatingFile(settings)
-            if file.isDue {
+            if !file.hasItsName {
+                // Somebody renamed it or removed it: what was written is there, and what comes is not for that.
+                file.shut()
+                file = try RotatingFile(settings)
+            }
+            if try file.isDue() {
                 try file.putAside()
                 file = try RotatingFile(settings)
             }
@@ -29,6 +39,20 @@ package actor FileSink: Sink {
             }
             return file
         }
+    }
+
+    /// From the next batch on; its path stays.
+    package func change(_ new: FileSinkSettings) {
+        let path = settings.path
+        settings = new
+        settings.path = path
+        isToReopen = true
+    }
+
+    /// Before the next batch; one that nobody names any more is let go of.
+    package func reopen() {
+        isToReopen = true
+        file.take()?.shut()
     }
 
     package func close() async {

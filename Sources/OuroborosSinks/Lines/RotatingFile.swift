@@ -16,14 +16,13 @@ package struct FileSinkSettings: Sendable, Hashable {
     }
 }
 
-/// A file of lines that others are put aside for: `readings.jsonl`, and `readings.jsonl.20260131T235959.123Z` for
-/// what was written until then.
+/// A file of lines that others are put aside for (``PutAside``). Others may rename, remove or cut it.
 // @unchecked: its one sink calls it, one call at a time.
 final class RotatingFile: @unchecked Sendable {
     private let settings: FileSinkSettings
     private let file: Int32
-    private var size: Int
-    private let begunAt: Int64
+    /// When there was nothing in it, by a clock that nobody sets.
+    private var begunAt: ContinuousClock.Instant
     private var isOpen = true
 
     /// Opens the file or makes it. A line that a crash cut off is removed: its message comes again.
@@ -41,12 +40,13 @@ final class RotatingFile: @unchecked Sendable {
             guard status.st_mode & S_IFMT == S_IFREG else {
                 throw OuroborosError(.storage, "“\(path)” is no regular file")
             }
-            size = try Self.endOfLines(in: file, of: Int(status.st_size), path)
+            let size = try Self.endOfLines(in: file, of: Int(status.st_size), path)
             guard ftruncate(file, off_t(size)) == 0, fsync(file) == 0 else {
                 throw Self.failure("cannot write “\(path)”")
             }
             try PrivateFile.syncDirectory(of: path)
-            begunAt = size == 0 ? WallClock.milliseconds() : Int64(status.st_mtim.tv_sec) * 1000
+            let age = WallClock.milliseconds() / 1000 - Int64(status.st_mtim.tv_sec)
+            begunAt = .now - (size == 0 ? .zero : .seconds(max(0, age)))
         } catch {
             close(file)
             throw error
@@ -65,8 +65,17 @@ final class RotatingFile: @unchecked Sendable {
         close(file)
     }
 
+    /// False once its name is another file's, or nobody's.
+    var hasItsName: Bool {
+        var (own, named) = (stat(), stat())
+        return fstat(file, &own) == 0 && stat(settings.path, &named) == 0 && own.st_dev == named.st_dev
+            && own.st_ino == named.st_ino
+    }
+
     /// Durable when this returns.
     func append(_ lines: [UInt8]) throws {
+        let size = try size()
+        if size == 0 { begunAt = .now }
         var offset = 0
         while offset < lines.count {
             let put = lines.withUnsafeBytes { buffer in
@@ -74,60 +83,43 @@ final class RotatingFile: @unchecked Sendable {
             }
             if put < 0, errno == EINTR { continue }
             guard put > 0 else {
-                let error = Self.failure("cannot write “\(settings.path)”")
-                // Half a batch would come twice.
-                ftruncate(file, off_t(size))
+                let error = failure("cannot write")
+                // Half a batch would come twice. Who has cut the file meanwhile has cut that too.
+                if try self.size() > size { ftruncate(file, off_t(size)) }
                 throw error
             }
             offset += put
         }
-        guard fdatasync(file) == 0 else { throw Self.failure("cannot write “\(settings.path)”") }
-        size += lines.count
+        guard fdatasync(file) == 0 else { throw failure("cannot write") }
+    }
+
+    private func size() throws -> Int {
+        var status = stat()
+        guard fstat(file, &status) == 0 else { throw failure("cannot read") }
+        return Int(status.st_size)
     }
 
     /// True for a file that is to be put aside before more is written.
-    var isDue: Bool {
-        size > 0
-            && (size >= settings.mostBytes
-                || WallClock.milliseconds() - begunAt >= settings.longestAge.components.seconds * 1000)
+    func isDue() throws -> Bool {
+        let size = try size()
+        return size > 0
+            && (size >= settings.mostBytes || ContinuousClock.now - begunAt >= settings.longestAge)
     }
 
     /// Puts the file aside, and removes the oldest of those that are too many.
     func putAside() throws {
-        var time = WallClock.milliseconds()
-        var name = Self.name(settings.path, at: time)
-        while PrivateFile.exists(name) {
-            time += 1
-            name = Self.name(settings.path, at: time)
-        }
-        guard rename(settings.path, name) == 0 else {
-            throw Self.failure("cannot rename “\(settings.path)” to “\(name)”")
-        }
+        let aside = PutAside(settings.path)
+        let name = try aside.next()
+        guard rename(settings.path, name) == 0 else { throw failure("cannot put aside") }
         shut()
-        try Self.removeOldest(settings)
+        if settings.kept > 0 {
+            try aside.removeOldest(butFor: settings.kept)
+        }
         try PrivateFile.syncDirectory(of: settings.path)
     }
 
-    private static func name(_ path: String, at time: Int64) -> String {
-        path + "." + WallClock.string(milliseconds: time).filter { $0 != "-" && $0 != ":" }
-    }
-
-    private static func removeOldest(_ settings: FileSinkSettings) throws {
-        guard settings.kept > 0 else { return }
-        var found = glob_t()
-        defer { globfree(&found) }
-        let pattern = settings.path.map { "*?[\\".contains($0) ? "\\\($0)" : "\($0)" }.joined()
-        let digits = { (count: Int) in String(repeating: "[0-9]", count: count) }
-        guard
-            glob("\(pattern).\(digits(8))T\(digits(6)).\(digits(3))Z", 0, nil, &found) == 0,
-            let paths = found.gl_pathv
-        else { return }
-        // In the order of their names, which is that of their times.
-        for index in 0..<max(0, Int(found.gl_pathc) - settings.kept) {
-            guard let path = paths[index], unlink(path) == 0 else {
-                throw failure("cannot remove an old file of “\(settings.path)”")
-            }
-        }
+    private func failure(_ activity: String) -> OuroborosError {
+        Self.failure("\(activity) “\(settings.path)”")
     }
 
     /// Where the last whole line ends.
@@ -146,7 +138,7 @@ final class RotatingFile: @unchecked Sendable {
         return 0
     }
 
-    private static func failure(_ activity: String) -> OuroborosError {
+    static func failure(_ activity: String) -> OuroborosError {
         OuroborosError(.storage, "\(activity): \(String(cString: strerror(errno)))")
     }
 }

@@ -4,9 +4,9 @@ import Ouroboros
 package enum DeviceStatus: String, Sendable, Hashable {
     /// It has a session, and was heard lately.
     case online
-    /// It has a session, and was not heard for a while.
+    /// It was not heard for a while, with a session or without, and may well come again.
     case sleeping
-    /// It has no session here.
+    /// It should have been heard again by now, or never was.
     case offline
 }
 
@@ -39,21 +39,31 @@ struct StatusBoard {
         retained[device] = Retained(status: status, gateway: other)
     }
 
-    /// What is to be published, now that the devices here are so. `absent` are offline unless
-    /// they have a session, or something else is retained.
+    /// The devices of which this gateway was the last to say something.
+    var own: Set<DeviceID> { Set(retained.filter { $0.value.gateway == gateway }.keys) }
+
+    /// Nothing is retained of it any more.
+    mutating func forget(_ device: DeviceID) {
+        retained[device] = nil
+    }
+
+    /// What is to be published, now that the devices here are so. `gone` have no session here: of those others may
+    /// speak.
     mutating func changes(
-        now statuses: [DeviceID: DeviceStatus], absent: [DeviceID]
+        now statuses: [DeviceID: DeviceStatus], gone: [DeviceID: DeviceStatus]
     ) -> [DeviceID: DeviceStatus] {
         var changes: [DeviceID: DeviceStatus] = [:]
         for (device, status) in statuses where retained[device]?.status != status {
             changes[device] = status
         }
-        for device in absent where statuses[device] == nil && retained[device] == nil {
-            changes[device] = .offline
+        for (device, status) in gone where statuses[device] == nil && retained[device] == nil {
+            changes[device] = status
         }
-        for (device, last) in retained
-        where last.gateway == gateway && last.status != .offline && statuses[device] == nil {
-            changes[device] = .offline
+        for (device, last) in retained where last.gateway == gateway && statuses[device] == nil {
+            let status = gone[device] ?? .offline
+            if last.status != status {
+                changes[device] = status
+            }
         }
         for (device, status) in changes {
             retained[device] = Retained(status: status, gateway: gateway)

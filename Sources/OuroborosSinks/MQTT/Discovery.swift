@@ -12,12 +12,50 @@ struct Discovery {
 
     private let prefix: String
     private let settings: MQTTSettings
-    private var announced: [DeviceID: Set<String>] = [:]
+    private var announced: [DeviceID: Announced] = [:]
+
+    private struct Announced {
+        var readings: Set<String> = []
+        /// Those that were announced with another expiry.
+        var outdated: Set<String> = []
+        /// Seconds.
+        var expiry: Int?
+    }
 
     init(prefix: String, settings: MQTTSettings) {
         self.prefix = prefix
         self.settings = settings
     }
+
+    /// After so many seconds a reading of the device is of the past; nil when that is not known. What was announced
+    /// otherwise is announced anew.
+    mutating func note(expiry: Int?, of device: DeviceID) {
+        guard let expiry, announced[device] != nil || announced.count < Self.mostDevices else { return }
+        if let last = announced[device]?.expiry, last / 2 < expiry, expiry < last * 2 { return }
+        var known = announced[device] ?? Announced()
+        known.expiry = expiry
+        known.outdated = known.readings
+        announced[device] = known
+    }
+
+    mutating func forget(_ device: DeviceID) {
+        announced[device] = nil
+    }
+
+    /// What the topics of a device's sensors match.
+    func filter(of device: DeviceID) -> String { "\(prefix)/sensor/\(Self.node(device))/+/config" }
+
+    /// The device that a topic announces a sensor of; nil for other topics.
+    func device(announcedAt topic: String) -> DeviceID? {
+        let levels = topic.dropFirst(prefix.count).split(separator: "/", omittingEmptySubsequences: false)
+        guard topic.hasPrefix(prefix), levels.count == 5, levels[1] == "sensor", levels[4] == "config",
+            levels[2].hasPrefix(Self.start)
+        else { return nil }
+        return try? DeviceID(hex: String(levels[2].dropFirst(Self.start.count)))
+    }
+
+    private static let start = "ouroboros_"
+    private static func node(_ device: DeviceID) -> String { "\(start)\(device)" }
 
     /// The devices of which these messages have something to announce.
     func devices(toAnnounceIn messages: [SpooledMessage]) -> Set<DeviceID> {
@@ -37,7 +75,8 @@ struct Discovery {
             for reading in Self.readings(in: message.payload) where isNew(reading, of: message.device) {
                 guard let publication = try? publication(of: reading, device: message.device, name: name)
                 else { continue }
-                announced[message.device, default: []].insert(reading)
+                announced[message.device, default: Announced()].readings.insert(reading)
+                announced[message.device]?.outdated.remove(reading)
                 publications.append(publication)
             }
         }
@@ -45,9 +84,9 @@ struct Discovery {
     }
 
     private func isNew(_ reading: String, of device: DeviceID) -> Bool {
-        let known = announced[device] ?? []
-        return known.count < Self.mostSensors && !known.contains(reading)
-            && (!known.isEmpty || announced.count < Self.mostDevices)
+        guard let known = announced[device] else { return announced.count < Self.mostDevices }
+        return known.outdated.contains(reading)
+            || known.readings.count < Self.mostSensors && !known.readings.contains(reading)
     }
 
     /// The names of the numbers in a JSON object, in order; none for anything else.
@@ -82,22 +121,55 @@ struct Discovery {
     private func publication(
         of reading: String, device: DeviceID, name: String
     ) throws -> MQTTPublication {
-        let object = String(reading.map { $0 == " " || $0 == "." ? "_" : $0 })
-        let value =
-            switch settings.payload {
-            case .bytes: "{{ value_json['\(reading)'] }}"
-            case .json: "{{ (value_json.text | from_json)['\(reading)'] }}"
-            }
+        let object = Self.object(reading)
+        let kind = ReadingKind(of: reading)
         let config = SensorConfig(
-            name: reading, uniqueID: "ouroboros_\(device)_\(object)",
-            stateTopic: settings.up.topic(of: device), valueTemplate: value,
-            availabilityTopic: settings.status.topic(of: device),
-            device: .init(identifiers: ["ouroboros_\(device)"], name: name))
+            name: reading, uniqueID: "\(Self.node(device))_\(object)",
+            stateTopic: settings.up.topic(of: device), valueTemplate: template(of: reading),
+            availability: [
+                // A device that sleeps is there.
+                .init(
+                    topic: settings.status.topic(of: device),
+                    valueTemplate: "{{ 'offline' if value == 'offline' else 'online' }}"),
+                // The broker says that the gateway is gone.
+                .init(topic: settings.gatewayTopic, valueTemplate: nil),
+            ],
+            device: .init(identifiers: [Self.node(device)], name: name),
+            stateClass: kind.isTotal ? "total_increasing" : "measurement", unit: kind.unit,
+            deviceClass: kind.deviceClass, expireAfter: announced[device]?.expiry)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return MQTTPublication(
-            topic: "\(prefix)/sensor/ouroboros_\(device)/\(object)/config",
+            topic: "\(prefix)/sensor/\(Self.node(device))/\(object)/config",
             payload: Array(try encoder.encode(config)), isRetained: true)
+    }
+
+    /// A name as a level of a topic, where neither a blank nor a dot may stand: another one for each name. What stands
+    /// for `_` is told at its end, by a letter each.
+    static func object(_ name: String) -> String {
+        let letters: [Character: Character] = [" ": "s", ".": "d", "_": "u"]
+        let tail = name.reversed().prefix { letters.values.contains($0) }
+        if !name.contains(where: { " .".contains($0) }) {
+            return name.dropLast(tail.count).last == "-" ? name + "-" : name
+        }
+        let object = String(name.map { letters[$0] == nil ? $0 : "_" })
+        return object + "-" + String(name.compactMap { letters[$0] })
+    }
+
+    /// Of a message that has no such number nothing comes, which Home Assistant leaves out.
+    private func template(of reading: String) -> String {
+        func value(_ object: String) -> String {
+            let member = "\(object)['\(reading)']"
+            return "{% if \(object) is mapping and \(member) is number %}{{ \(member) }}{% endif %}"
+        }
+        switch settings.payload {
+        case .bytes: return value("value_json")
+        case .json:
+            let text =
+                "{% set text = value_json.text | default('') | trim if value_json is mapping else '' %}"
+            let reading = "{% set reading = text | from_json if text[:1] == '{' else none %}"
+            return text + reading + value("reading")
+        }
     }
 }
 
@@ -113,19 +185,33 @@ private struct SensorConfig: Encodable {
     let uniqueID: String
     let stateTopic: String
     let valueTemplate: String
-    let availabilityTopic: String
-    // A device that sleeps is there.
-    let availabilityTemplate = "{{ 'offline' if value == 'offline' else 'online' }}"
+    let availability: [Availability]
+    let availabilityMode = "all"
     let device: Device
-    let stateClass = "measurement"
+    let stateClass: String
+    let unit: String?
+    let deviceClass: String?
+    let expireAfter: Int?
+
+    struct Availability: Encodable {
+        let topic: String
+        let valueTemplate: String?
+
+        enum CodingKeys: String, CodingKey {
+            case topic
+            case valueTemplate = "value_template"
+        }
+    }
 
     enum CodingKeys: String, CodingKey {
-        case name, device
+        case name, device, availability
         case uniqueID = "unique_id"
         case stateTopic = "state_topic"
         case valueTemplate = "value_template"
-        case availabilityTopic = "availability_topic"
-        case availabilityTemplate = "availability_template"
+        case availabilityMode = "availability_mode"
         case stateClass = "state_class"
+        case unit = "unit_of_measurement"
+        case deviceClass = "device_class"
+        case expireAfter = "expire_after"
     }
 }

@@ -42,7 +42,14 @@ extension MQTTConnection {
 
     private func noteDisconnected(_ code: Int32) {
         events += 1
-        reason = reason ?? (code == 0 ? "closed" : Self.meaning(of: code))
+        let isTakenOver = code == Int32(MQTT_RC_SESSION_TAKEN_OVER.rawValue)
+        reason = reason ?? (code == 0 ? "closed" : isTakenOver ? takenOver : Self.meaning(of: code))
+        endedOverContent = Self.isOfContent(code)
+    }
+
+    private var takenOver: String {
+        "another client connected with the client id “\(settings.clientID)”: give each gateway one of its own "
+            + "(mqtt-client-id)"
     }
 
     private func notePublished(_ id: Int32, _ code: Int32) {
@@ -52,7 +59,9 @@ extension MQTTConnection {
             promise?.succeed()
         } else {
             promise?.fail(
-                SinkFailure("the broker refuses a message: \(Self.meaning(of: code))", isRefusal: true))
+                SinkFailure(
+                    "the broker refuses a message: \(Self.meaning(of: code))",
+                    Self.isOfContent(code) ? .never : .afterRepair))
         }
     }
 
@@ -62,7 +71,7 @@ extension MQTTConnection {
         if let refusal = codes.first(where: { $0 >= 128 }) {
             promise?.fail(
                 SinkFailure(
-                    "the broker refuses a subscription: \(Self.meaning(of: refusal))", isRefusal: true))
+                    "the broker refuses a subscription: \(Self.meaning(of: refusal))", .afterRepair))
         } else {
             promise?.succeed()
         }
@@ -71,6 +80,11 @@ extension MQTTConnection {
     private func note(_ message: MQTTMessage) {
         events += 1
         onMessage(message)
+    }
+
+    /// It is said of what a message holds: it will never be taken.
+    private static func isOfContent(_ code: Int32) -> Bool {
+        [MQTT_RC_PACKET_TOO_LARGE.rawValue, MQTT_RC_PAYLOAD_FORMAT_INVALID.rawValue].contains(UInt32(code))
     }
 
     /// The library's own errors are below 128, MQTT's reasons from there.

@@ -18,7 +18,7 @@ final class MQTTConnection: @unchecked Sendable {
         case close
     }
 
-    private let settings: MQTTSettings
+    let settings: MQTTSettings
     let onMessage: @Sendable (MQTTMessage) -> Void
     private let requests = Mutex<(list: [Request], isOver: Bool)>(([], false))
     private let wake: WakePipe
@@ -32,6 +32,8 @@ final class MQTTConnection: @unchecked Sendable {
     var lastError: String?
     /// Why it is to end.
     var reason: String?
+    /// The broker ended it over a message that it will never take.
+    var endedOverContent = false
 
     /// Seconds: the broker says that the gateway is gone when it hears nothing for one and a half times as long.
     private static let keepAlive: Int32 = 30
@@ -78,7 +80,8 @@ final class MQTTConnection: @unchecked Sendable {
 
     // MARK: From tasks
 
-    /// Returns once the broker has acknowledged them all.
+    /// Returns once the broker has acknowledged them all. What it refuses for good is told apart
+    /// (``SinkFailure/Outlook/neverThese(_:)``).
     func publish(_ publications: [MQTTPublication]) async throws {
         guard !publications.isEmpty else { return }
         try await request { .publish(publications, $0) }
@@ -199,13 +202,19 @@ final class MQTTConnection: @unchecked Sendable {
                         1,
                         publication.isRetained, properties)
                 }
-                guard result == MOSQ_ERR_SUCCESS.rawValue else { throw Self.failure(result) }
+                guard result == MOSQ_ERR_SUCCESS.rawValue else {
+                    throw SinkFailure(
+                        "MQTT: \(String(cString: mosquitto_strerror(result)))",
+                        result == MOSQ_ERR_OVERSIZE_PACKET.rawValue ? .never : .later)
+                }
                 acknowledgements[id] = one
             } catch {
                 one.fail(error)
             }
         }
-        EventLoopFuture.andAllSucceed(acknowledged, on: loop).cascade(to: promise)
+        EventLoopFuture.whenAllComplete(acknowledged, on: loop).flatMapThrowing { results in
+            try MQTTPublication.check(results, of: publications)
+        }.cascade(to: promise)
     }
 
     private func end() {
@@ -218,7 +227,9 @@ final class MQTTConnection: @unchecked Sendable {
         }
         for case .publish(_, let promise) in left { promise.fail(failure) }
         for case .subscribe(_, _, let promise) in left { promise.fail(failure) }
-        for promise in acknowledgements.values { promise.fail(failure) }
+        // One of these may be what the broker will never take.
+        let inFlight = SinkFailure(failure.description, endedOverContent ? .smaller : .later)
+        for promise in acknowledgements.values { promise.fail(inFlight) }
         for promise in subscriptions.values { promise.fail(failure) }
         connected.fail(SinkFailure("cannot connect to \(settings.broker.name): \(reason)"))
         ended.succeed(reason)

@@ -9,6 +9,20 @@ struct MQTTPublication: Sendable {
     var userProperties: [(name: String, value: String)] = []
     var contentType: String?
     var correlation: [UInt8]?
+    /// Of the message in the spool, for one that is delivered.
+    var id: Int64 = 0
+
+    /// Throws what keeps all of them from being safe at the broker; what it refuses for good comes last.
+    static func check(_ results: [Result<Void, any Error>], of publications: [MQTTPublication]) throws {
+        var refused: [Int64: String] = [:]
+        for (publication, result) in zip(publications, results) {
+            guard case .failure(let error) = result else { continue }
+            guard let failure = error as? SinkFailure, failure.outlook == .never else { throw error }
+            refused[publication.id] = failure.description
+        }
+        guard let reason = refused.values.first else { return }
+        throw SinkFailure(reason, .neverThese(refused))
+    }
 
     /// With its properties as the library takes them.
     func withProperties<Result>(_ body: (OpaquePointer?) throws -> Result) throws -> Result {

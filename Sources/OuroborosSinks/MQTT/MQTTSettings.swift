@@ -48,7 +48,7 @@ package struct MQTTBroker: Sendable {
     package let isTLS: Bool
     package var user: String?
     /// Read whenever the gateway connects.
-    package var passwordFile: String?
+    package var password: SecretSource?
     /// Authorities in PEM; nil is those of the system.
     package var authorities: String?
     package var certificate: String?
@@ -84,7 +84,7 @@ package struct MQTTBroker: Sendable {
         guard (certificate == nil) == (key == nil) else {
             throw OuroborosError(.invalidConfiguration, "a client's certificate and its key go together")
         }
-        guard passwordFile == nil || user != nil else {
+        guard password == nil || user != nil else {
             throw OuroborosError(.invalidConfiguration, "a password needs a user: set mqtt-user")
         }
         for path in [authorities, certificate].compactMap(\.self)
@@ -92,10 +92,8 @@ package struct MQTTBroker: Sendable {
             throw OuroborosError(.storage, "cannot read “\(path)”")
         }
         if let key {
-            try PrivateFile.check(key)
+            try PrivateFile.check(secret: key)
         }
-        if let passwordFile {
-            _ = try Secrets.line(of: passwordFile)
-        }
+        _ = try password?.line()
     }
 }

@@ -1,4 +1,5 @@
 import CMosquitto
+import Ouroboros
 import OuroborosStore
 
 /// What a client of the library is told before it connects.
@@ -14,12 +15,14 @@ enum MQTTSetup {
 
     private static func setUser(_ client: OpaquePointer, _ broker: MQTTBroker) throws {
         guard let user = broker.user else { return }
-        guard let path = broker.passwordFile else {
+        guard let source = broker.password else {
             return try check(mosquitto_username_pw_set(client, user, nil), "the user")
         }
-        var password = try Secrets.line(of: path)
-        password.append(0)
-        defer { Erasing.erase(&password) }
+        let line = try source.line()
+        // The zero at its end stays.
+        let password = SecretBytes.filled(count: line.count + 1) { password in
+            line.withUnsafeBytes { password.copyMemory(from: $0) }
+        }
         // The library keeps a copy of its own until the connection ends.
         let result = password.withUnsafeBytes {
             mosquitto_username_pw_set(client, user, $0.bindMemory(to: CChar.self).baseAddress)
@@ -49,7 +52,7 @@ enum MQTTSetup {
 
     private static func check(_ result: Int32, _ what: String) throws {
         guard result == MOSQ_ERR_SUCCESS.rawValue else {
-            throw SinkFailure("\(what): \(String(cString: mosquitto_strerror(result)))", isRefusal: true)
+            throw SinkFailure("\(what): \(String(cString: mosquitto_strerror(result)))", .afterRepair)
         }
     }
 }

@@ -9,10 +9,14 @@ import Synchronization
 package final class MQTTSink: Sink {
     /// What the sink asks of the gateway.
     package struct Gateway: Sendable {
-        /// The devices that have a session.
+        /// The devices that have a session here.
         package var statuses: @Sendable () async throws -> [DeviceID: DeviceStatus]
-        /// The devices that are offline unless they have a session, or somebody else speaks of them.
-        package var absent: @Sendable () async throws -> [DeviceID]
+        /// Others of which it speaks, unless somebody else does.
+        package var gone: @Sendable () async throws -> [DeviceID: DeviceStatus]
+        /// Of these, the devices that were removed.
+        package var removed: @Sendable (Set<DeviceID>) async throws -> Set<DeviceID>
+        /// The silence after which a device's readings are of the past; nil when its rhythm is not known.
+        package var expiry: @Sendable (DeviceID) -> Duration?
         /// What people call these devices.
         package var names: @Sendable (Set<DeviceID>) async throws -> [DeviceID: String]
         /// Takes a message to a device; gives what tells its outcome.
@@ -23,12 +27,16 @@ package final class MQTTSink: Sink {
 
         package init(
             statuses: @escaping @Sendable () async throws -> [DeviceID: DeviceStatus],
-            absent: @escaping @Sendable () async throws -> [DeviceID],
+            gone: @escaping @Sendable () async throws -> [DeviceID: DeviceStatus],
+            removed: @escaping @Sendable (Set<DeviceID>) async throws -> Set<DeviceID>,
+            expiry: @escaping @Sendable (DeviceID) -> Duration?,
             names: @escaping @Sendable (Set<DeviceID>) async throws -> [DeviceID: String],
             send: @escaping @Sendable (DeviceID, MQTTMessage) async -> Outcome
         ) {
             self.statuses = statuses
-            self.absent = absent
+            self.gone = gone
+            self.removed = removed
+            self.expiry = expiry
             self.names = names
             self.send = send
         }
@@ -43,6 +51,8 @@ package final class MQTTSink: Sink {
         var connection: MQTTConnection?
         var discovery: Discovery?
         var board: StatusBoard
+        /// Those whose sensors are taken away as the broker tells them.
+        var removed: Set<DeviceID> = []
         var problem = "it is not connected yet"
     }
 
@@ -51,6 +61,9 @@ package final class MQTTSink: Sink {
     private let logger: Logger
     private let state: Mutex<State>
 
+    /// A connection that ends sooner is no reason to try again at once: two clients with one id would push each other
+    /// out for ever. It is above the longest pause.
+    private static let stable = Duration.seconds(60)
     private static let statusPeriod = Duration.seconds(1)
     /// Commands that wait for the gateway; more are dropped, and told in the log.
     private static let mostCommands = 1024
@@ -68,6 +81,7 @@ package final class MQTTSink: Sink {
     // MARK: Deliveries
 
     package func deliver(_ batch: SinkBatch) async throws {
+        noteExpiries(batch.messages)
         let names = await namesToAnnounce(batch.messages)
         let (connection, announcements, problem) = state.withLock { state in
             (
@@ -78,7 +92,30 @@ package final class MQTTSink: Sink {
             )
         }
         guard let connection else { throw SinkFailure(problem) }
-        try await connection.publish(announcements + batch.messages.map(publication))
+        try await announce(announcements, over: connection)
+        try await connection.publish(batch.messages.map(publication))
+    }
+
+    private func announce(_ announcements: [MQTTPublication], over connection: MQTTConnection) async throws {
+        do {
+            try await connection.publish(announcements)
+        } catch let failure as SinkFailure {
+            guard case .neverThese = failure.outlook else { throw failure }
+            logger.warning(
+                "an announcement for Home Assistant is left out: \(failure)", metadata: ["sink": "mqtt"])
+        }
+    }
+
+    private func noteExpiries(_ messages: [SpooledMessage]) {
+        guard settings.discoveryPrefix != nil else { return }
+        let expiries = Set(messages.map(\.device)).map { device in
+            (device, gateway.expiry(device).map { Int(($0 / .seconds(1)).rounded(.up)) })
+        }
+        state.withLock { state in
+            for (device, expiry) in expiries {
+                state.discovery?.note(expiry: expiry, of: device)
+            }
+        }
     }
 
     /// The names of devices with something to announce; without them it is announced with their next message.
@@ -103,18 +140,19 @@ package final class MQTTSink: Sink {
         let topic = settings.up.topic(of: message.device)
         switch settings.payload {
         case .bytes:
-            return MQTTPublication(topic: topic, payload: message.payload, userProperties: properties)
+            return MQTTPublication(
+                topic: topic, payload: message.payload, userProperties: properties, id: message.id)
         case .json:
             return MQTTPublication(
                 topic: topic, payload: MessageLine.line(for: message).dropLast(), userProperties: properties,
-                contentType: "application/json")
+                contentType: "application/json", id: message.id)
         }
     }
 
     package func close() async {
         guard let connection = state.withLock(\.connection) else { return }
         // The gateway has told its devices: none has a session any more.
-        try? await publishStatuses(over: connection, [:], absent: [])
+        try? await publishStatuses(over: connection, [:], gone: [:])
         try? await publish(.offline, over: connection)
         connection.close()
         _ = await connection.whenEnded()
@@ -125,18 +163,33 @@ package final class MQTTSink: Sink {
     /// Connects, and connects again whenever that ends.
     package func run() async {
         var backoff = Backoff.ofSinks
+        var telling = Telling<String>()
+        var brief = 0
         while !Task.isCancelled {
             let (commands, command) = AsyncStream.makeStream(
                 of: MQTTMessage.self, bufferingPolicy: .bufferingOldest(Self.mostCommands))
             var problem: String
+            var connected: ContinuousClock.Instant?
             do {
                 let connection = try await MQTTConnection.open(settings) { [self] message in
                     take(message, command)
                 }
-                backoff.reset()
+                connected = .now
                 problem = try await use(connection, commands)
             } catch {
                 problem = "\(error)"
+            }
+            if let connected {
+                brief = .now - connected < Self.stable ? brief + 1 : 0
+                if brief == 0 {
+                    backoff.reset()
+                }
+            }
+            // Not every broker tells that it gave the place to another client.
+            if brief > 1 {
+                problem +=
+                    " (again, soon after it was made: if another client has the client id “\(settings.clientID)”, give "
+                    + "each gateway one of its own, mqtt-client-id)"
             }
             command.finish()
             let isNew = state.withLock { state in
@@ -144,7 +197,8 @@ package final class MQTTSink: Sink {
                 defer { state.problem = problem }
                 return state.problem != problem
             }
-            if isNew, !Task.isCancelled {
+            // While the broker is away that is told once.
+            if isNew || connected != nil, telling.isDue(problem), !Task.isCancelled {
                 logger.warning("\(problem)", metadata: ["sink": "mqtt"])
             }
             try? await Task.sleep(for: backoff.next(upTo: .seconds(30)))
@@ -167,6 +221,7 @@ package final class MQTTSink: Sink {
             state.connection = connection
             // A broker that was started anew may have forgotten what it retained.
             state.board = StatusBoard(gateway: settings.clientID)
+            state.removed = []
             state.discovery = settings.discoveryPrefix.map { Discovery(prefix: $0, settings: settings) }
         }
         return await withTaskGroup(of: Void.self) { group in
@@ -192,8 +247,12 @@ package final class MQTTSink: Sink {
         // What is retained comes first.
         while (try? await Task.sleep(for: Self.statusPeriod)) != nil {
             do {
-                try await publishStatuses(
-                    over: connection, try await gateway.statuses(), absent: try await gateway.absent())
+                let statuses = try await gateway.statuses()
+                let own = state.withLock { $0.board.own }
+                for device in try await gateway.removed(own.subtracting(statuses.keys)) {
+                    try await forget(device, over: connection)
+                }
+                try await publishStatuses(over: connection, statuses, gone: try await gateway.gone())
                 problem = nil
             } catch {
                 if problem != "\(error)", !Task.isCancelled {
@@ -205,15 +264,48 @@ package final class MQTTSink: Sink {
     }
 
     private func publishStatuses(
-        over connection: MQTTConnection, _ statuses: [DeviceID: DeviceStatus], absent: [DeviceID]
+        over connection: MQTTConnection, _ statuses: [DeviceID: DeviceStatus],
+        gone: [DeviceID: DeviceStatus]
     ) async throws {
-        let changes = state.withLock { $0.board.changes(now: statuses, absent: absent) }
+        let changes = state.withLock { $0.board.changes(now: statuses, gone: gone) }
         try await connection.publish(
             changes.map { device, status in
                 MQTTPublication(
                     topic: settings.status.topic(of: device), payload: Array(status.rawValue.utf8),
                     isRetained: true, userProperties: [(MQTTMessage.gatewayProperty, settings.clientID)])
             })
+    }
+
+    /// What is retained of a device that was removed is taken away: its status, and its sensors, which the broker tells.
+    private func forget(_ device: DeviceID, over connection: MQTTConnection) async throws {
+        try await connection.publish([
+            MQTTPublication(topic: settings.status.topic(of: device), payload: [], isRetained: true)
+        ])
+        let filter = state.withLock { state in
+            state.board.forget(device)
+            state.discovery?.forget(device)
+            return state.discovery?.filter(of: device)
+        }
+        guard let filter else { return }
+        state.withLock { _ = $0.removed.insert(device) }
+        try await connection.subscribe(to: filter, options: MQTT_SUB_OPT_SEND_RETAIN_ALWAYS)
+    }
+
+    /// True for a sensor of a device that was removed, which is taken away.
+    private func takeAway(_ message: MQTTMessage) -> Bool {
+        let (device, isRemoved, connection) = state.withLock { state in
+            let device = state.discovery?.device(announcedAt: message.topic)
+            return (device, device.map { state.removed.contains($0) } ?? false, state.connection)
+        }
+        guard device != nil else { return false }
+        if isRemoved, message.isRetained, !message.payload.isEmpty, let connection {
+            Task {
+                try? await connection.publish([
+                    MQTTPublication(topic: message.topic, payload: [], isRetained: true)
+                ])
+            }
+        }
+        return true
     }
 
     // MARK: What the broker sends
@@ -223,6 +315,8 @@ package final class MQTTSink: Sink {
         if let device = settings.status.device(of: message.topic) {
             let status = DeviceStatus(rawValue: String(decoding: message.payload, as: UTF8.self))
             state.withLock { $0.board.note(device, status, by: message.gateway) }
+        } else if takeAway(message) {
+            return
         } else if case .dropped = commands.yield(message) {
             logger.warning(
                 "too many messages to devices at once: one of MQTT's is dropped", metadata: ["sink": "mqtt"])

@@ -26,7 +26,7 @@ extension StoreDatabase {
             switch self {
             case .gateway: [Self.devices, Self.sealing + Self.activity]
             case .device: [Self.credential, Self.sealing + Self.session + Self.outbox, Self.shortSessions]
-            case .spool: [Self.messages, Self.sinks]
+            case .spool: [Self.messages, Self.sinks, Self.deadLetters]
             case .downlink: [Self.waiting]
             }
         }
@@ -144,6 +144,26 @@ extension StoreDatabase {
                 name TEXT NOT NULL
             ) STRICT;
             INSERT INTO identity (only, name) VALUES (1, lower(hex(randomblob(8))));
+            """
+
+        /// What a sink refused for good; `is_waiting` is 1 while it is to be tried again.
+        private static let deadLetters = """
+            CREATE TABLE dead_letter (
+                sink TEXT NOT NULL,
+                refused_at INTEGER NOT NULL,
+                reason TEXT NOT NULL,
+                retries INTEGER NOT NULL DEFAULT 0,
+                is_waiting INTEGER NOT NULL DEFAULT 0,
+                id INTEGER NOT NULL,
+                received_at INTEGER NOT NULL,
+                device BLOB NOT NULL CHECK (length(device) = 8),
+                session INTEGER NOT NULL,
+                counter INTEGER NOT NULL,
+                box INTEGER,
+                seq INTEGER,
+                payload BLOB NOT NULL,
+                PRIMARY KEY (id, sink)
+            ) STRICT, WITHOUT ROWID;
             """
 
         private static let waiting = """

@@ -49,7 +49,7 @@ public enum DeviceExport {
     public enum Secret: Sendable {
         case keyEncryptionKey(SecretKey)
         /// Stretched with scrypt (RFC 7914).
-        case passphrase([UInt8])
+        case passphrase(SecretBytes)
     }
 
     public static let mostBytes = 64 << 20
@@ -73,10 +73,8 @@ public enum DeviceExport {
             header += [2, workFactor]
         }
         header += salt
-        var plain = encode(devices)
-        defer { Erasing.erase(&plain) }
         let sealer = try sealer(secret, workFactor: workFactor, salt: salt)
-        let sealed = try plain.withUnsafeBytes { try sealer.seal($0, context: header) }
+        let sealed = try encode(devices).withUnsafeBytes { try sealer.seal($0, context: header) }
         return Array(header + sealed)
     }
 
@@ -119,28 +117,30 @@ public enum DeviceExport {
     }
 
     /// A device: id 8, kind 1, epoch 8, key 32, time added 8, length of the name 2, name.
-    private static func encode(_ devices: [StoredDevice]) -> [UInt8] {
+    private static func encode(_ devices: [StoredDevice]) -> SecretBytes {
         var size = 0
         for device in devices { size += 59 + min(device.name.utf8.count, 65_535) }
-        var bytes: [UInt8] = []
-        // One allocation: what moved would leave keys behind.
-        bytes.reserveCapacity(size)
-        for device in devices {
-            let credential = device.credential
-            bytes += credential.deviceID.bytes
-            bytes.append(credential.kind == .fixed ? 0 : 1)
-            append(credential.epoch, to: &bytes)
-            credential.key.withUnsafeBytes { bytes.append(contentsOf: $0) }
-            append(UInt64(bitPattern: device.addedAt), to: &bytes)
-            let name = device.name.utf8.prefix(65_535)
-            append(UInt16(name.count), to: &bytes)
-            bytes += name
+        return SecretBytes.filled(count: size) { buffer in
+            var rest = buffer[...]
+            func put(_ bytes: some Collection<UInt8>) {
+                UnsafeMutableRawBufferPointer(rebasing: rest).copyBytes(from: bytes)
+                rest = rest.dropFirst(bytes.count)
+            }
+            func put(_ number: some FixedWidthInteger) {
+                withUnsafeBytes(of: number.bigEndian) { put($0) }
+            }
+            for device in devices {
+                let credential = device.credential
+                put(credential.deviceID.bytes)
+                put(UInt8(credential.kind == .fixed ? 0 : 1))
+                put(credential.epoch)
+                credential.key.withUnsafeBytes { put($0) }
+                put(UInt64(bitPattern: device.addedAt))
+                let name = device.name.utf8.prefix(65_535)
+                put(UInt16(name.count))
+                put(name)
+            }
         }
-        return bytes
-    }
-
-    private static func append(_ number: some FixedWidthInteger, to bytes: inout [UInt8]) {
-        withUnsafeBytes(of: number.bigEndian) { bytes.append(contentsOf: $0) }
     }
 
     private static func decode(_ bytes: UnsafeRawBufferPointer) throws -> [StoredDevice] {

@@ -1,38 +1,21 @@
-import LibC
 import Ouroboros
 
-/// Keys come from files and the environment, never from the command line, which others can read.
+/// Keys as files.
 package enum KeyFiles {
     package static func read(_ path: String) throws -> SecretKey {
-        var bytes = try PrivateFile.read(path, atMost: 256)
-        defer { Erasing.erase(&bytes) }
-        do {
-            return try SecretKey(hex: bytes)
-        } catch {
-            throw OuroborosError(error.code, "“\(path)”: \(error.message)")
-        }
-    }
-
-    package static func environment(_ name: String) throws -> SecretKey {
-        guard let value = getenv(name) else {
-            throw OuroborosError(.invalidKey, "the environment has no variable \(name)")
-        }
-        do {
-            let digits = UnsafeRawBufferPointer(start: value, count: strlen(value))
-            return try SecretKey(hex: digits)
-        } catch {
-            throw OuroborosError(error.code, "the variable \(name): \(error.message)")
-        }
+        try SecretSource.given(file: path).key()
     }
 
     /// A line with the key, for a file of its own.
     package static func write(_ key: SecretKey, toNew path: String) throws {
-        var line = digits(of: key) + [UInt8(ascii: "\n")]
-        defer { Erasing.erase(&line) }
-        try PrivateFile.write(line, toNew: path)
+        try PrivateFile.write(line(of: key), toNew: path)
     }
 
-    package static func digits(of key: SecretKey) -> [UInt8] {
-        key.withUnsafeBytes { Hex.digits(of: $0) }
+    /// Its digits and the end of the line.
+    package static func line(of key: SecretKey) -> SecretBytes {
+        SecretBytes.filled(count: 2 * SecretKey.byteCount + 1) { line in
+            key.withUnsafeBytes { Hex.write($0, to: line) }
+            line[line.count - 1] = UInt8(ascii: "\n")
+        }
     }
 }

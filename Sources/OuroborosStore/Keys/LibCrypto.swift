@@ -28,7 +28,7 @@ package enum LibCrypto {
     }
 
     /// scrypt (RFC 7914) with r = 8 and p = 1.
-    static func scrypt(_ passphrase: [UInt8], salt: Data, rounds: Int) throws -> SecretKey {
+    static func scrypt(_ passphrase: SecretBytes, salt: Data, rounds: Int) throws -> SecretKey {
         let salt = Array(salt)
         // The library's own limit, 32 MiB, is less than most efforts take.
         let memory = 128 * 8 * (rounds + 3)
@@ -90,28 +90,20 @@ enum AESGCM {
         return Data(sealed)
     }
 
-    /// The caller's to erase; nil when it was sealed otherwise, or was changed.
-    static func open(_ sealed: Data, context: Data, under key: SecretKey) throws -> [UInt8]? {
+    /// Nil when it was sealed otherwise, or was changed.
+    static func open(_ sealed: Data, context: Data, under key: SecretKey) throws -> SecretBytes? {
         let count = sealed.count - nonceCount - tagCount
         guard count >= 0 else { return nil }
         var tag = Array(sealed.suffix(tagCount))
         let cipher = try Cipher(
             key, nonce: Array(sealed.prefix(nonceCount)), context: context, seals: false)
         try tag.withUnsafeMutableBytes { try cipher.tag(EVP_CTRL_AEAD_SET_TAG, $0.octets) }
-        var plain = [UInt8](repeating: 0, count: count)
-        do {
-            try sealed.dropFirst(nonceCount).dropLast(tagCount).withUnsafeBytes { input in
-                try plain.withUnsafeMutableBytes { try cipher.update(input, to: $0.octets) }
+        let plain = try SecretBytes.filled(count: count) { plain in
+            try sealed.dropFirst(nonceCount).dropLast(tagCount).withUnsafeBytes {
+                try cipher.update($0, to: plain.octets)
             }
-        } catch {
-            Erasing.erase(&plain)
-            throw error
         }
-        guard cipher.finish() == 1 else {
-            Erasing.erase(&plain)
-            return nil
-        }
-        return plain
+        return cipher.finish() == 1 ? plain : nil
     }
 
     private final class Cipher {

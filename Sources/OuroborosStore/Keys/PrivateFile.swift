@@ -1,5 +1,7 @@
 import LibC
 import Ouroboros
+import OuroborosText
+import Synchronization
 
 /// Files that hold keys: nobody but their owner may read or write them.
 public enum PrivateFile {
@@ -35,33 +37,89 @@ public enum PrivateFile {
         try check(status, path)
     }
 
-    /// The bytes of a small file of keys.
-    public static func read(_ path: String, atMost limit: Int) throws -> [UInt8] {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
+    /// The bytes of a small file of keys, or of a descriptor that was handed over (/dev/fd/N).
+    ///
+    /// A container's secrets are read too: root's, changed by nobody else, on a mount that cannot be written. That others
+    /// in there can read them is said once, on standard error.
+    public static func read(_ path: String, atMost limit: Int) throws -> SecretBytes {
+        let file =
+            descriptor(of: path).map { fcntl($0, F_DUPFD_CLOEXEC, 0) } ?? open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw failure("cannot read “\(path)”") }
         defer { close(file) }
-        var status = stat()
-        guard fstat(file, &status) == 0 else { throw failure("cannot read “\(path)”") }
-        try check(status, path, forbidden: isCredential(path) ? 0o037 : 0o077)
-        let limit = min(limit, Int(status.st_size) + 1)
-        var bytes = [UInt8](repeating: 0, count: limit)
-        var count = 0
-        while count < limit {
-            let got = bytes.withUnsafeMutableBytes { buffer in
-                systemRead(file, buffer.baseAddress.map { $0 + count }, limit - count)
-            }
-            if got < 0, errno == EINTR { continue }
-            guard got >= 0 else { throw failure("cannot read “\(path)”") }
-            if got == 0 { break }
-            count += got
+        var (status, mount) = (stat(), statvfs())
+        guard fstat(file, &status) == 0, fstatvfs(file, &mount) == 0 else {
+            throw failure("cannot read “\(path)”")
         }
-        // In place: a copy would leave the bytes behind.
-        bytes.removeLast(limit - count)
-        return bytes
+        if descriptor(of: path) == nil || isRegular(status) {
+            try check(secret: status, mount, path)
+        }
+        let room = isRegular(status) ? min(limit, Int(status.st_size) + 1) : limit
+        return try SecretBytes.filled(atMost: room) { buffer in
+            var count = 0
+            while count < buffer.count {
+                let got = systemRead(file, buffer.baseAddress.map { $0 + count }, buffer.count - count)
+                if got < 0, errno == EINTR { continue }
+                guard got >= 0 else { throw failure("cannot read “\(path)”") }
+                if got == 0 { break }
+                count += got
+            }
+            return count
+        }
     }
+
+    /// Refuses a secret that is not there or that others may use, as ``read(_:atMost:)`` does.
+    package static func check(secret path: String) throws {
+        var (status, mount) = (stat(), statvfs())
+        guard stat(path, &status) == 0, statvfs(path, &mount) == 0 else {
+            throw failure("cannot read “\(path)”")
+        }
+        try check(secret: status, mount, path)
+    }
+
+    private static func check(secret status: stat, _ mount: statvfs, _ path: String) throws {
+        let isHandedOver =
+            status.st_uid == 0 && status.st_mode & 0o022 == 0 && mount.f_flag & UInt(ST_RDONLY) != 0
+        guard isHandedOver, isRegular(status), status.st_mode & 0o044 != 0 else {
+            return try check(
+                status, path, forbidden: isCredential(path) ? 0o037 : 0o077, mayBePipe: true)
+        }
+        guard said.withLock({ $0.insert(path).inserted }) else { return }
+        Output.note(
+            "ouroboros: “\(path)” can be read by others here (mode 0\(mode(status))): taken, as it is root's, and its "
+                + "mount is read-only")
+    }
+
+    private static let said = Mutex<Set<String>>([])
+
+    /// True for what gives its bytes once: a pipe, or another descriptor.
+    package static func comesOnce(_ path: String) -> Bool {
+        var status = stat()
+        return descriptor(of: path) != nil || stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
+    }
+
+    /// The number in /dev/fd/N, which may be of a file that this process could not open itself.
+    private static func descriptor(of path: String) -> Int32? {
+        if path == "/dev/stdin" { return STDIN_FILENO }
+        for start in ["/dev/fd/", "/proc/self/fd/"] where path.hasPrefix(start) {
+            return Int32(path.dropFirst(start.count))
+        }
+        return nil
+    }
+
+    private static func isRegular(_ status: stat) -> Bool { status.st_mode & S_IFMT == S_IFREG }
+
+    private static func mode(_ status: stat) -> String { String(status.st_mode & 0o777, radix: 8) }
 
     /// Writes a new file, readable by its owner alone, and makes it durable; never overwrites.
     public static func write(_ bytes: [UInt8], toNew path: String) throws {
+        try bytes.withUnsafeBytes { try write($0, toNew: path) }
+    }
+
+    public static func write(_ secret: SecretBytes, toNew path: String) throws {
+        try secret.withUnsafeBytes { try write($0, toNew: path) }
+    }
+
+    private static func write(_ bytes: UnsafeRawBufferPointer, toNew path: String) throws {
         let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else {
             if errno == EEXIST {
@@ -72,9 +130,7 @@ public enum PrivateFile {
         defer { close(file) }
         var offset = 0
         while offset < bytes.count {
-            let put = bytes.withUnsafeBytes { buffer in
-                systemWrite(file, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
-            }
+            let put = systemWrite(file, bytes.baseAddress.map { $0 + offset }, bytes.count - offset)
             if put < 0, errno == EINTR { continue }
             guard put > 0 else {
                 let error = failure("cannot write “\(path)”")
@@ -105,15 +161,17 @@ public enum PrivateFile {
         return path.hasPrefix(directory + "/") && !path.dropFirst(directory.count + 1).contains("/")
     }
 
-    private static func check(_ status: stat, _ path: String, forbidden: mode_t = 0o077) throws {
-        guard status.st_mode & S_IFMT == S_IFREG else {
+    private static func check(
+        _ status: stat, _ path: String, forbidden: mode_t = 0o077, mayBePipe: Bool = false
+    ) throws {
+        guard isRegular(status) || mayBePipe && status.st_mode & S_IFMT == S_IFIFO else {
             throw OuroborosError(.storage, "“\(path)” is no regular file")
         }
         guard status.st_mode & forbidden == 0 else {
-            let mode = String(status.st_mode & 0o777, radix: 8)
             throw OuroborosError(
                 .storage,
-                "“\(path)” can be used by others (mode 0\(mode)), and it holds keys: run chmod 600 on it")
+                "“\(path)” can be used by others (mode 0\(mode(status))), and it holds keys: run chmod 600 on it"
+            )
         }
     }
 

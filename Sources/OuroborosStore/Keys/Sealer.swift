@@ -14,7 +14,7 @@ package struct Sealer: Sendable {
         key = try LibCrypto.hkdf(keyEncryptionKey, salt: salt, label: label)
     }
 
-    init(passphrase: [UInt8], salt: Data, rounds: Int) throws {
+    init(passphrase: SecretBytes, salt: Data, rounds: Int) throws {
         key = try LibCrypto.scrypt(passphrase, salt: salt, rounds: rounds)
     }
 
@@ -37,8 +37,6 @@ package struct Sealer: Sendable {
     func open<Result>(
         _ sealed: Data, context: Data, _ body: (UnsafeRawBufferPointer) throws -> Result
     ) throws -> Result? {
-        guard var plain = try AESGCM.open(sealed, context: context, under: key) else { return nil }
-        defer { Erasing.erase(&plain) }
-        return try plain.withUnsafeBytes(body)
+        try AESGCM.open(sealed, context: context, under: key)?.withUnsafeBytes(body)
     }
 }

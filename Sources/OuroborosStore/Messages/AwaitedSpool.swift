@@ -59,6 +59,28 @@ package struct AwaitedSpool: SinkStore {
     }
 }
 
+extension AwaitedSpool {
+    package func deadLetters(after last: DeadLetter?, limit: Int) async throws -> [DeadLetter] {
+        try await reads.run { [spool] in try spool.deadLetters(after: last, limit: limit) }
+    }
+
+    package func deadLetters(toRetryAt sink: String, limit: Int) async throws -> [DeadLetter] {
+        try await reads.run { [spool] in try spool.deadLetters(toRetryAt: sink, limit: limit) }
+    }
+
+    package func deadLetterCount(of sink: String) async throws -> Int64 {
+        try await reads.run { [spool] in try spool.deadLetterCount(of: sink) }
+    }
+
+    package func retryDeadLetters(of sink: String?, id: Int64?) async throws -> Int {
+        try await writes.run { [spool] in try spool.retryDeadLetters(of: sink, id: id) }
+    }
+
+    package func removeDeadLetters(through id: Int64) async throws -> Int {
+        try await writes.run { [spool] in try spool.removeDeadLetters(through: id) }
+    }
+}
+
 private struct AwaitedClaim: SinkClaim {
     let claim: SpoolClaim
     let writes: DiskThread
@@ -71,8 +93,12 @@ private struct AwaitedClaim: SinkClaim {
         try await writes.run { [claim] in try claim.beginBatch(through: id) }
     }
 
-    func passed(from position: Int64, through id: Int64) async throws {
-        try await writes.run { [claim] in try claim.passed(from: position, through: id) }
+    func passed(from position: Int64, through id: Int64, refused: [Int64: String]) async throws {
+        try await writes.run { [claim] in try claim.passed(from: position, through: id, refused: refused) }
+    }
+
+    func retried(_ id: Int64, refused reason: String?) async throws {
+        try await writes.run { [claim] in try claim.retried(id, refused: reason) }
     }
 }
 

@@ -13,10 +13,17 @@ package enum MessageLine {
 
     package static func line(for message: SpooledMessage) -> [UInt8] {
         var line = JSONLine()
-        line.add("id", message.id)
-        add(
-            to: &line, message.receivedAt, message.device, message.sessionID, message.counter,
-            message.position, message.payload)
+        add(to: &line, message)
+        return line.finished() + [UInt8(ascii: "\n")]
+    }
+
+    package static func line(for letter: DeadLetter) -> [UInt8] {
+        var line = JSONLine()
+        line.add("sink", letter.sink)
+        line.add("refused", WallClock.string(milliseconds: letter.refusedAt))
+        line.add("reason", letter.reason)
+        line.add("retries", letter.retries)
+        add(to: &line, letter.message)
         return line.finished() + [UInt8(ascii: "\n")]
     }
 
@@ -27,6 +34,13 @@ package enum MessageLine {
         line.add("seq", entry.position.sequence)
         add(entry.payload, to: &line)
         return line.finished() + [UInt8(ascii: "\n")]
+    }
+
+    private static func add(to line: inout JSONLine, _ message: SpooledMessage) {
+        line.add("id", message.id)
+        add(
+            to: &line, message.receivedAt, message.device, message.sessionID, message.counter,
+            message.position, message.payload)
     }
 
     private static func add(

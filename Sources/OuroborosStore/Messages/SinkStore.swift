@@ -33,7 +33,7 @@ public struct SpoolLoad: Sendable, Hashable {
 
 /// A spool that sinks read, each at its own pace. A database that is away is `OuroborosError` with the code
 /// `unreachable`, a file that cannot be written now *busy*: another try may succeed.
-public protocol SinkStore: MessageStore {
+public protocol SinkStore: MessageStore, DeadLetterStore {
     /// Several gateways store messages here, and each sink is run by one of them at a time.
     var isShared: Bool { get }
 
@@ -73,6 +73,16 @@ public protocol SinkClaim: Sendable {
     /// The sink is about to be given all up to this message: after a crash it is given the same batch.
     func beginBatch(through id: Int64) async throws
 
-    /// The sink, which had all up to `position`, has all up to `id`.
-    func passed(from position: Int64, through id: Int64) async throws
+    /// The sink, which had all up to `position`, has all up to `id`, but for what it refused for good: that is set aside
+    /// with the reason.
+    func passed(from position: Int64, through id: Int64, refused: [Int64: String]) async throws
+
+    /// The sink was given a message again that had been set aside, and has it, or refused it for good again.
+    func retried(_ id: Int64, refused reason: String?) async throws
+}
+
+extension SinkClaim {
+    public func passed(from position: Int64, through id: Int64) async throws {
+        try await passed(from: position, through: id, refused: [:])
+    }
 }

@@ -28,6 +28,18 @@ public struct SpooledMessage: Sendable, Hashable {
     }
 }
 
+extension SpooledMessage {
+    init(_ row: Row) throws {
+        let box: UInt32? = row["box"]
+        let sequence: UInt32? = row["seq"]
+        self.init(
+            id: row["id"], receivedAt: row["received_at"], device: try DeviceID(row["device"] as Data),
+            sessionID: row["session"], counter: UInt64(row["counter"] as Int64),
+            position: box.flatMap { box in sequence.map { OutboxPosition(box: box, sequence: $0) } },
+            payload: Array(row["payload"] as Data))
+    }
+}
+
 /// A gateway's durable memory of what came, in an SQLite file, and of which messages of an outbox came.
 ///
 /// A message and the record that it came are one transaction: with senders that keep an outbox each is here once,
@@ -118,16 +130,7 @@ public final class Spool: Sendable {
             try Row.fetchAll(
                 database, sql: "SELECT * FROM message WHERE id > ? ORDER BY id LIMIT ?",
                 arguments: [id, limit]
-            ).map { row in
-                let box: UInt32? = row["box"]
-                let sequence: UInt32? = row["seq"]
-                return SpooledMessage(
-                    id: row["id"], receivedAt: row["received_at"],
-                    device: try DeviceID(row["device"] as Data), sessionID: row["session"],
-                    counter: UInt64(row["counter"] as Int64),
-                    position: box.flatMap { box in sequence.map { OutboxPosition(box: box, sequence: $0) } },
-                    payload: Array(row["payload"] as Data))
-            }
+            ).map(SpooledMessage.init)
         }
     }
 

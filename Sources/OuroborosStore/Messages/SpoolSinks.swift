@@ -83,14 +83,25 @@ struct SpoolClaim: SinkClaim {
         try change("UPDATE sink SET batch_end = ? WHERE name = ?", [id, sink])
     }
 
-    func passed(from position: Int64, through id: Int64) throws {
-        try change("UPDATE sink SET position = ? WHERE name = ? AND position = ?", [id, sink, position])
+    func passed(from position: Int64, through id: Int64, refused: [Int64: String]) throws {
+        try change("UPDATE sink SET position = ? WHERE name = ? AND position = ?", [id, sink, position]) {
+            for (id, reason) in refused {
+                try Spool.setAside(id, refusedBy: sink, reason, $0)
+            }
+        }
     }
 
-    private func change(_ sql: String, _ arguments: StatementArguments) throws {
+    func retried(_ id: Int64, refused reason: String?) throws {
+        try spool.database.write { try Spool.retried(id, at: sink, refused: reason, $0) }
+    }
+
+    private func change(
+        _ sql: String, _ arguments: StatementArguments, and more: (Database) throws -> Void = { _ in }
+    ) throws {
         try spool.database.write { database in
             try database.execute(sql: sql, arguments: arguments)
             guard database.changesCount == 1 else { throw SinkState.changed(sink) }
+            try more(database)
         }
     }
 }

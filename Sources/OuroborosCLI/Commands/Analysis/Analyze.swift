@@ -110,8 +110,7 @@ struct AnalysisKeyOptions: ParsableArguments {
     @Option(help: "The device of the root key, 16 hexadecimal digits.")
     var device: String?
 
-    @Option(help: "A file with a fleet's key.")
-    var fleetKeyFile: String?
+    @OptionGroup var fleet: FleetKeyOptions
 
     @Option(help: "A file that --key-log of another command wrote.")
     var keyLog: String?
@@ -119,8 +118,8 @@ struct AnalysisKeyOptions: ParsableArguments {
     func ring() throws -> KeyRing {
         var ring = KeyRing()
         let devices = try store.map { try GatewayStore.open($0, sealedUnder: encryption.key()) }
-        if let fleetKeyFile {
-            ring.add(FleetRegistry(fleetKey: try KeyFiles.read(fleetKeyFile), others: devices))
+        if let key = try fleet.key() {
+            ring.add(FleetRegistry(fleetKey: key, others: devices))
         } else if let devices {
             ring.add(devices)
         }
@@ -134,7 +133,7 @@ struct AnalysisKeyOptions: ParsableArguments {
         }
         if let keyLog {
             let bytes = try PrivateFile.read(keyLog, atMost: 1 << 26)
-            ring.add(try KeyLog.parse(String(decoding: bytes, as: UTF8.self)))
+            ring.add(try bytes.withUnsafeBytes { try KeyLog.parse($0) })
         }
         return ring
     }

@@ -30,8 +30,7 @@ struct Bench: AsyncParsableCommand {
 
     @OptionGroup var keys: RootKeyOptions
 
-    @Option(help: "A file with a fleet's key, from which each client's key comes.")
-    var fleetKeyFile: String?
+    @OptionGroup var fleet: FleetKeyOptions
 
     @Option(help: "The size of a message, in bytes: up to 1200, and at least 8 with --echo.")
     var size = 64
@@ -79,7 +78,7 @@ struct Bench: AsyncParsableCommand {
             let server = try await EndpointName(parsing: gateway).resolve()
             result = try await measure(load, server, identities)
         } else {
-            guard device == nil, fleetKeyFile == nil, !keys.isGiven else {
+            guard device == nil, !fleet.isGiven, !keys.isGiven else {
                 throw OuroborosError(
                     .invalidConfiguration, "a device and its key are a gateway's: give --gateway too")
             }
@@ -111,7 +110,7 @@ struct Bench: AsyncParsableCommand {
             throw OuroborosError(.invalidConfiguration, "a gateway wants to know the device: give --device")
         }
         let first = try DeviceID(hex: device)
-        guard let fleetKeyFile else {
+        guard let key = try fleet.key() else {
             guard clients == 1 else {
                 throw OuroborosError(
                     .invalidConfiguration,
@@ -124,7 +123,6 @@ struct Bench: AsyncParsableCommand {
             throw OuroborosError(
                 .invalidConfiguration, "give a root key or --fleet-key-file, one of them")
         }
-        let key = try KeyFiles.read(fleetKeyFile)
         return try (0..<clients).map {
             try .fixed(device: DeviceID(number: first.number &+ UInt64($0)), fleetKey: key)
         }

@@ -1,20 +1,39 @@
-import LibC
-import NIOPosix
-import Ouroboros
-
-/// The lines of standard input. Of a line that no message can hold only the start is kept.
+/// The lines of standard input, which end in a line feed, or in a carriage return and one. Of a line that no message
+/// can hold only the start is kept.
 struct LineReader {
     struct Line {
         var bytes: [UInt8] = []
         /// How long it is, kept or not.
         var count = 0
+        fileprivate var last: UInt8?
+
+        fileprivate mutating func add(_ byte: UInt8) {
+            count += 1
+            last = byte
+            if count <= LineReader.longestKept {
+                bytes.append(byte)
+            }
+        }
+
+        fileprivate mutating func dropReturn() {
+            guard last == UInt8(ascii: "\r") else { return }
+            if count == bytes.count {
+                bytes.removeLast()
+            }
+            count -= 1
+        }
     }
 
     private static let longestKept = 4096
 
+    private let input: StandardInput
     private var line = Line()
     private var chunk: ArraySlice<UInt8> = []
     private var isAtEnd = false
+
+    init(_ input: StandardInput = StandardInput()) {
+        self.input = input
+    }
 
     /// The next line; nil at the end.
     mutating func next() async throws -> Line? {
@@ -22,19 +41,17 @@ struct LineReader {
             while let byte = chunk.popFirst() {
                 if byte == UInt8(ascii: "\n") {
                     defer { line = Line() }
+                    line.dropReturn()
                     return line
                 }
-                line.count += 1
-                if line.count <= Self.longestKept {
-                    line.bytes.append(byte)
-                }
+                line.add(byte)
             }
             if isAtEnd {
                 guard line.count > 0 else { return nil }
                 defer { line = Line() }
                 return line
             }
-            chunk = try await Self.read()[...]
+            chunk = try await input.read()[...]
             isAtEnd = chunk.isEmpty
         }
     }
@@ -48,26 +65,4 @@ struct LineReader {
         }
         return lines
     }
-
-    /// Reading blocks, so it has a thread of its own.
-    private static func read() async throws -> [UInt8] {
-        try await NIOThreadPool.singleton.runIfActive {
-            try [UInt8](unsafeUninitializedCapacity: 65_536) { buffer, count in
-                var got = systemRead(STDIN_FILENO, buffer.baseAddress, buffer.count)
-                while got < 0, errno == EINTR {
-                    got = systemRead(STDIN_FILENO, buffer.baseAddress, buffer.count)
-                }
-                guard got >= 0 else {
-                    throw OuroborosError(
-                        .transport, "cannot read standard input: \(String(cString: strerror(errno)))")
-                }
-                count = got
-            }
-        }
-    }
-}
-
-// The method has the system call's name.
-private func systemRead(_ file: Int32, _ buffer: UnsafeMutablePointer<UInt8>?, _ count: Int) -> Int {
-    read(file, buffer, count)
 }

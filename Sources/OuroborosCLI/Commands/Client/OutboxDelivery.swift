@@ -68,11 +68,11 @@ struct OutboxDelivery: Sendable {
     }
 
     private func attempt() async throws {
-        let server = try await identity.server.resolve()
         // An evolving credential may have moved since the last try.
         let credential = try identity.store?.credential() ?? identity.credential
         try await OuroborosClient.withConnection(
-            to: server, credential: credential, store: identity.store, configuration: identity.configuration
+            to: identity.server, credential: credential, store: identity.store,
+            configuration: identity.configuration
         ) { connection in
             progress.touch()
             try await withThrowingTaskGroup(of: Void.self) { group in

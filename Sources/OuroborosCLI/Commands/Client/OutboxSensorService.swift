@@ -8,7 +8,7 @@ import ServiceLifecycle
 /// The sensor at work with an outbox.
 struct OutboxSensorService: Service {
     let delivery: OutboxDelivery
-    let source: SensorSource
+    let readings: SensorReadings
     let interval: Duration
     let count: Int?
 
@@ -61,12 +61,13 @@ struct OutboxSensorService: Service {
         var next = clock.now
         var taken = 0
         var wasSaved = true
+        var telling = Telling<String>()
         while taken < count ?? .max {
             guard (try? await clock.sleep(until: next)) != nil else { return }
             next = max(next + interval, clock.now)
             taken += 1
             do {
-                let reading = try await source.reading()
+                let reading = try await readings.reading(taken)
                 let (dropped, isSaved) = try delivery.outbox.appendOrHold([reading])
                 if dropped > 0 {
                     logger.warning("the outbox is full: the oldest readings are dropped")
@@ -79,7 +80,10 @@ struct OutboxSensorService: Service {
                             : "the outbox cannot be written (is the disk full?): readings go out from memory")
                 }
             } catch let error as OuroborosError where error.code != .storage {
-                logger.error("\(error)")
+                guard !Task.isCancelled else { return }
+                if telling.isDue("\(error)") {
+                    logger.error("\(error)")
+                }
             }
         }
     }

@@ -21,9 +21,8 @@ struct Ping: AsyncParsableCommand {
             throw OuroborosError(.invalidConfiguration, "--count is at least 1, not \(count)")
         }
         let identity = try client.identity()
-        let server = try await identity.server.resolve()
         let times = try await OuroborosClient.withConnection(
-            to: server, credential: identity.credential, store: identity.store,
+            to: identity.server, credential: identity.credential, store: identity.store,
             configuration: identity.configuration
         ) { connection in
             try await measure(connection)

@@ -29,9 +29,8 @@ struct Send: AsyncParsableCommand {
                 outbox: outbox, client: client, identity: identity, message: message, receipts: receipts
             ).run()
         }
-        let server = try await identity.server.resolve()
         let outcome = try await OuroborosClient.withConnection(
-            to: server, credential: identity.credential, store: identity.store,
+            to: identity.server, credential: identity.credential, store: identity.store,
             configuration: identity.configuration
         ) { connection in
             await sendAll(over: connection)
@@ -44,23 +43,32 @@ struct Send: AsyncParsableCommand {
 
     private func sendAll(over connection: OuroborosConnection) async -> SendOutcome {
         let progress = SendProgress()
+        let input = StandardInput()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { for await _ in connection.messages {} }
-            group.addTask { await watch(connection, progress) }
-            await submitAll(to: connection, progress)
+            group.addTask {
+                await watch(connection, progress) { error in
+                    progress.abort(error)
+                    input.end()
+                    await connection.closeAtOnce()
+                }
+            }
+            await submitAll(from: input, to: connection, progress)
             group.cancelAll()
         }
         return progress.outcome
     }
 
     /// Returns when every message has an outcome, or when the gateway is given up.
-    private func submitAll(to connection: OuroborosConnection, _ progress: SendProgress) async {
+    private func submitAll(
+        from input: StandardInput, to connection: OuroborosConnection, _ progress: SendProgress
+    ) async {
         await withTaskGroup(of: Void.self) { group in
             do {
                 if let message {
                     await submit(Array(message.utf8), to: connection, progress, &group)
                 } else {
-                    var lines = LineReader()
+                    var lines = LineReader(input)
                     while !progress.isAborted, let line = try await lines.next() {
                         if line.count > line.bytes.count {
                             progress.refused(.tooLarge(line.count, limit: connection.maximumMessage))
@@ -69,6 +77,8 @@ struct Send: AsyncParsableCommand {
                         }
                     }
                 }
+            } catch is CancellationError {
+                // The gateway is given up.
             } catch {
                 progress.stopped(error)
             }
@@ -86,12 +96,17 @@ struct Send: AsyncParsableCommand {
             group.addTask { [receipts] in
                 do {
                     try await pending.delivered()
-                    progress.delivered()
-                    if receipts {
-                        try Output.write(payload + [UInt8(ascii: "\n")])
-                    }
                 } catch {
-                    progress.ended(error)
+                    return progress.ended(error)
+                }
+                progress.delivered()
+                guard receipts else { return }
+                do {
+                    try Output.write(payload + [UInt8(ascii: "\n")])
+                } catch is Output.ReaderGone {
+                    // Messages are delivered, read or not.
+                } catch {
+                    progress.stopped(error)
                 }
             }
         } catch {
@@ -99,22 +114,22 @@ struct Send: AsyncParsableCommand {
         }
     }
 
-    /// Ends the connection when the gateway does not answer any more.
-    private func watch(_ connection: OuroborosConnection, _ progress: SendProgress) async {
+    /// Gives the gateway up when it does not answer any more.
+    private func watch(
+        _ connection: OuroborosConnection, _ progress: SendProgress,
+        _ giveUp: @escaping @Sendable (OuroborosError) async -> Void
+    ) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
                 for await state in connection.stateChanges where state == .unreachable {
-                    progress.abort(unreachable("45 seconds or more"))
-                    await connection.closeAtOnce()
+                    await giveUp(unreachable("45 seconds or more"))
                 }
             }
             if let timeout = client.timeout?.duration {
                 group.addTask {
                     while (try? await Task.sleep(for: .milliseconds(50))) != nil {
                         if progress.isStalled(for: timeout) {
-                            progress.abort(unreachable("\(timeout)"))
-                            await connection.closeAtOnce()
-                            return
+                            return await giveUp(unreachable("\(timeout)"))
                         }
                     }
                 }

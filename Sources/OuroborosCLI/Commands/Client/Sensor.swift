@@ -25,6 +25,9 @@ struct Sensor: AsyncParsableCommand {
     @Option(help: "A shell command whose output is the reading.")
     var command: String?
 
+    @Option(help: "How long the command may take; then it is ended, with all that it started.")
+    var commandTimeout = TimeArgument(SensorCommand.usualTimeout)
+
     @Flag(help: "One thread and a plain UDP socket, in a program of its own: for small machines.")
     var lean = false
 
@@ -33,26 +36,28 @@ struct Sensor: AsyncParsableCommand {
             throw OuroborosError(.invalidConfiguration, "--count is at least 1, not \(count)")
         }
         let identity = try client.identity()
-        let source = command.map(SensorSource.command) ?? .automatic()
+        let source =
+            command.map { .command(SensorCommand($0, timeout: commandTimeout.duration)) }
+            ?? SensorSource.automatic()
+        let outbox = try outbox.open(sharing: identity.store)
+        if lean, outbox == nil {
+            return try runLean(source, identity)
+        }
         // A source that cannot be read is told before anything is sent.
-        _ = try await source.reading()
-        if let outbox = try outbox.open(sharing: identity.store) {
+        let readings = SensorReadings(source: source, first: try await source.reading())
+        if let outbox {
             let delivery = OutboxDelivery(
                 outbox: outbox, client: client, identity: identity,
                 logger: client.log.logger("ouroboros.sensor"))
             return try await OutboxSensorService(
-                delivery: delivery, source: source, interval: interval.duration, count: count
+                delivery: delivery, readings: readings, interval: interval.duration, count: count
             ).runUntilSignalled()
         }
-        if lean {
-            return try runLean(source, identity)
-        }
-        let server = try await identity.server.resolve()
         let connection = try await OuroborosClient.connect(
-            to: server, credential: identity.credential, store: identity.store,
+            to: identity.server, credential: identity.credential, store: identity.store,
             configuration: identity.configuration)
         let service = SensorService(
-            connection: connection, source: source, interval: interval.duration, count: count,
+            connection: connection, readings: readings, interval: interval.duration, count: count,
             logger: client.log.logger("ouroboros.sensor"))
         try await service.runUntilSignalled()
     }
@@ -74,6 +79,6 @@ struct Sensor: AsyncParsableCommand {
         guard identity.store == nil else {
             return try sensor.run()
         }
-        try LeanProgram.become(sensor, rootKey: try client.keys.rootKey())
+        try LeanProgram.become(sensor, rootKey: identity.credential.key)
     }
 }

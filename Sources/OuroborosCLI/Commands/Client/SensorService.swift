@@ -8,7 +8,7 @@ import ServiceLifecycle
 /// The sensor at work.
 struct SensorService: Service {
     let connection: OuroborosConnection
-    let source: SensorSource
+    let readings: SensorReadings
     let interval: Duration
     let count: Int?
     let logger: Logger
@@ -40,11 +40,12 @@ struct SensorService: Service {
         var next = clock.now
         var reports: [Task<Void, Never>] = []
         var taken = 0
+        var telling = Telling<String>()
         while taken < count ?? .max {
             guard (try? await clock.sleep(until: next)) != nil else { break }
             next = max(next + interval, clock.now)
             taken += 1
-            await sendReading(progress, &reports)
+            await sendReading(taken, progress, &reports, &telling)
         }
         if !Task.isCancelled {
             for report in reports {
@@ -53,9 +54,12 @@ struct SensorService: Service {
         }
     }
 
-    private func sendReading(_ progress: SendProgress, _ reports: inout [Task<Void, Never>]) async {
+    private func sendReading(
+        _ number: Int, _ progress: SendProgress, _ reports: inout [Task<Void, Never>],
+        _ telling: inout Telling<String>
+    ) async {
         do {
-            let reading = try await source.reading()
+            let reading = try await readings.reading(number)
             guard progress.underWay < Self.mostUnderWay else {
                 logger.warning("the gateway does not answer: a reading is left out")
                 progress.refused(
@@ -78,7 +82,10 @@ struct SensorService: Service {
                 reports.removeFirst()
             }
         } catch {
-            logger.error("\(error)")
+            guard !Task.isCancelled else { return }
+            if telling.isDue("\(error)") {
+                logger.error("\(error)")
+            }
             progress.stopped(error)
         }
     }

@@ -12,9 +12,14 @@ extension DeviceCommand {
                 """)
         var passphraseFile: String?
 
+        @Option(help: "The environment variable that holds the passphrase.")
+        var passphraseEnv: String?
+
         func secret(_ encryption: KeyEncryptionOptions) throws -> DeviceExport.Secret {
-            if let passphraseFile {
-                return .passphrase(try Secrets.passphrase(passphraseFile))
+            if let source = try SecretSource.given(
+                file: passphraseFile, environment: passphraseEnv, option: "passphrase")
+            {
+                return .passphrase(try source.passphrase())
             }
             guard let key = try encryption.key() else {
                 throw OuroborosError(
@@ -73,10 +78,11 @@ extension DeviceCommand {
         var input: String
 
         func run() throws {
-            let bytes = try PrivateFile.read(input, atMost: DeviceExport.mostBytes)
+            let file = try PrivateFile.read(input, atMost: DeviceExport.mostBytes)
             let devices: [StoredDevice]
             do {
-                devices = try DeviceExport.open(bytes, under: try passphrase.secret(encryption))
+                devices = try DeviceExport.open(
+                    file.withUnsafeBytes(Array.init), under: try passphrase.secret(encryption))
             } catch let error as OuroborosError {
                 throw OuroborosError(error.code, "“\(input)”: \(error.message)")
             }

@@ -15,25 +15,24 @@ struct Keygen: ParsableCommand {
     @Option(help: "The file to write; without it the key is printed.")
     var out: String?
 
-    @Option(help: "A file with the fleet's key.")
-    var fleetKeyFile: String?
+    @OptionGroup var fleet: FleetKeyOptions
 
     @Option(help: "The device of the fleet, 16 hexadecimal digits.")
     var device: String?
 
     func run() throws {
         let key: SecretKey
-        switch (fleetKeyFile, device) {
+        switch (try fleet.key(), device) {
         case (nil, nil): key = .random()
-        case (let path?, let device?):
-            key = try KeyFiles.read(path).rootKey(of: DeviceID(hex: device))
+        case (let fleet?, let device?):
+            key = try fleet.rootKey(of: DeviceID(hex: device))
         default:
             throw OuroborosError(.invalidConfiguration, "--fleet-key-file and --device go together")
         }
         if let out {
             try KeyFiles.write(key, toNew: out)
         } else {
-            try Output.write(KeyFiles.digits(of: key) + [UInt8(ascii: "\n")])
+            try Output.write(KeyFiles.line(of: key))
         }
     }
 }

@@ -22,8 +22,7 @@ struct Fleet: AsyncParsableCommand {
     @Option(help: "The gateway: HOST:PORT, over UDP.")
     var to: String
 
-    @Option(help: "A file with the fleet's key, from which each device's key comes.")
-    var fleetKeyFile: String
+    @OptionGroup var fleet: FleetKeyOptions
 
     @Option(help: "The first device's id, 16 hexadecimal digits; the others follow.")
     var device = "0000000000000001"
@@ -60,6 +59,10 @@ struct Fleet: AsyncParsableCommand {
     private static let devicesPerSocket = 500
 
     func validate() throws {
+        guard fleet.isGiven else {
+            throw ValidationError(
+                "give --fleet-key-file or --fleet-key-env, from which each device's key comes")
+        }
         try Self.check(devices, in: 1...100_000, "--devices")
         try Self.check(size, in: 1...1200, "--size")
         try Self.check(connectAtOnce, in: 1...1000, "--connect-at-once")
@@ -84,8 +87,9 @@ struct Fleet: AsyncParsableCommand {
         client.link.reach = 8
         (client.link.sessions, client.link.tails) = (2, 1)
         let sockets = sockets ?? (devices + Self.devicesPerSocket - 1) / Self.devicesPerSocket
+        guard let key = try fleet.key() else { return }
         let load = FleetLoad(
-            server: server, fleetKey: try KeyFiles.read(fleetKeyFile), firstDevice: try DeviceID(hex: device),
+            server: server, fleetKey: key, firstDevice: try DeviceID(hex: device),
             devices: devices, sockets: sockets, connectAtOnce: connectAtOnce, rate: rate, size: size,
             duration: seconds.duration, seed: seed, client: client)
         let service = FleetService(load: load)

@@ -2,8 +2,10 @@ import ArgumentParser
 import Foundation
 import LibC
 import Logging
+import Ouroboros
 import OuroborosGateway
 import OuroborosText
+import UnixSignals
 
 struct GatewayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -11,7 +13,8 @@ struct GatewayCommand: AsyncParsableCommand {
         abstract: "Listens to devices and prints what they send, one JSON line a message.",
         discussion: """
             A device hears that its message was delivered once the line is written to standard output, or, with \
-            --spool, once it is in the spool. Logs go to standard error. SIGINT and SIGTERM end it: each device is told.
+            --spool, once it is in the spool. Logs go to standard error. SIGINT and SIGTERM end it: each device is told. \
+            SIGHUP has it open files and read its configuration anew.
 
             What flags do not say is taken from the environment (OUROBOROS_GATEWAY_STORE for --store, and so on), \
             then from the file of --config, then from the defaults.
@@ -42,22 +45,52 @@ struct GatewayCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let settings = try GatewaySettings(
-            try await GatewaySources(
-                flags: given, environment: ProcessInfo.processInfo.environment, file: config))
-        var logger = Logger(label: "ouroboros.gateway") { StreamLogHandler.standardError(label: $0) }
-        logger.logLevel = settings.logLevel
-        let gateway = try Gateway(settings, process: .this, logger: logger)
+        // From here on, as one that comes early must not end the gateway.
+        let hangUps = await UnixSignalsSequence(trapping: .sighup)
+        let settings = try await settings()
+        let level = LogLevel(settings.logLevel)
+        let logger = Logger(label: "ouroboros.gateway") { LevelledLog(label: $0, level) }
+        let manager = ServiceManager(environment: ProcessInfo.processInfo.environment)
+        let gateway = try Gateway(settings, process: .this, manager: manager, logger: logger)
         if checkConfig {
             return try Output.line(settings.description)
         }
-        try await gateway.open(tap: try taps.tap()).runUntilSignalled()
+        if settings.writesToStandardOutput {
+            try Output.require()
+        }
+        let open = try await gateway.open(tap: try taps.tap())
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for await _ in hangUps {
+                    await open.reload.take {
+                        let new = try await self.settings()
+                        level.set(new.logLevel)
+                        return new
+                    }
+                }
+            }
+            try await open.runUntilSignalled()
+            group.cancelAll()
+        }
+    }
+
+    private func settings() async throws -> GatewaySettings {
+        try GatewaySettings(
+            try await GatewaySources(
+                flags: given, environment: ProcessInfo.processInfo.environment, file: config))
     }
 }
 
 extension GatewayProcess {
     fileprivate static let this = GatewayProcess(
-        print: { try Output.write($0) },
+        print: { lines in
+            do {
+                try Output.lines(lines)
+            } catch let gone as Output.ReaderGone {
+                throw OuroborosError(
+                    .transport, "\(gone): whoever read it has gone; what was not written is not acknowledged")
+            }
+        },
         giveUp: { reason in
             Output.complain(reason)
             exit(1)

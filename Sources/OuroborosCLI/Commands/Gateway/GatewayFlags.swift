@@ -16,17 +16,21 @@ struct GatewayFlags: GatewayFlagGroup {
     @Option(help: .of(.registry)) var registry: String?
     @Option(help: .of(.spool)) var spool: String?
     @Option(help: .of(.fleetKeyFile)) var fleetKeyFile: String?
+    @Option(help: .of(.fleetKeyEnv)) var fleetKeyEnv: String?
     @Option(parsing: .singleValue, help: .of(.bind)) var bind: [String] = []
     @Flag(inversion: .prefixedNo, help: .of(.echo)) var echo: Bool?
     @Option(help: .of(.logLevel)) var logLevel: String?
     @Option(help: .of(.metrics)) var metrics: String?
+    @Option(parsing: .singleValue, help: .of(.hostName)) var hostName: [String] = []
     @Flag(inversion: .prefixedNo, help: .of(.pagePayloads)) var pagePayloads: Bool?
 
     var values: [GatewayKey: String?] {
         [
             .store: store, .kekFile: kekFile, .kekEnv: kekEnv, .registry: registry, .spool: spool,
-            .fleetKeyFile: fleetKeyFile, .bind: bind.isEmpty ? nil : bind.joined(separator: ","),
+            .fleetKeyFile: fleetKeyFile, .fleetKeyEnv: fleetKeyEnv,
+            .bind: bind.isEmpty ? nil : bind.joined(separator: ","),
             .echo: echo.map { "\($0)" }, .logLevel: logLevel, .metrics: metrics,
+            .hostName: hostName.isEmpty ? nil : hostName.joined(separator: ","),
             .pagePayloads: pagePayloads.map { "\($0)" },
         ]
     }
@@ -34,6 +38,7 @@ struct GatewayFlags: GatewayFlagGroup {
     struct Fleet: GatewayFlagGroup {
         @Option(help: .of(.gatewayNumber)) var gatewayNumber: String?
         @Option(parsing: .singleValue, help: .of(.fleetSecretFile)) var fleetSecretFile: [String] = []
+        @Option(parsing: .singleValue, help: .of(.fleetSecretEnv)) var fleetSecretEnv: [String] = []
         @Option(help: .of(.forwardBind)) var forwardBind: String?
         @Option(parsing: .singleValue, help: .of(.peer)) var peer: [String] = []
         @Option(help: .of(.workers)) var workers: String?
@@ -42,6 +47,7 @@ struct GatewayFlags: GatewayFlagGroup {
             [
                 .gatewayNumber: gatewayNumber,
                 .fleetSecretFile: fleetSecretFile.isEmpty ? nil : fleetSecretFile.joined(separator: ","),
+                .fleetSecretEnv: fleetSecretEnv.isEmpty ? nil : fleetSecretEnv.joined(separator: ","),
                 .forwardBind: forwardBind,
                 .peer: peer.isEmpty ? nil : peer.joined(separator: ","), .workers: workers,
             ]

@@ -7,11 +7,13 @@ enum GatewaySinkFlags {
         @Option(help: .of(.spoolMessages)) var spoolMessages: String?
         @Option(help: .of(.spoolBytes)) var spoolBytes: String?
         @Option(help: .of(.spoolKeep)) var spoolKeep: String?
+        @Option(help: .of(.spoolDead)) var spoolDead: String?
         @Flag(inversion: .prefixedNo, help: .of(.sinkStdout)) var sinkStdout: Bool?
 
         var values: [GatewayKey: String?] {
             [
                 .spoolMessages: spoolMessages, .spoolBytes: spoolBytes, .spoolKeep: spoolKeep,
+                .spoolDead: spoolDead,
                 .sinkStdout: sinkStdout.map { "\($0)" },
             ]
         }
@@ -33,6 +35,7 @@ enum GatewaySinkFlags {
         @Option(help: .of(.mqttClientID)) var mqttClientID: String?
         @Option(help: .of(.mqttUser)) var mqttUser: String?
         @Option(help: .of(.mqttPasswordFile)) var mqttPasswordFile: String?
+        @Option(help: .of(.mqttPasswordEnv)) var mqttPasswordEnv: String?
         @Option(name: .customLong("mqtt-ca-file"), help: .of(.mqttCAFile)) var mqttCAFile: String?
         @Option(help: .of(.mqttCertFile)) var mqttCertFile: String?
         @Option(help: .of(.mqttKeyFile)) var mqttKeyFile: String?
@@ -42,13 +45,16 @@ enum GatewaySinkFlags {
         @Option(help: .of(.mqttGateway)) var mqttGateway: String?
         @Option(help: .of(.mqttPayload)) var mqttPayload: String?
         @Option(help: .of(.homeAssistant)) var homeAssistant: String?
+        @Option(help: .of(.offlineAfter)) var offlineAfter: String?
 
         var values: [GatewayKey: String?] {
             [
                 .sinkMQTT: sinkMQTT, .mqttClientID: mqttClientID, .mqttUser: mqttUser,
-                .mqttPasswordFile: mqttPasswordFile, .mqttCAFile: mqttCAFile, .mqttCertFile: mqttCertFile,
+                .mqttPasswordFile: mqttPasswordFile, .mqttPasswordEnv: mqttPasswordEnv,
+                .mqttCAFile: mqttCAFile, .mqttCertFile: mqttCertFile,
                 .mqttKeyFile: mqttKeyFile, .mqttUp: mqttUp, .mqttStatus: mqttStatus, .mqttDown: mqttDown,
                 .mqttGateway: mqttGateway, .mqttPayload: mqttPayload, .homeAssistant: homeAssistant,
+                .offlineAfter: offlineAfter,
             ]
         }
     }
@@ -56,13 +62,15 @@ enum GatewaySinkFlags {
     struct HTTP: GatewayFlagGroup {
         @Option(help: .of(.sinkHTTP)) var sinkHTTP: String?
         @Option(help: .of(.httpTokenFile)) var httpTokenFile: String?
+        @Option(help: .of(.httpTokenEnv)) var httpTokenEnv: String?
         @Option(name: .customLong("http-ca-file"), help: .of(.httpCAFile)) var httpCAFile: String?
         @Option(help: .of(.httpTimeout)) var httpTimeout: String?
         @Option(help: .of(.httpBatch)) var httpBatch: String?
 
         var values: [GatewayKey: String?] {
             [
-                .sinkHTTP: sinkHTTP, .httpTokenFile: httpTokenFile, .httpCAFile: httpCAFile,
+                .sinkHTTP: sinkHTTP, .httpTokenFile: httpTokenFile, .httpTokenEnv: httpTokenEnv,
+                .httpCAFile: httpCAFile,
                 .httpTimeout: httpTimeout, .httpBatch: httpBatch,
             ]
         }
@@ -72,6 +80,7 @@ enum GatewaySinkFlags {
         @Option(help: .of(.downlink)) var downlink: String?
         @Option(help: .of(.downlinkHTTP)) var downlinkHTTP: String?
         @Option(help: .of(.downlinkTokenFile)) var downlinkTokenFile: String?
+        @Option(help: .of(.downlinkTokenEnv)) var downlinkTokenEnv: String?
         @Option(help: .of(.downlinkTTL)) var downlinkTTL: String?
         @Option(help: .of(.downlinkWait)) var downlinkWait: String?
         @Option(help: .of(.downlinkMessages)) var downlinkMessages: String?
@@ -83,6 +92,7 @@ enum GatewaySinkFlags {
         var values: [GatewayKey: String?] {
             [
                 .downlink: downlink, .downlinkHTTP: downlinkHTTP, .downlinkTokenFile: downlinkTokenFile,
+                .downlinkTokenEnv: downlinkTokenEnv,
                 .downlinkTTL: downlinkTTL, .downlinkWait: downlinkWait, .downlinkMessages: downlinkMessages,
                 .downlinkBytes: downlinkBytes, .downlinkPerDevice: downlinkPerDevice,
                 .downlinkBytesPerDevice: downlinkBytesPerDevice, .sleepingAfter: sleepingAfter,

@@ -7,7 +7,7 @@ import OuroborosText
 struct SpoolCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "spool", abstract: "The messages that a gateway stored.",
-        subcommands: [List.self, Trim.self, Forget.self])
+        subcommands: [List.self, Trim.self, Forget.self, Retry.self])
 
     struct FileOption: ParsableArguments {
         @Option(help: "The gateway's spool.")
@@ -39,14 +39,35 @@ struct SpoolCommand: AsyncParsableCommand {
         @Option(help: "Only those after the message with this id.")
         var after: Int64 = 0
 
+        @Flag(help: "In their place those that a sink refused for good, with the sink and the reason.")
+        var dead = false
+
+        func validate() throws {
+            guard !dead || after == 0 else {
+                throw ValidationError(
+                    "--after is for the messages of the spool, and means nothing with --dead")
+            }
+        }
+
         func run() async throws {
             let spool = try file.open()
+            if dead { return try await printDead(in: spool) }
             var last = after
             while true {
                 let messages = try await spool.messages(after: last, limit: 1000)
                 guard let end = messages.last?.id else { return }
                 try Output.write(messages.flatMap { MessageLine.line(for: $0) })
                 last = end
+            }
+        }
+
+        private func printDead(in spool: any SinkStore) async throws {
+            var last: DeadLetter?
+            while true {
+                let letters = try await spool.deadLetters(after: last, limit: 1000)
+                guard !letters.isEmpty else { return }
+                try Output.write(letters.flatMap { MessageLine.line(for: $0) })
+                last = letters.last
             }
         }
     }
@@ -60,8 +81,16 @@ struct SpoolCommand: AsyncParsableCommand {
         @Option(help: "The id of the last message to remove.")
         var through: Int64
 
+        @Flag(help: "Removes those that a sink refused for good in their place.")
+        var dead = false
+
         func run() async throws {
-            Output.note("ouroboros: \(try await file.open().remove(through: through)) messages removed")
+            let spool = try file.open()
+            let count =
+                dead
+                ? try await spool.removeDeadLetters(through: through)
+                : try await spool.remove(through: through)
+            Output.note("ouroboros: \(count) messages removed")
         }
     }
 
@@ -79,6 +108,25 @@ struct SpoolCommand: AsyncParsableCommand {
                 throw OuroborosError(.invalidConfiguration, "the spool knows no sink “\(sink)”")
             }
             Output.note("ouroboros: the sink “\(sink)” is forgotten")
+        }
+    }
+
+    struct Retry: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract:
+                "Gives messages that a sink refused for good to it again; a gateway does so within seconds.")
+
+        @OptionGroup var file: FileOption
+
+        @Option(help: "Only those of this sink: mqtt or http.")
+        var sink: String?
+
+        @Option(help: "Only the message with this id.")
+        var id: Int64?
+
+        func run() async throws {
+            let count = try await file.open().retryDeadLetters(of: sink, id: id)
+            Output.note("ouroboros: \(count) messages are tried again")
         }
     }
 }

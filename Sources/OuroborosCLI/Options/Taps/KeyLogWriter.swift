@@ -30,7 +30,7 @@ final class KeyLogWriter: Sendable {
     func see(_ event: PacketTap.Event) {
         state.withLock { state in
             guard let keys = Self.keys(event, &state.keys), !state.hasFailed else { return }
-            if !append(KeyLog.line(keys) + "\n") {
+            if !append(KeyLog.line(keys)) {
                 state.hasFailed = true
                 Output.complain(
                     "the key log ends: cannot write “\(path)”: \(String(cString: strerror(errno)))")
@@ -58,8 +58,7 @@ final class KeyLogWriter: Sendable {
     }
 
     /// In one write, so that two processes can share a log.
-    private func append(_ line: String) -> Bool {
-        let bytes = Array(line.utf8)
-        return bytes.withUnsafeBytes { write(file, $0.baseAddress, $0.count) } == bytes.count
+    private func append(_ line: SecretBytes) -> Bool {
+        line.withUnsafeBytes { write(file, $0.baseAddress, $0.count) == $0.count }
     }
 }

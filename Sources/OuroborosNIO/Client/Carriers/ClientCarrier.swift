@@ -3,7 +3,8 @@ import Ouroboros
 
 /// What a client's engine is told by its carrier, on the event loop.
 protocol ClientCarrierDelegate: AnyObject, Sendable {
-    func receive(_ packet: UnsafeMutableRawBufferPointer)
+    /// True when the packet was authentic, and new.
+    func receive(_ packet: UnsafeMutableRawBufferPointer) -> Bool
     func readComplete()
     /// For those who share a socket: whose packet is it?
     var heldSessions: [UInt32] { get }
@@ -17,11 +18,15 @@ protocol ClientCarrierDelegate: AnyObject, Sendable {
     /// The stream ended from the other side, or by a failure.
     func streamLost(_ error: (any Error)?)
     func socketLost(_ error: (any Error)?)
+    /// The server's name has no address, or nobody tells it; it is looked up again.
+    func lookUpFailed(_ error: any Error)
 }
 
 /// How one client's packets travel. It is bound to the client's event loop.
 protocol ClientCarrier: AnyObject {
     func open(for delegate: any ClientCarrierDelegate) -> EventLoopFuture<Void>
+    /// Why nothing reaches the server, if that is known.
+    var lastError: (any Error)? { get }
     var isWritable: Bool { get }
     func write(_ packet: UnsafeRawBufferPointer)
     func flush()
@@ -30,47 +35,40 @@ protocol ClientCarrier: AnyObject {
     func close() -> EventLoopFuture<Void>
 }
 
-/// Datagrams to and from one server.
-// @unchecked: its state is touched on the port's event loop alone: the port and the client's engine call there.
-final class DatagramCarrier: ClientCarrier, DatagramReceiver, @unchecked Sendable {
-    private let port: any DatagramPort
-    private let server: SocketAddress
-    private weak var delegate: (any ClientCarrierDelegate)?
-
-    init(_ port: any DatagramPort, server: SocketAddress) {
-        self.port = port
-        self.server = server
+/// Where a client finds its server: an address, or a name that is looked up as often as it takes.
+struct ServerPlace: Sendable {
+    enum Where: Sendable {
+        case address(SocketAddress)
+        case name(HostAndPort, any NameLookup)
     }
 
-    func open(for delegate: any ClientCarrierDelegate) -> EventLoopFuture<Void> {
-        self.delegate = delegate
-        return port.open(for: self).map { _ in }
+    let transport: Transport
+    let place: Where
+
+    init(_ endpoint: Endpoint) {
+        transport = endpoint.transport
+        place = .address(endpoint.address)
     }
 
-    var isWritable: Bool { true }
-    func write(_ packet: UnsafeRawBufferPointer) { port.write(packet, to: server) }
-    func flush() { port.flush() }
-    func pause(_ pauses: Bool) {}
-    func close() -> EventLoopFuture<Void> { port.close() }
-
-    func receive(_ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress) {
-        // A client answers no other address.
-        guard address == server else { return }
-        delegate?.receive(packet)
+    init(_ transport: Transport, _ name: HostAndPort, _ lookup: any NameLookup) {
+        self.transport = transport
+        place = .name(name, lookup)
     }
 
-    func readComplete() { delegate?.readComplete() }
-    func socketLost(_ error: (any Error)?) { delegate?.socketLost(error) }
-}
+    /// As users read it.
+    var description: String {
+        switch place {
+        case .address(let address): address.readable
+        case .name(let name, _): name.description
+        }
+    }
 
-extension Endpoint {
     /// What carries one client's packets here, with a socket of its own.
     func carrier(on loop: any EventLoop, _ configuration: ClientConfiguration) -> any ClientCarrier {
         guard let network = transport.datagramNetwork else {
-            return StreamCarrier(on: loop, server: address, firstTimeout: configuration.link.firstTimeout)
+            return StreamCarrier(on: loop, to: self, firstTimeout: configuration.link.firstTimeout)
         }
-        let port = network.makePort(
-            on: loop, at: address.anyLocal, receiveBatch: configuration.receiveBatch)
-        return DatagramCarrier(port, server: address)
+        let socket = SharedSocket(network, on: loop, receiveBatch: configuration.receiveBatch)
+        return SharedCarrier(socket, on: loop, to: self, isAlone: true)
     }
 }

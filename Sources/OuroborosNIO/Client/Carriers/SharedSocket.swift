@@ -1,96 +1,143 @@
 import NIOCore
 import Ouroboros
 
-/// One port under many clients' links, each with its own server and session.
-// @unchecked: its state is touched on the port's event loop alone: the port and the engines' carriers call there.
+/// A port for each address family, under the links of one client or of many, each with its own server and session.
+// @unchecked: its state is touched on `loop` alone: its ports and the engines' carriers call there, others hop to it.
 final class SharedSocket: DatagramReceiver, @unchecked Sendable {
-    private let port: any DatagramPort
+    private struct Port {
+        let port: any DatagramPort
+        let opened: EventLoopFuture<Void>
+        var isOpen = false
+    }
+
+    private let network: any DatagramNetwork
+    private let loop: any EventLoop
+    private let receiveBatch: Int
+    private var ports: [NIOBSDSocket.ProtocolFamily.RawValue: Port] = [:]
     private var carriers: [SocketAddress: [SharedCarrier]] = [:]
-    /// Those of a server that have a HELLO out.
+    /// Those that have a HELLO out to a server.
     private var shaking: [SocketAddress: [SharedCarrier]] = [:]
     /// Whose a session is. An id is the server's choice: two servers may choose the same.
     private var owners: [SocketAddress: [UInt32: SharedCarrier]] = [:]
     private var touched: [SharedCarrier] = []
     private var isFlushing = false
+    private var isClosed = false
 
-    init(_ port: any DatagramPort) {
-        self.port = port
+    init(_ network: any DatagramNetwork, on loop: any EventLoop, receiveBatch: Int) {
+        self.network = network
+        self.loop = loop
+        self.receiveBatch = receiveBatch
     }
 
-    func open() -> EventLoopFuture<SocketAddress> { port.open(for: self) }
-    func close() -> EventLoopFuture<Void> { port.close() }
+    // MARK: Ports
+
+    /// Opens the port to a server, if it is not there; one that could not be opened is tried anew.
+    func open(to server: SocketAddress) -> EventLoopFuture<Void> {
+        let family = server.protocol.rawValue
+        if let port = ports[family] {
+            return port.opened
+        }
+        guard !isClosed else { return loop.makeFailedFuture(OuroborosError.connectionClosed) }
+        let port = network.makePort(on: loop, at: server.anyLocal, receiveBatch: receiveBatch)
+        let opened = port.open(for: self).map { _ in }
+        ports[family] = Port(port: port, opened: opened)
+        opened.assumeIsolated().whenComplete { [weak self] result in
+            switch result {
+            case .success: self?.ports[family]?.isOpen = true
+            case .failure: self?.ports[family] = nil
+            }
+        }
+        return opened
+    }
+
+    func isOpen(to server: SocketAddress) -> Bool { ports[server.protocol.rawValue]?.isOpen ?? false }
+
+    func close() -> EventLoopFuture<Void> {
+        isClosed = true
+        return EventLoopFuture.andAllComplete(
+            ports.values.map { entry in
+                entry.opened.flatMap { entry.port.close() }
+            }, on: loop)
+    }
+
     func write(_ packet: UnsafeRawBufferPointer, to address: SocketAddress) {
-        port.write(packet, to: address)
+        ports[address.protocol.rawValue]?.port.write(packet, to: address)
     }
 
     /// After a read batch, one flush for all.
     func flush() {
-        if !isFlushing {
-            port.flush()
+        guard !isFlushing else { return }
+        for port in ports.values {
+            port.port.flush()
         }
     }
 
-    func add(_ carrier: SharedCarrier) {
-        carriers[carrier.server, default: []].append(carrier)
+    // MARK: Carriers
+
+    /// The carrier is given what comes from this server.
+    func add(_ carrier: SharedCarrier, at server: SocketAddress) {
+        carriers[server, default: []].append(carrier)
     }
 
-    func remove(_ carrier: SharedCarrier) {
-        carriers[carrier.server]?.removeAll { $0 === carrier }
-        if carriers[carrier.server]?.isEmpty ?? false {
-            carriers[carrier.server] = nil
+    func remove(_ carrier: SharedCarrier, at server: SocketAddress) {
+        carriers[server]?.removeAll { $0 === carrier }
+        if carriers[server]?.isEmpty ?? false {
+            carriers[server] = nil
         }
-        forgetHandshake(of: carrier)
-        for id in carrier.sessions {
-            owners[carrier.server]?[id] = nil
-        }
+        shaking[server]?.removeAll { $0 === carrier }
+        forgetSessions(of: carrier, at: server)
+        if owners[server]?.isEmpty ?? false { owners[server] = nil }
+        if shaking[server]?.isEmpty ?? false { shaking[server] = nil }
     }
 
     /// A HELLO of this one goes out.
-    func handshakeBegins(of carrier: SharedCarrier) {
-        guard !carrier.isShaking else { return }
-        carrier.isShaking = true
-        shaking[carrier.server, default: []].append(carrier)
+    func handshakeBegins(of carrier: SharedCarrier, with server: SocketAddress) {
+        guard !(shaking[server] ?? []).contains(where: { $0 === carrier }) else { return }
+        shaking[server, default: []].append(carrier)
     }
 
-    private func forgetHandshake(of carrier: SharedCarrier) {
-        carrier.isShaking = false
-        shaking[carrier.server]?.removeAll { $0 === carrier }
-    }
+    // MARK: From the ports
 
     func receive(_ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress) {
         // Answers from anywhere but a client's own server are not for it.
         guard let known = carriers[address] else { return }
         if known.count == 1 {
-            give(packet, to: known[0])
+            give(packet, from: address, to: known[0])
         } else if let owner = owners[address]?[Packet.sessionID(of: UnsafeRawBufferPointer(packet))] {
-            give(packet, to: owner)
+            give(packet, from: address, to: owner)
             return
         }
         // An answer to a HELLO: the one whose it is finds that its tag verifies; the others drop it unchanged.
         for carrier in shaking[address] ?? [] {
             if known.count > 1 {
-                give(packet, to: carrier)
+                give(packet, from: address, to: carrier)
             }
             if !carrier.isShakingHands {
-                forgetHandshake(of: carrier)
-                noteSessions(of: carrier)
+                shaking[address]?.removeAll { $0 === carrier }
+                noteSessions(of: carrier, at: address)
             }
         }
     }
 
-    private func noteSessions(of carrier: SharedCarrier) {
+    private func noteSessions(of carrier: SharedCarrier, at server: SocketAddress) {
+        forgetSessions(of: carrier, at: server)
         let held = carrier.heldSessions
-        for id in carrier.sessions where !held.contains(id) {
-            owners[carrier.server]?[id] = nil
-        }
         for id in held {
-            owners[carrier.server, default: [:]][id] = carrier
+            owners[server, default: [:]][id] = carrier
         }
-        carrier.sessions = held
+        carrier.noted[server] = held
     }
 
-    private func give(_ packet: UnsafeMutableRawBufferPointer, to carrier: SharedCarrier) {
-        carrier.delegate?.receive(packet)
+    private func forgetSessions(of carrier: SharedCarrier, at server: SocketAddress) {
+        for id in carrier.noted.removeValue(forKey: server) ?? [] where owners[server]?[id] === carrier {
+            owners[server]?[id] = nil
+        }
+    }
+
+    private func give(
+        _ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress, to carrier: SharedCarrier
+    ) {
+        carrier.receive(packet, from: address)
         if !carrier.isTouched {
             carrier.isTouched = true
             touched.append(carrier)
@@ -106,56 +153,13 @@ final class SharedSocket: DatagramReceiver, @unchecked Sendable {
             carrier.delegate?.readComplete()
         }
         isFlushing = false
-        port.flush()
+        flush()
     }
 
     func socketLost(_ error: (any Error)?) {
-        for carrier in carriers.values.joined() {
+        var told: Set<ObjectIdentifier> = []
+        for carrier in carriers.values.joined() where told.insert(ObjectIdentifier(carrier)).inserted {
             carrier.delegate?.socketLost(error)
         }
-    }
-}
-
-/// One client's part of a ``SharedSocket``.
-final class SharedCarrier: ClientCarrier {
-    let server: SocketAddress
-    private let loop: any EventLoop
-    private let socket: SharedSocket
-    private(set) weak var delegate: (any ClientCarrierDelegate)?
-    var isTouched = false
-    /// As the socket has it: a HELLO is out, and these sessions are known.
-    var isShaking = false
-    var sessions: [UInt32] = []
-
-    init(_ socket: SharedSocket, on loop: any EventLoop, server: SocketAddress) {
-        self.loop = loop
-        self.socket = socket
-        self.server = server
-    }
-
-    var heldSessions: [UInt32] { delegate?.heldSessions ?? [] }
-    var isShakingHands: Bool { delegate?.isShakingHands ?? false }
-
-    func open(for delegate: any ClientCarrierDelegate) -> EventLoopFuture<Void> {
-        self.delegate = delegate
-        socket.add(self)
-        return loop.makeSucceededVoidFuture()
-    }
-
-    var isWritable: Bool { true }
-
-    func write(_ packet: UnsafeRawBufferPointer) {
-        if Packet.sessionID(of: packet) == 0 {
-            socket.handshakeBegins(of: self)
-        }
-        socket.write(packet, to: server)
-    }
-
-    func flush() { socket.flush() }
-    func pause(_ pauses: Bool) {}
-
-    func close() -> EventLoopFuture<Void> {
-        socket.remove(self)
-        return loop.makeSucceededVoidFuture()
     }
 }

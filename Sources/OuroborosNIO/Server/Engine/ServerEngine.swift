@@ -45,7 +45,7 @@ final class ServerEngine: @unchecked Sendable {
         hub: ServerHub,
         worker: Int
     ) throws {
-        guard !endpoints.isEmpty, endpoints.count <= 64 else {
+        guard !endpoints.isEmpty, endpoints.count <= ServerWays.mostSockets else {
             throw OuroborosError(.invalidConfiguration, "a server listens on 1 to 64 addresses")
         }
         self.hub = hub
@@ -78,10 +78,13 @@ final class ServerEngine: @unchecked Sendable {
         ended = loop.makePromise()
         timer = LoopTimer(on: loop) { [weak self] in self?.timerFired() }
         for endpoint in endpoints {
-            if let network = endpoint.transport.datagramNetwork(sharesPort: configuration.workers > 1) {
+            var options: DatagramSocket.Options = .answers
+            if configuration.workers > 1 { options.insert(.sharesPort) }
+            if endpoint.leavesIPv4(to: endpoints) { options.insert(.onlyIPv6) }
+            if let network = endpoint.transport.datagramNetwork(options) {
                 let port = network.makePort(
                     on: loop, at: endpoint.address, receiveBatch: configuration.receiveBatch)
-                ports.append(ServerPort(port, endpoint, index: UInt8(ports.count), engine: self))
+                ports.append(ServerPort(port, endpoint, index: ports.count, engine: self))
             } else {
                 streams.endpoints.append(endpoint)
             }

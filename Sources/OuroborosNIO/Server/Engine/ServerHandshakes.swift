@@ -5,8 +5,8 @@ import Ouroboros
 /// HELLO, and the first packet of a session.
 extension ServerEngine {
     func receiveHello(
-        _ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress, over port: ServerPort,
-        now: UInt64
+        _ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress, at local: SocketAddress?,
+        over port: ServerPort, now: UInt64
     ) {
         guard !isClosing else { return }
         guard let device = Packet.claimedDevice(ofHello: UnsafeRawBufferPointer(packet)) else {
@@ -20,8 +20,8 @@ extension ServerEngine {
             return
         }
         lookUp(device, for: packet, from: PeerAddress(address)) { [self, weak port] packet, known in
-            guard case .known(let credential) = known, let port else { return }
-            answer(UnsafeRawBufferPointer(packet), of: device, credential, from: address, over: port)
+            guard case .known(let known) = known, let port else { return }
+            answer(UnsafeRawBufferPointer(packet), of: device, known, from: address, at: local, over: port)
         }
     }
 
@@ -48,16 +48,17 @@ extension ServerEngine {
 
     /// Answers a HELLO with what the registry knows of its device.
     private func answer(
-        _ packet: UnsafeRawBufferPointer, of device: DeviceID, _ credential: Credential?,
-        from address: SocketAddress, over port: ServerPort
+        _ packet: UnsafeRawBufferPointer, of device: DeviceID, _ known: SharedDevice,
+        from address: SocketAddress, at local: SocketAddress?, over port: ServerPort
     ) {
         let now = now
         let isNew = devices.peers[device] == nil
         do {
-            guard let peer = peer(for: device, credential, now: now) else {
+            guard let peer = peer(for: device, known, now: now) else {
                 tap(packet, from: PeerAddress(address), .handshake)
                 return
             }
+            peer.accepted.generation = known.generation
             let epoch = peer.accepted.epoch
             let answer = try acceptor.answer(
                 hello: packet, of: peer.accepted, link: peer.link, now: now,
@@ -74,7 +75,7 @@ extension ServerEngine {
                 peer.lastHeard = now
                 save(moved, of: device, from: epoch) { [weak port] isSaved in
                     guard isSaved else { return }
-                    welcome.withUnsafeBytes { port?.port.write($0, to: address) }
+                    welcome.withUnsafeBytes { port?.port.write($0, to: address, from: local) }
                 }
             }
             tickAcceptors(now)
@@ -84,8 +85,8 @@ extension ServerEngine {
     }
 
     /// The device as the registry has it now; nil for one that it does not know.
-    private func peer(for device: DeviceID, _ credential: Credential?, now: UInt64) -> ServerPeer? {
-        guard let credential else {
+    private func peer(for device: DeviceID, _ known: SharedDevice, now: UInt64) -> ServerPeer? {
+        guard let credential = known.credential else {
             refuseUnknown(device)
             return nil
         }
@@ -95,9 +96,9 @@ extension ServerEngine {
             devices.add(peer)
             return peer
         }
-        let known = peer.accepted.credential
-        if known != credential {
-            if known.isReplaced(by: credential) {
+        let held = peer.accepted.credential
+        if held != credential {
+            if held.isReplaced(by: credential) {
                 dropLink(of: peer)
             }
             peer.accepted = AcceptedDevice(credential, acceptor: acceptor)
@@ -107,7 +108,7 @@ extension ServerEngine {
 
     func refuseUnknown(_ device: DeviceID) {
         statistics.unknownDevices += 1
-        logger?.debug("HELLO of an unknown device", metadata: ["device": "\(device)"])
+        tell(.unknown, of: device)
         forget(device)
     }
 
@@ -137,7 +138,11 @@ extension ServerEngine {
             return
         }
         guard peer.accepted.credential.kind == .evolving else {
-            confirm(packet, sessionID, from: address, peer)
+            if registry.shared != nil {
+                number(packet, sessionID, from: address, peer)
+            } else {
+                confirm(packet, sessionID, from: address, peer)
+            }
             return
         }
         // One that overtook the first in the registry would be handed on before it; the device sends it again.
@@ -149,8 +154,8 @@ extension ServerEngine {
         // A session of an epoch that the device has left, over the other transport or another gateway, is none.
         lookUp(device, for: packet, from: address) { [self] packet, known in
             confirming.remove(sessionID)
-            guard case .known(let credential) = known, let peer = devices.peers[device] else { return }
-            guard credential == peer.accepted.credential else {
+            guard case .known(let known) = known, let peer = devices.peers[device] else { return }
+            guard known.credential == peer.accepted.credential else {
                 count(.epoch)
                 tap(UnsafeRawBufferPointer(packet), from: address, .epoch)
                 return
@@ -159,28 +164,73 @@ extension ServerEngine {
         }
     }
 
+    /// A first packet of a fixed credential, at one of several gateways.
+    private func number(
+        _ packet: UnsafeMutableRawBufferPointer, _ sessionID: UInt32, from address: PeerAddress,
+        _ peer: ServerPeer
+    ) {
+        let device = peer.device
+        guard !registry.saving.contains(device) else {
+            count(.limit)
+            tap(UnsafeRawBufferPointer(packet), from: address, .limit)
+            return
+        }
+        do {
+            let opening = try acceptor.open(
+                sessionID: sessionID, packet: packet, from: address, keeps: true, now: now)
+            switch opening {
+            case .dropped(let reason): count(reason)
+            case .opened(let first):
+                takeNumber(for: first, of: peer.accepted, at: acceptor) { [self] isNewest in
+                    guard isNewest, !isClosing, let peer = devices.peers[device] else { return }
+                    establish(sessionID, peer, from: address, number: first.nextNumber) {
+                        () throws(OuroborosError) in
+                        try acceptor.adopt(
+                            first, device: peer.accepted, now: now,
+                            link: { () throws(OuroborosError) in try makeLink(for: peer) })
+                    }
+                }
+            }
+        } catch {
+            registryFailed("opening a first packet", error, device)
+        }
+    }
+
     private func confirm(
         _ packet: UnsafeMutableRawBufferPointer, _ sessionID: UInt32, from address: PeerAddress,
         _ peer: ServerPeer
     ) {
-        let epoch = peer.accepted.epoch
-        do {
-            let confirmation = try acceptor.confirm(
+        establish(sessionID, peer, from: address) { () throws(OuroborosError) in
+            try acceptor.confirm(
                 sessionID: sessionID, packet: packet, from: address, device: peer.accepted,
                 now: now, link: { () throws(OuroborosError) in try makeLink(for: peer) })
-            switch confirmation {
+        }
+    }
+
+    /// Its number is the epoch that `confirm` moves to, if none is given. Nobody counts the sessions of one gateway's fixed
+    /// credentials: each is newer than all others.
+    private func establish(
+        _ sessionID: UInt32, _ peer: ServerPeer, from address: PeerAddress, number: UInt64? = nil,
+        _ confirm: () throws(OuroborosError) -> Acceptor.Confirmation
+    ) {
+        let epoch = peer.accepted.epoch
+        do {
+            switch try confirm() {
             case .dropped(let reason):
                 count(reason)
             case .confirmed(let moved):
                 guard let link = peer.link else { return }
+                let number = number ?? moved?.epoch
+                peer.number = number ?? 0
                 peer.lastHeard = now
                 peer.retires = nil
                 devices.note(link.sessionIDs, of: peer)
+                note(address.socketAddress, ofSessionOf: peer.device, in: &peer.places)
                 save(moved, of: peer.device, from: epoch) { [self] isSaved in
                     guard isSaved, peer.link === link else { return }
                     link.epochSaved()
                     settle(peer, link)
-                    told(of: sessionID, peer.device, peer.accepted)
+                    told(of: sessionID, peer.device, number: number ?? .max)
                 }
             }
         } catch {
@@ -189,14 +239,6 @@ extension ServerEngine {
                 metadata: ["device": "\(peer.device)", "session": "\(sessionID)"])
             dropLink(of: peer)
         }
-    }
-
-    /// Workers and gateways that have an older session of the device let it drain.
-    func told(of sessionID: UInt32, _ device: DeviceID, _ accepted: AcceptedDevice) {
-        let session = ConfirmedSession(
-            device: device, sessionID: sessionID, epoch: accepted.credential.epoch)
-        hub.confirmed(session, by: worker)
-        registry.shared?.announce(session)
     }
 
     /// Goes on once a moved credential is durable. If that fails the device starts from what the registry has.
@@ -246,8 +288,11 @@ extension ServerEngine {
     /// A HELLO that is dropped. Where one side is set wrong the device never connects, so the operator is told.
     func count(_ reason: DropReason, of device: AcceptedDevice, now: UInt64) {
         count(reason)
-        guard reason == .kind, device.tellsKind(now: now) else { return }
         let credential = device.credential
+        if let problem = DeviceProblem(reason) {
+            tell(problem, of: credential.deviceID)
+        }
+        guard reason == .kind, device.tellsKind(now: now) else { return }
         let (here, there) =
             credential.kind == .fixed ? ("fixed", "evolving") : ("evolving", "fixed")
         logger?.warning(

@@ -57,10 +57,14 @@ extension ServerEngine {
             hub.answer(packet, to: address)
             return
         }
-        guard let destination = peer.socketAddress(of: address) else { return }
-        let index = Int(address.socket)
-        if ports.indices.contains(index) {
-            ports[index].port.write(packet, to: destination)
+        if let route = peer.route(to: address, hub.ways) {
+            write(packet, to: route.address, over: route.way)
+        }
+    }
+
+    func write(_ packet: UnsafeRawBufferPointer, to address: SocketAddress, over way: ServerWays.Way) {
+        if ports.indices.contains(way.socket) {
+            ports[way.socket].port.write(packet, to: address, from: way.local)
         }
     }
 

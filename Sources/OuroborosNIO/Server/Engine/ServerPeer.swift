@@ -12,18 +12,26 @@ final class ServerPeer: TimerNode, RoomTaker {
     /// Which link of the device's it is: what is confirmed late does not count for the next.
     var linkNumber: UInt64 = 0
     var sessions: [UInt32] = []
+    /// What its newest session was confirmed with: an epoch, or a generation.
+    var number: UInt64 = 0
     var sends = SendQueue()
     var share = ReceiveShare()
     var isClosing = false
     /// As the ``Agenda`` has it.
     var isTouched = false
     var awaitsPlace = false
+    var places = SessionPlaces()
     /// It has a newer session elsewhere: when this one ends.
     var retires: UInt64?
     var lastHeard: UInt64
     var deadline: UInt64 = 0
     var heapIndex = -1
-    private var lastAddress: (peer: PeerAddress, socket: SocketAddress)?
+    private var lastRoute: (peer: PeerAddress, route: Route)?
+
+    struct Route {
+        let address: SocketAddress
+        let way: ServerWays.Way
+    }
 
     init(_ accepted: AcceptedDevice, device: DeviceID, now: UInt64, stream: ServerStream? = nil) {
         self.accepted = accepted
@@ -33,12 +41,13 @@ final class ServerPeer: TimerNode, RoomTaker {
     }
 
     /// The same few addresses come again and again.
-    func socketAddress(of address: PeerAddress) -> SocketAddress? {
-        if let lastAddress, lastAddress.peer == address {
-            return lastAddress.socket
+    func route(to address: PeerAddress, _ ways: ServerWays) -> Route? {
+        if let lastRoute, lastRoute.peer == address {
+            return lastRoute.route
         }
-        guard let socket = address.socketAddress else { return nil }
-        lastAddress = (address, socket)
-        return socket
+        guard let socket = address.socketAddress, let way = ways.way(address.way) else { return nil }
+        let route = Route(address: socket, way: way)
+        lastRoute = (address, route)
+        return route
     }
 }

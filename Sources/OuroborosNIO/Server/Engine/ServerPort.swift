@@ -3,14 +3,16 @@ import NIOCore
 import Ouroboros
 
 /// One of a server's sockets for datagrams.
-// @unchecked: `engine` alone is not a `let`, as it is weak; it is set in `init` and never again.
+// @unchecked: `engine` is weak, set in `init` and never again; `lastWay` is touched on the event loop alone.
 final class ServerPort: DatagramReceiver, @unchecked Sendable {
     let port: any DatagramPort
-    let index: UInt8
+    let index: Int
     private let endpoint: Endpoint
+    /// Most packets come to the same address as the one before.
+    private var lastWay: (local: SocketAddress, number: UInt8)?
     private weak var engine: ServerEngine?
 
-    init(_ port: any DatagramPort, _ endpoint: Endpoint, index: UInt8, engine: ServerEngine) {
+    init(_ port: any DatagramPort, _ endpoint: Endpoint, index: Int, engine: ServerEngine) {
         self.port = port
         self.endpoint = endpoint
         self.index = index
@@ -24,7 +26,22 @@ final class ServerPort: DatagramReceiver, @unchecked Sendable {
     }
 
     func receive(_ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress) {
-        engine?.receive(packet, from: address, over: self)
+        receive(packet, from: address, at: nil)
+    }
+
+    func receive(
+        _ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress, at local: SocketAddress?
+    ) {
+        engine?.receive(packet, from: address, at: local, over: self)
+    }
+
+    func way(to local: SocketAddress?, _ ways: ServerWays) -> UInt8 {
+        if let lastWay, lastWay.local == local {
+            return lastWay.number
+        }
+        let number = ways.number(of: .init(socket: index, local: local))
+        lastWay = local.map { ($0, number) }
+        return number
     }
 
     func readComplete() {
@@ -40,15 +57,16 @@ final class ServerPort: DatagramReceiver, @unchecked Sendable {
 /// Datagrams.
 extension ServerEngine {
     func receive(
-        _ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress, over port: ServerPort
+        _ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress, at local: SocketAddress?,
+        over port: ServerPort
     ) {
         let now = now
         let id = Packet.sessionID(of: UnsafeRawBufferPointer(packet))
         guard id != 0 else {
-            receiveHello(packet, from: address, over: port, now: now)
+            receiveHello(packet, from: address, at: local, over: port, now: now)
             return
         }
-        let source = PeerAddress(address, socket: port.index)
+        let source = PeerAddress(address, way: port.way(to: local, hub.ways))
         if let peer = devices.sessions[id], let link = peer.link {
             receive(packet, from: source, peer, link, now)
         } else if hub.passOn(UnsafeRawBufferPointer(packet), sessionID: id, from: source, by: worker) {

@@ -4,8 +4,6 @@ import Ouroboros
 extension ServerEngine {
     /// Devices without a session are forgotten after so long; their allowance of handshakes is full by then.
     private static let sweepPeriod: UInt64 = 60_000
-    /// As long as a session that is replaced has on one gateway (PROTOCOL.md, section 3).
-    private static let drainTime: UInt64 = 60_000
 
     /// After packets, messages or timers: everything that was touched sends what it has.
     func finishTurn() {
@@ -77,30 +75,10 @@ extension ServerEngine {
     private func sweep(_ now: UInt64) {
         planSweep(now)
         registry.forgetSaves()
+        comparisons.askAgain()
         compareNext()
         devices.forgetSilent(now: now, for: Self.sweepPeriod)
         streams.forgetSilent(now: now, for: Self.sweepPeriod)
-    }
-
-    /// A newer session of the device was confirmed elsewhere: what is here has a minute to end.
-    func retire(_ session: ConfirmedSession) {
-        guard !isEnded else { return }
-        let peer = devices.peers[session.device]
-        let device = streams.devices[session.device]
-        // One that was told late is older than what is here. A fixed credential stays at epoch 0.
-        let known = [peer?.accepted.epoch, device?.accepted.epoch].compactMap(\.self).max() ?? 0
-        guard session.epoch >= known else { return }
-        if let peer {
-            acceptor.dropPending(of: peer.accepted)
-        }
-        if let device {
-            streams.acceptor.dropPending(of: device.accepted)
-        }
-        let due = now + Self.drainTime
-        for peer in links(of: session.device) where peer.link != nil {
-            agenda.retire(peer, at: due)
-        }
-        finishTurn()
     }
 
     func endRetired(_ now: UInt64) {

@@ -119,10 +119,10 @@ final class FleetPort: DatagramReceiver, @unchecked Sendable {
         statistics.received += 1
         switch forward.kind {
         case .toOwner:
-            let path = PeerAddress(device, socket: forward.address.socket, entry: sender)
+            let path = PeerAddress(device, way: forward.address.way, entry: sender)
             hub?.deliver(UnsafeRawBufferPointer(forward.packet), sessionID: id, from: path)
         case .toDevice:
-            hub?.send(UnsafeRawBufferPointer(forward.packet), to: device, over: forward.address.socket)
+            hub?.send(UnsafeRawBufferPointer(forward.packet), to: device, over: forward.address.way)
         }
     }
 

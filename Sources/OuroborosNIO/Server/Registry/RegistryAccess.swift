@@ -18,8 +18,8 @@ enum RegistrySource: Sendable {
 
 /// What a registry says of the device of a packet.
 enum RegistryAnswer {
-    case known(Credential?)
-    /// Too many questions are under way, or an epoch of this device is being saved, or was since the question.
+    case known(SharedDevice)
+    /// Too many questions are under way, or a move of this device is being saved, or was since the question.
     case busy
     case failed(any Error)
 }
@@ -32,10 +32,10 @@ final class RegistryAccess {
     private let awaited: (any AwaitedDeviceRegistry)?
     private let loop: any EventLoop
     private(set) var underWay = 0
-    /// Devices whose new epoch is being made durable.
+    /// Devices whose new epoch, or generation, is being made durable.
     private(set) var saving: Set<DeviceID> = []
     private var clock: UInt64 = 0
-    /// When a device's epoch was saved: what was asked for before that may be older. Those of this minute and of the
+    /// When a device's move was saved: what was asked for before that may be older. Those of this minute and of the
     /// last are kept, as no question takes so long.
     private var saves: [DeviceID: UInt64] = [:]
     private var savesBefore: [DeviceID: UInt64] = [:]
@@ -76,7 +76,7 @@ final class RegistryAccess {
         _ then: @escaping (UnsafeMutableRawBufferPointer, RegistryAnswer) -> Void
     ) {
         if let local {
-            then(packet, RegistryAnswer(Result { try local.credential(of: device) }))
+            then(packet, RegistryAnswer(Result { try local.device(device) }))
             return
         }
         let copy = Array(packet)
@@ -91,12 +91,16 @@ final class RegistryAccess {
 
     /// False when it is not asked. An answer that is older than a save is nil.
     func ask(
-        for device: DeviceID, _ then: @escaping (Result<Credential?, any Error>?) -> Void
+        for device: DeviceID, _ then: @escaping (Result<SharedDevice, any Error>?) -> Void
     ) -> Bool {
         guard let awaited, underWay < mostUnderWay, !saving.contains(device) else { return false }
         underWay += 1
         let asked = clock
-        onLoop({ try await awaited.credential(of: device) }) { [self] result in
+        let question: @Sendable () async throws -> SharedDevice = { [shared] in
+            if let shared { return try await shared.device(device) }
+            return .uncounted(try await awaited.credential(of: device))
+        }
+        onLoop(question) { [self] result in
             underWay -= 1
             let saved = saves[device] ?? savesBefore[device] ?? 0
             then(saving.contains(device) || saved > asked ? nil : result)
@@ -113,9 +117,30 @@ final class RegistryAccess {
             return
         }
         guard let awaited else { return }
-        let device = credential.deviceID
+        move(credential.deviceID, { try await awaited.advance(to: credential, from: epoch) }, then)
+    }
+
+    /// Makes the next generation durable; false if the device is not at this one any more. Of gateways that share a registry.
+    func confirm(
+        _ device: DeviceID, from generation: UInt64, _ then: @escaping (Result<Bool, any Error>) -> Void
+    ) {
+        guard let shared else { return }
+        move(device, { try await shared.confirm(device, from: generation) }, then)
+    }
+
+    func raise(
+        _ device: DeviceID, to generation: UInt64, _ then: @escaping (Result<Void, any Error>) -> Void
+    ) {
+        guard let shared else { return }
+        move(device, { try await shared.raise(device, to: generation) }, then)
+    }
+
+    private func move<Value: Sendable>(
+        _ device: DeviceID, _ work: @escaping @Sendable () async throws -> Value,
+        _ then: @escaping (Result<Value, any Error>) -> Void
+    ) {
         saving.insert(device)
-        onLoop({ try await awaited.advance(to: credential, from: epoch) }) { [self] result in
+        onLoop(work) { [self] result in
             saving.remove(device)
             clock += 1
             saves[device] = clock
@@ -138,10 +163,21 @@ final class RegistryAccess {
     }
 }
 
+extension DeviceRegistry {
+    func device(_ id: DeviceID) throws -> SharedDevice { .uncounted(try credential(of: id)) }
+}
+
+extension SharedDevice {
+    /// Nobody counts the sessions of one gateway's fixed credentials.
+    fileprivate static func uncounted(_ credential: Credential?) -> SharedDevice {
+        SharedDevice(credential: credential, generation: 0)
+    }
+}
+
 extension RegistryAnswer {
-    fileprivate init(_ result: Result<Credential?, any Error>?) {
+    fileprivate init(_ result: Result<SharedDevice, any Error>?) {
         switch result {
-        case .success(let credential)?: self = .known(credential)
+        case .success(let device)?: self = .known(device)
         case .failure(let error)?: self = .failed(error)
         case nil: self = .busy
         }

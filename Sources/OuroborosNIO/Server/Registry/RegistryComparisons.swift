@@ -3,15 +3,27 @@ import Ouroboros
 /// Devices that are to be compared with the registry, a few at a time.
 struct RegistryComparisons {
     var waiting: Set<DeviceID> = []
+    /// Those of which there was no answer.
+    private(set) var unanswered: Set<DeviceID> = []
     var underWay = 0
 
     static let most = 8
+
+    mutating func put(off device: DeviceID) {
+        unanswered.insert(device)
+    }
+
+    /// With each sweep.
+    mutating func askAgain() {
+        waiting.formUnion(unanswered)
+        unanswered = []
+    }
 }
 
 extension ServerEngine {
     var knownDevices: [DeviceID] { Array(Set(devices.peers.keys).union(streams.devices.keys)) }
 
-    /// Ends what there is of devices that are not known any more, or have another key.
+    /// Ends what there is of devices that are not known any more, have another key, or a newer session elsewhere.
     func compare(_ devices: [DeviceID]) {
         comparisons.waiting.formUnion(devices)
         compareNext()
@@ -22,8 +34,10 @@ extension ServerEngine {
             comparisons.underWay += 1
             let isAsked = registry.ask(for: device) { [self] result in
                 comparisons.underWay -= 1
-                if case .success(let credential)? = result {
-                    compare(device, with: credential)
+                if case .success(let known)? = result {
+                    compare(device, with: known)
+                } else {
+                    comparisons.put(off: device)
                 }
                 compareNext()
                 finishTurn()
@@ -37,8 +51,8 @@ extension ServerEngine {
         }
     }
 
-    private func compare(_ device: DeviceID, with credential: Credential?) {
-        guard let credential else {
+    private func compare(_ device: DeviceID, with known: SharedDevice) {
+        guard let credential = known.credential else {
             forget(device)
             return
         }
@@ -46,6 +60,19 @@ extension ServerEngine {
             \.?.credential)
         if held.contains(where: { $0.isReplaced(by: credential) }) {
             forget(device)
+            return
+        }
+        // The workers of one gateway miss nothing.
+        guard registry.shared != nil else { return }
+        let newest = newestNumber(of: device) ?? 0
+        if newest < known.number {
+            retire(device, before: known.number)
+        } else if newest > known.number, credential.kind == .fixed {
+            // The registry was restored: from here on notices count again.
+            registry.raise(device, to: newest) { [self] result in
+                if case .failure(let error) = result { registryFailed("raising a generation", error, device) }
+                finishTurn()
+            }
         }
     }
 
@@ -55,7 +82,7 @@ extension ServerEngine {
             return
         }
         for device in knownDevices {
-            compare(device, with: try local.credential(of: device))
+            compare(device, with: try local.device(device))
         }
         finishTurn()
     }

@@ -7,6 +7,7 @@ final class StreamDevice {
     var accepted: AcceptedDevice
     /// Those with a session, newest first.
     var peers: [ServerPeer] = []
+    var places = SessionPlaces()
     var lastHeard: UInt64
 
     init(_ accepted: AcceptedDevice, id: DeviceID, now: UInt64) {
@@ -21,6 +22,7 @@ final class StreamDevice {
 /// One connection, with its one session. It is bound to the server's event loop.
 final class ServerStream: PacketStreamReceiver {
     let host: String
+    let address: SocketAddress?
     let accepted: UInt64
     /// The session that its WELCOME named: the only one whose packets it may bring.
     var pendingSession: UInt32?
@@ -36,6 +38,7 @@ final class ServerStream: PacketStreamReceiver {
 
     init(_ channel: any Channel, host: String, engine: ServerEngine) {
         self.host = host
+        address = channel.remoteAddress
         self.engine = engine
         accepted = engine.now
         packets = PacketStream(channel, for: self)

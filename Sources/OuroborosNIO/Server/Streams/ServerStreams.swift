@@ -35,7 +35,7 @@ extension ServerEngine {
     // MARK: Connections
 
     func listen(_ endpoint: Endpoint) -> EventLoopFuture<Endpoint> {
-        ServerBootstrap(group: loop)
+        var bootstrap = ServerBootstrap(group: loop)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.sharedPort), value: configuration.workers > 1 ? 1 : 0)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -47,7 +47,10 @@ extension ServerEngine {
             .childChannelInitializer { [self] channel in
                 PacketStream.options(of: channel).flatMapThrowing { [self] in try accept(channel) }
             }
-            .bind(to: endpoint.address)
+        if endpoint.leavesIPv4(to: streams.endpoints) {
+            bootstrap = bootstrap.serverChannelOption(.onlyIPv6, value: 1)
+        }
+        return bootstrap.bind(to: endpoint.address)
             .flatMapThrowing { [self] channel in
                 streams.listeners.append(channel)
                 return Endpoint(.tcp, channel.localAddress ?? endpoint.address)
@@ -56,11 +59,14 @@ extension ServerEngine {
     }
 
     private func accept(_ channel: any Channel) throws {
-        let host = channel.remoteAddress?.ipAddress ?? ""
+        let host = channel.remoteAddress?.customer ?? ""
         guard !isClosing, streams.connections.count < configuration.maximumStreams,
             streams.addresses[host, default: 0] < configuration.streamsPerAddress
         else {
             statistics.refusedStreams += 1
+            if !isClosing {
+                tellRefusedStream(from: host)
+            }
             channel.close(promise: nil)
             return
         }

@@ -25,21 +25,21 @@ extension ServerEngine {
             drop(UnsafeRawBufferPointer(packet), .transport, over: stream)
             return
         }
-        lookUp(id, for: packet, over: stream) { [self] packet, credential in
-            answer(UnsafeRawBufferPointer(packet), of: id, credential, over: stream)
+        lookUp(id, for: packet, over: stream) { [self] packet, known in
+            answer(UnsafeRawBufferPointer(packet), of: id, known, over: stream)
         }
     }
 
     /// Where the registry fails there is no answer: the stream ends when its time for the handshake is over.
     private func lookUp(
         _ device: DeviceID, for packet: UnsafeMutableRawBufferPointer, over stream: ServerStream,
-        _ then: @escaping (UnsafeMutableRawBufferPointer, Credential?) -> Void
+        _ then: @escaping (UnsafeMutableRawBufferPointer, SharedDevice) -> Void
     ) {
         stream.isWaiting = true
         lookUp(device, for: packet, from: nil) { [self] packet, answer in
             guard holds(stream) else { return }
             switch answer {
-            case .known(let credential): then(packet, credential)
+            case .known(let known): then(packet, known)
             case .busy: breakStream(stream)
             case .failed: break
             }
@@ -47,16 +47,17 @@ extension ServerEngine {
     }
 
     private func answer(
-        _ packet: UnsafeRawBufferPointer, of id: DeviceID, _ credential: Credential?,
+        _ packet: UnsafeRawBufferPointer, of id: DeviceID, _ known: SharedDevice,
         over stream: ServerStream
     ) {
         let now = now
         let isNew = streams.devices[id] == nil
-        guard let device = streamDevice(id, credential, now) else {
+        guard let device = streamDevice(id, known, now) else {
             tap(packet, from: nil, .handshake)
             breakStream(stream)
             return
         }
+        device.accepted.generation = known.generation
         let epoch = device.accepted.epoch
         do {
             let answer = try streams.acceptor.answer(
@@ -88,8 +89,8 @@ extension ServerEngine {
     }
 
     /// The device as the registry has it now; nil for one that it does not know.
-    private func streamDevice(_ id: DeviceID, _ credential: Credential?, _ now: UInt64) -> StreamDevice? {
-        guard let credential else {
+    private func streamDevice(_ id: DeviceID, _ known: SharedDevice, _ now: UInt64) -> StreamDevice? {
+        guard let credential = known.credential else {
             refuseUnknown(id)
             return nil
         }
@@ -99,15 +100,15 @@ extension ServerEngine {
             streams.devices[id] = device
             return device
         }
-        let known = device.accepted.credential
-        if known != credential {
-            if known.isReplaced(by: credential) {
+        let held = device.accepted.credential
+        if held != credential {
+            if held.isReplaced(by: credential) {
                 for peer in device.peers {
                     dropLink(of: peer)
                 }
             }
             // Older connections keep the one before.
-            streams.acceptor.dropPending(of: device.accepted)
+            streams.acceptor.dropPending(of: device.accepted, before: .max)
             device.accepted = AcceptedDevice(credential, acceptor: streams.acceptor)
         }
         return device
@@ -117,12 +118,16 @@ extension ServerEngine {
         _ packet: UnsafeMutableRawBufferPointer, sessionID id: UInt32, over stream: ServerStream
     ) {
         guard let device = stream.device, device.accepted.credential.kind == .evolving else {
-            confirm(packet, id, over: stream)
+            if registry.shared != nil {
+                number(packet, id, over: stream)
+            } else {
+                confirm(packet, id, over: stream)
+            }
             return
         }
         // A session of an epoch that the device has left, over the other transport or another gateway, is none.
-        lookUp(device.id, for: packet, over: stream) { [self] packet, credential in
-            guard credential == device.accepted.credential else {
+        lookUp(device.id, for: packet, over: stream) { [self] packet, known in
+            guard known.credential == device.accepted.credential else {
                 drop(UnsafeRawBufferPointer(packet), .epoch, over: stream)
                 return
             }
@@ -130,34 +135,91 @@ extension ServerEngine {
         }
     }
 
-    private func confirm(_ packet: UnsafeMutableRawBufferPointer, _ id: UInt32, over stream: ServerStream) {
+    /// The device of a stream's pending session, as long as there is one.
+    private func pendingDevice(_ id: UInt32, over stream: ServerStream) -> StreamDevice? {
         guard !isClosing, let device = stream.device, streams.devices[device.id] === device,
             streams.acceptor.device(ofPending: id) == device.id
-        else {
+        else { return nil }
+        return device
+    }
+
+    private static var noAddress: PeerAddress { PeerAddress(UnsafeRawBufferPointer(start: nil, count: 0)) }
+
+    /// A first packet of a fixed credential, at one of several gateways.
+    private func number(_ packet: UnsafeMutableRawBufferPointer, _ id: UInt32, over stream: ServerStream) {
+        guard let device = pendingDevice(id, over: stream) else {
             drop(UnsafeRawBufferPointer(packet), .unknownSession, over: stream)
             return
         }
+        guard !registry.saving.contains(device.id) else {
+            drop(UnsafeRawBufferPointer(packet), .limit, over: stream)
+            return
+        }
+        do {
+            let opening = try streams.acceptor.open(
+                sessionID: id, packet: packet, from: Self.noAddress, keeps: true, now: now)
+            switch opening {
+            case .dropped(let reason):
+                count(reason)
+                breakStream(stream)
+            case .opened(let first):
+                stream.isWaiting = true
+                takeNumber(for: first, of: device.accepted, at: streams.acceptor) { [self] isNewest in
+                    guard holds(stream) else { return }
+                    guard isNewest, let device = pendingDevice(id, over: stream) else {
+                        breakStream(stream)
+                        return
+                    }
+                    establish(id, device, over: stream, number: first.nextNumber) {
+                        peer throws(OuroborosError) in
+                        try streams.acceptor.adopt(
+                            first, device: device.accepted, now: now,
+                            link: { () throws(OuroborosError) in try makeLink(for: peer) })
+                    }
+                }
+            }
+        } catch {
+            registryFailed("opening a first packet", error, device.id)
+            breakStream(stream)
+        }
+    }
+
+    private func confirm(_ packet: UnsafeMutableRawBufferPointer, _ id: UInt32, over stream: ServerStream) {
+        guard let device = pendingDevice(id, over: stream) else {
+            drop(UnsafeRawBufferPointer(packet), .unknownSession, over: stream)
+            return
+        }
+        establish(id, device, over: stream) { peer throws(OuroborosError) in
+            try streams.acceptor.confirm(
+                sessionID: id, packet: packet, from: Self.noAddress, device: device.accepted,
+                now: now, link: { () throws(OuroborosError) in try makeLink(for: peer) })
+        }
+    }
+
+    private func establish(
+        _ id: UInt32, _ device: StreamDevice, over stream: ServerStream, number: UInt64? = nil,
+        _ confirm: (ServerPeer) throws(OuroborosError) -> Acceptor.Confirmation
+    ) {
         let now = now
         let epoch = device.accepted.epoch
         let peer = ServerPeer(device.accepted, device: device.id, now: now, stream: stream)
         do {
-            let confirmation = try streams.acceptor.confirm(
-                sessionID: id, packet: packet,
-                from: PeerAddress(UnsafeRawBufferPointer(start: nil, count: 0)), device: device.accepted,
-                now: now, link: { () throws(OuroborosError) in try makeLink(for: peer) })
-            switch confirmation {
+            switch try confirm(peer) {
             case .dropped(let reason):
                 count(reason)
                 breakStream(stream)
             case .confirmed(let moved):
                 guard let link = peer.link else { return }
+                let number = number ?? moved?.epoch
+                peer.number = number ?? 0
                 stream.peer = peer
                 replace(device, with: peer, now)
+                note(stream.address, ofSessionOf: device.id, in: &device.places)
                 devices.note(link.sessionIDs, of: peer)
                 save(moved, of: device.id, from: epoch, over: stream) { [self] in
                     link.epochSaved()
                     settle(peer, link)
-                    told(of: id, device.id, device.accepted)
+                    told(of: id, device.id, number: number ?? .max)
                 }
             }
         } catch {

@@ -8,6 +8,7 @@ final class ServerHub: Sendable {
     let inbox = ServerInbox()
     let events = Broadcast<ServerEvent>()
     let numbers: SessionNumbers
+    let ways = ServerWays()
 
     private struct State {
         var workers: [ServerEngine] = []
@@ -16,6 +17,7 @@ final class ServerHub: Sendable {
         /// The worker with the device's newest session.
         var places: [DeviceID: Int] = [:]
         var notices: Task<Void, Never>?
+        var telling = Telling<ServerTelling>()
     }
 
     private let state = Locked(State())
@@ -54,6 +56,11 @@ final class ServerHub: Sendable {
         events.finish()
     }
 
+    /// True once a minute for each, whichever worker asks.
+    func isDue(_ telling: ServerTelling) -> Bool {
+        state.withLock { $0.telling.isDue(telling) }
+    }
+
     // MARK: Packets
 
     /// Passes a packet on to the worker or the gateway whose session it is; false when that is nobody else.
@@ -86,10 +93,10 @@ final class ServerHub: Sendable {
         fleet?.pass(.toDevice, packet, address, to: address.entry)
     }
 
-    /// Another gateway's answer, from the socket that the device sent to. On the loop of the first worker.
-    func send(_ packet: UnsafeRawBufferPointer, to address: SocketAddress, over socket: UInt8) {
-        guard let ports = workers.first?.ports, ports.indices.contains(Int(socket)) else { return }
-        ports[Int(socket)].port.write(packet, to: address)
+    /// Another gateway's answer, the way that the device's packet came. On the loop of the first worker.
+    func send(_ packet: UnsafeRawBufferPointer, to address: SocketAddress, over number: UInt8) {
+        guard let way = ways.way(number) else { return }
+        workers.first?.write(packet, to: address, over: way)
     }
 
     func flush() {
@@ -118,7 +125,7 @@ final class ServerHub: Sendable {
         guard workers.count > 1 else { return }
         state.withLock { $0.places[session.device] = worker }
         for (index, other) in workers.enumerated() where index != worker {
-            other.loop.execute { other.retire(session) }
+            other.loop.execute { other.heard(of: session) }
         }
     }
 
@@ -155,7 +162,7 @@ final class ServerHub: Sendable {
             case .confirmed(let session):
                 // Its own come back too.
                 guard case .gateway = numbers.owner(of: session.sessionID) else { continue }
-                worker.loop.execute { worker.retire(session) }
+                worker.loop.execute { worker.heard(of: session) }
             case .changed(let device):
                 worker.loop.execute { worker.compare([device]) }
             case .missed:

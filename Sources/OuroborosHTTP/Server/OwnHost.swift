@@ -1,32 +1,37 @@
 import Hummingbird
 import NIOCore
 
-/// Answers only those who ask for this server by its address or its own name.
+/// Answers only those who ask for this server by its address or a name of its own.
 ///
-/// A foreign site could have its name lead here, and read the page in the browser of somebody who may see it (DNS
-/// rebinding). Its name is what gives it away.
-struct OwnHost: RouterMiddleware {
-    typealias Context = BasicRequestContext
+/// A foreign site could have its name lead here, and read what is served in the browser of somebody who may see it
+/// (DNS rebinding). Its name is what gives it away.
+package struct OwnHost: RouterMiddleware {
+    package typealias Context = BasicRequestContext
 
-    /// The name that the server was told to listen at.
-    let name: String
+    private let names: Set<String>
 
-    func handle(
+    /// The names that the server was told, where to listen among them.
+    package init(names: [String]) {
+        self.names = Set((names + ["localhost"]).map { $0.lowercased() })
+    }
+
+    package func handle(
         _ request: Request, context: BasicRequestContext,
         next: @concurrent (Request, BasicRequestContext) async throws -> Response
     ) async throws -> Response {
         guard accepts(request.head.authority) else {
             return Response(
                 status: .misdirectedRequest, headers: [.contentType: "text/plain; charset=utf-8"],
-                body: .init(byteBuffer: ByteBuffer(string: "ask for this page by the gateway's address\n")))
+                body: .init(
+                    byteBuffer: ByteBuffer(string: "ask by the gateway's address, or see host-name\n")))
         }
         return try await next(request, context)
     }
 
-    func accepts(_ authority: String?) -> Bool {
+    package func accepts(_ authority: String?) -> Bool {
         guard let authority, !authority.isEmpty else { return true }
         let host = Self.host(of: authority)
-        return host.lowercased() == "localhost" || host.lowercased() == name.lowercased()
+        return names.contains(host.lowercased())
             || (try? SocketAddress(ipAddress: String(host), port: 0)) != nil
     }
 

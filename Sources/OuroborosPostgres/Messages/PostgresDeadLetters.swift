@@ -1,0 +1,85 @@
+import Ouroboros
+import OuroborosStore
+
+extension PostgresMessages {
+    public func deadLetters(after last: DeadLetter?, limit: Int) async throws -> [DeadLetter] {
+        try await letters(
+            "(id, sink) > ($2, $3)",
+            [.integer(Int64(limit)), .integer(last?.message.id ?? .min), .text(last?.sink ?? "")])
+    }
+
+    public func deadLetters(toRetryAt sink: String, limit: Int) async throws -> [DeadLetter] {
+        try await letters("sink = $2 AND is_waiting", [.integer(Int64(limit)), .text(sink)])
+    }
+
+    private func letters(_ condition: String, _ values: [PostgresValue]) async throws -> [DeadLetter] {
+        try await store.database.run { connection in
+            try connection.query(
+                """
+                SELECT id, received_at, device, session, counter, box, seq, payload, sink, refused_at, reason, retries
+                FROM ouroboros.dead_letter WHERE \(condition) ORDER BY id, sink LIMIT $1
+                """, values
+            ).rows.map { row in
+                DeadLetter(
+                    sink: try row.text(8), message: try Self.message(row), refusedAt: try row.integer(9),
+                    reason: try row.text(10), retries: try row.integer(11))
+            }
+        }
+    }
+
+    public func deadLetterCount(of sink: String) async throws -> Int64 {
+        try await store.database.run { connection in
+            try connection.query("SELECT count(*) FROM ouroboros.dead_letter WHERE sink = $1", [.text(sink)])
+                .rows.first?.integer(0) ?? 0
+        }
+    }
+
+    public func retryDeadLetters(of sink: String?, id: Int64?) async throws -> Int {
+        try await store.database.run { connection in
+            try connection.query(
+                """
+                UPDATE ouroboros.dead_letter SET is_waiting = true, retries = retries + 1
+                WHERE NOT is_waiting AND ($1::text IS NULL OR sink = $1) AND ($2::bigint IS NULL OR id = $2)
+                """, [sink.map { .text($0) } ?? .null, id.map { .integer($0) } ?? .null]
+            ).changed
+        }
+    }
+
+    public func removeDeadLetters(through id: Int64) async throws -> Int {
+        try await store.database.run { connection in
+            try connection.query("DELETE FROM ouroboros.dead_letter WHERE id <= $1", [.integer(id)]).changed
+        }
+    }
+
+    private static let now = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
+    static func setAside(
+        _ refused: [Int64: String], refusedBy sink: String, _ connection: PostgresConnection
+    ) throws {
+        for (id, reason) in refused {
+            try connection.query(
+                """
+                INSERT INTO ouroboros.dead_letter
+                    (sink, refused_at, reason, id, received_at, device, session, counter, box, seq, payload)
+                SELECT $1, \(now), $2, id, received_at, device, session, counter, box, seq, payload
+                FROM ouroboros.message WHERE id = $3 ON CONFLICT DO NOTHING
+                """, [.text(sink), .text(reason), .integer(id)])
+        }
+    }
+
+    /// It was given to the sink again, which has taken it, or refused it anew.
+    static func retried(
+        _ id: Int64, at sink: String, refused reason: String?, _ connection: PostgresConnection
+    ) throws {
+        guard let reason else {
+            try connection.query(
+                "DELETE FROM ouroboros.dead_letter WHERE sink = $1 AND id = $2", [.text(sink), .integer(id)])
+            return
+        }
+        try connection.query(
+            """
+            UPDATE ouroboros.dead_letter SET is_waiting = false, refused_at = \(now), reason = $3
+            WHERE sink = $1 AND id = $2
+            """, [.text(sink), .integer(id), .text(reason)])
+    }
+}

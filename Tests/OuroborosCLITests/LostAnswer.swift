@@ -1,0 +1,133 @@
+import Foundation
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// Stands before PostgreSQL's socket, and can lose the answer to a statement that is committed.
+final class LostAnswer: Sendable {
+    private struct State {
+        var statement: String?
+        var refuses = false
+        var isRefusing = false
+        var lost = 0
+    }
+
+    private let state = Mutex(State())
+    private let listener = Mutex<(any Channel)?>(nil)
+    private let socket: String
+    private let path: String
+
+    private init(before cluster: PostgresCluster) {
+        socket = cluster.path + "/.s.PGSQL.5432"
+        path = cluster.path + "/front"
+    }
+
+    static func start(before cluster: PostgresCluster) async throws -> LostAnswer {
+        let front = LostAnswer(before: cluster)
+        try FileManager.default.createDirectory(atPath: front.path, withIntermediateDirectories: false)
+        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { front.accept($0) }
+            .bind(unixDomainSocketPath: front.path + "/.s.PGSQL.5432").get()
+        front.listener.withLock { $0 = listener }
+        return front
+    }
+
+    var url: String { "postgres://gateway@/postgres?host=\(path)" }
+    var lost: Int { state.withLock(\.lost) }
+
+    /// The next answer to such a statement is lost, and its connection with it. With `refuses` nobody is let in after that.
+    func lose(answerTo statement: String, refuses: Bool = false) {
+        state.withLock { state in
+            state.statement = statement
+            state.refuses = refuses
+        }
+    }
+
+    func letIn() {
+        state.withLock { $0.isRefusing = false }
+    }
+
+    func close() async throws {
+        try await listener.withLock { $0 }?.close()
+    }
+
+    private func accept(_ client: any Channel) -> EventLoopFuture<Void> {
+        guard !state.withLock(\.isRefusing) else { return client.close() }
+        return ClientBootstrap(group: client.eventLoop).connect(unixDomainSocketPath: socket)
+            .flatMapThrowing { [self] server in
+                let way = Way(client, server, of: self)
+                try client.pipeline.syncOperations.addHandler(Way.End(way, isServer: false))
+                try server.pipeline.syncOperations.addHandler(Way.End(way, isServer: true))
+            }
+    }
+
+    fileprivate func isToBeLost(_ bytes: ByteBuffer) -> Bool {
+        state.withLock { state in
+            guard let statement = state.statement,
+                String(decoding: bytes.readableBytesView, as: UTF8.self).contains(statement)
+            else { return false }
+            state.statement = nil
+            return true
+        }
+    }
+
+    fileprivate func noteLost() {
+        state.withLock { state in
+            state.lost += 1
+            state.isRefusing = state.refuses
+        }
+    }
+}
+
+/// A client's connection and the one behind it, on one event loop.
+private final class Way {
+    private let client: any Channel
+    private let server: any Channel
+    private let front: LostAnswer
+    private var isToBeLost = false
+
+    init(_ client: any Channel, _ server: any Channel, of front: LostAnswer) {
+        self.client = client
+        self.server = server
+        self.front = front
+    }
+
+    final class End: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+
+        private let way: Way
+        private let isServer: Bool
+
+        init(_ way: Way, isServer: Bool) {
+            self.way = way
+            self.isServer = isServer
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            way.take(unwrapInboundIn(data), isAnswer: isServer)
+        }
+
+        func channelInactive(context: ChannelHandlerContext) {
+            way.end()
+        }
+    }
+
+    func take(_ bytes: ByteBuffer, isAnswer: Bool) {
+        guard isAnswer else {
+            isToBeLost = isToBeLost || front.isToBeLost(bytes)
+            server.writeAndFlush(bytes, promise: nil)
+            return
+        }
+        guard isToBeLost else {
+            client.writeAndFlush(bytes, promise: nil)
+            return
+        }
+        front.noteLost()
+        end()
+    }
+
+    func end() {
+        client.close(promise: nil)
+        server.close(promise: nil)
+    }
+}
