@@ -227,7 +227,7 @@ let package = Package(
         // What C's own compiler says of the sizes that Swift's importer computes.
         .target(name: "CSizes", dependencies: ["COuroboros"], path: "Tests/CSizes"),
         .target(
-            name: "TestSupport", dependencies: ["LibC", "Ouroboros"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["LibC", "Ouroboros", grdb], path: "Tests/TestSupport",
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosTests", dependencies: ["Ouroboros", "COuroboros", "CSizes"],
@@ -286,7 +286,8 @@ let package = Package(
             name: "OuroborosGatewayTests",
             dependencies: [
                 "LibC", "Ouroboros", "OuroborosDownlink", "OuroborosGateway", "OuroborosHTTP",
-                "OuroborosNIO", "OuroborosSinks", "OuroborosStore", "TestSupport", logging, lifecycle,
+                "OuroborosNIO", "OuroborosSinks", "OuroborosStore", "TestSupport", logging,
+                inMemoryLogging, lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(

@@ -6,7 +6,7 @@ public struct OuroborosError: Error, Sendable, Hashable {
         private enum Kind: String {
             case invalidKey, invalidDeviceID, invalidConfiguration, invalidAddress
             case tooLarge, failed, unknown, closed, unreachable, notConnected
-            case wrongState, noPlace, limit, engine, damaged, storage, transport, stalled, sequence
+            case wrongState, noPlace, limit, engine, damaged, storage, busy, transport, stalled, sequence
         }
 
         private let kind: Kind
@@ -46,7 +46,12 @@ public struct OuroborosError: Error, Sendable, Hashable {
         /// A saved session that cannot be used.
         public static let damaged = Code(.damaged)
         public static let storage = Code(.storage)
+        /// A file that cannot be used now: another process holds it, the disk is full or fails, it is read-only.
+        public static let busy = Code(.busy)
         public static let transport = Code(.transport)
+
+        /// A file or a database that another try may find there again.
+        package var passes: Bool { self == .busy || self == .unreachable }
 
         /// The message was sent, and nobody knows whether it arrived.
         public var mayHaveArrived: Bool { self == .unknown || self == .stalled }

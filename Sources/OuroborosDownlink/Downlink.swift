@@ -290,7 +290,7 @@ package actor Downlink {
     private func unlessAway<Value>(_ body: () async throws -> Value) async throws -> Value? {
         do {
             return try await body()
-        } catch let error as OuroborosError where error.code == .unreachable {
+        } catch let error as OuroborosError where error.code.passes {
             logger.debug("messages to devices wait: \(error)")
             return nil
         }

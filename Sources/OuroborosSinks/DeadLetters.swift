@@ -11,6 +11,8 @@ struct DeadLetters {
     private let logger: Logger
     private var told = ToldDevices()
     private var isFull = false
+    /// The one that was tried again last, and the reason if it was refused anew: the spool does not know yet.
+    var retried: (id: Int64, reason: String?)?
 
     init(
         of sink: String, in spool: any SinkStore, metrics: SinkMetrics, logger: Logger

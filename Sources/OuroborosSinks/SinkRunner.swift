@@ -20,6 +20,8 @@ final class SinkRunner: Sendable {
     private static let claimPeriod = Duration.seconds(1)
     /// Of messages that came to other gateways nobody tells.
     private static let pollPeriod = Duration.milliseconds(250)
+    /// While the spool's file cannot be used.
+    private static let busyPeriod = Duration.seconds(1)
     private static let longestPause = Duration.seconds(5)
     /// Of `ouroboros spool retry` nobody tells either.
     private static let retryPeriod = Duration.seconds(5)
@@ -55,7 +57,7 @@ final class SinkRunner: Sendable {
     private var stops: Bool { isStopping.withLock(\.self) || Task.isCancelled }
 
     /// Until ``stop()``, or the task is cancelled: what was not delivered by then stays in the spool. It waits for a
-    /// database that is away, and throws when the spool fails otherwise.
+    /// database that is away, and for a file that cannot be used now; it throws when the spool fails otherwise.
     func run() async throws {
         var backoff = Backoff.ofSinks
         var isTold = false
@@ -71,7 +73,7 @@ final class SinkRunner: Sendable {
                 }
                 guard !stops else { return }
                 await pause(Self.claimPeriod)
-            } catch let error as OuroborosError where error.code == .unreachable {
+            } catch let error as OuroborosError where error.code.passes {
                 guard !stops else { return }
                 if !isTold {
                     isTold = true
@@ -83,7 +85,7 @@ final class SinkRunner: Sendable {
     }
 
     private func bring(_ claim: any SinkClaim) async throws {
-        var (position, unfinished) = (claim.start.position, claim.start.batchEnd)
+        var progress = SinkProgress(claim.start)
         var size = BatchSize(most: sink.batchLimit)
         var run = RefusalRun()
         var dead = deadLetters()
@@ -93,31 +95,38 @@ final class SinkRunner: Sendable {
                 let isMore = try await retryDeadLetters(claim, &dead)
                 nextRetry = .now + (isMore ? .zero : Self.retryPeriod)
             }
-            let messages = try await spool.messages(after: position, limit: size.now)
+            let messages = try await unlessBusy {
+                try await spool.messages(after: progress.position, limit: size.now)
+            }
             // What was under way when the gateway ended goes out as the same batch.
-            let first = messages.filter { $0.id <= unfinished }
-            let batch = first.isEmpty ? messages : first
+            let first = messages?.filter { $0.id <= progress.batchEnd } ?? []
+            let batch = first.isEmpty ? messages ?? [] : first
             guard let end = batch.last?.id, !(stops && spool.isShared) else {
-                if stops { return }
-                let untilRetry = max(.zero, nextRetry - .now)
-                await bell.wait(atMost: spool.isShared ? min(Self.pollPeriod, untilRetry) : untilRetry)
+                try await record(&progress, claim)
+                let isKnown = try await recordRetry(&dead, claim) && progress.isRecorded
+                if stops { return noteUnrecorded(progress) }
+                let pause = pollPeriod(isBusy: messages == nil || !isKnown)
+                await bell.wait(atMost: min(pause, max(.zero, nextRetry - .now)))
                 continue
             }
-            if end != unfinished {
-                try await claim.beginBatch(through: end)
-                unfinished = end
+            if end != progress.batchEnd {
+                try await unlessBusy { try await claim.beginBatch(through: end) }
+                progress.begin(through: end)
             }
             switch try await outcome(of: SinkBatch(batch, key: "\(identity)-\(batch[0].id)-\(end)"), claim) {
-            case .none: return
+            case .none: return noteUnrecorded(progress)
             case .tooLarge: size.refused(batch.count, isTooLarge: true)
             case .refused: size.refused(batch.count, isTooLarge: false)
             case .taken(let refused):
-                if !refused.isEmpty {
-                    guard try await hasRoom(for: refused.count, &dead, claim) else { return }
+                progress.delivered(through: end)
+                if refused.isEmpty {
+                    try await record(&progress, claim)
+                } else {
+                    guard try await setAside(refused, &progress, &dead, claim) else {
+                        return noteUnrecorded(progress)
+                    }
                 }
-                try await gate.passed(claim, from: position, through: end, refused: refused)
                 metrics.delivered.increment(by: batch.count - refused.count)
-                position = end
                 if refused.count < batch.count {
                     run.taken()
                     size.taken()
@@ -130,6 +139,45 @@ final class SinkRunner: Sendable {
                     await pause(slow.pause)
                 }
             }
+        }
+    }
+
+    // MARK: What the spool knows
+
+    /// How soon it looks again, if nobody rings before.
+    private func pollPeriod(isBusy: Bool) -> Duration {
+        if spool.isShared { return Self.pollPeriod }
+        return isBusy ? Self.busyPeriod : Self.retryPeriod
+    }
+
+    /// Tells the spool what the sink has. While its file cannot be written that waits, and the sink does not.
+    private func record(
+        _ progress: inout SinkProgress, refused: [Int64: String] = [:], _ claim: any SinkClaim
+    ) async throws {
+        guard !progress.isRecorded else { return }
+        let (recorded, position) = (progress.recorded, progress.position)
+        let isDone: Void? = try await unlessBusy {
+            try await gate.passed(claim, from: recorded, through: position, refused: refused)
+        }
+        if isDone != nil {
+            progress.record(through: position)
+        }
+    }
+
+    private func noteUnrecorded(_ progress: SinkProgress) {
+        if !progress.isRecorded {
+            logger.warning("the spool cannot be written: what the sink has taken last comes again")
+        }
+    }
+
+    /// Nil while the spool's file cannot be used.
+    @discardableResult
+    private func unlessBusy<Value>(_ body: () async throws -> Value) async throws -> Value? {
+        do {
+            return try await body()
+        } catch let error as OuroborosError where error.code == .busy {
+            logger.debug("the spool: \(error)")
+            return nil
         }
     }
 
@@ -188,16 +236,25 @@ final class SinkRunner: Sendable {
         DeadLetters(of: sink.name, in: spool, metrics: metrics, logger: logger)
     }
 
-    /// Waits until there is room to set them aside; false if that has to end.
-    private func hasRoom(
-        for count: Int, _ dead: inout DeadLetters, _ claim: any SinkClaim
+    /// Waits until they are set aside in the spool, which takes room there and a file that can be written: what is not
+    /// recorded is not passed. False if that has to end.
+    private func setAside(
+        _ refused: [Int64: String], _ progress: inout SinkProgress, _ dead: inout DeadLetters,
+        _ claim: any SinkClaim
     ) async throws -> Bool {
-        while try await !dead.hasRoom(for: count, atMost: await gate.deadLimit) {
-            await pause(Self.retryPeriod)
+        while true {
+            let limit = await gate.deadLimit
+            let hasRoom = try await unlessBusy {
+                try await dead.hasRoom(for: refused.count, atMost: limit)
+            }
+            if hasRoom == true {
+                try await record(&progress, refused: refused, claim)
+                if progress.isRecorded { return true }
+            }
+            await pause(hasRoom == false ? Self.retryPeriod : Self.busyPeriod)
             guard !stops else { return false }
             try await claim.check()
         }
-        return true
     }
 
     private func noteRun(_ run: RefusalRun) {
@@ -208,18 +265,33 @@ final class SinkRunner: Sendable {
 
     /// Each alone, under a key of its own: who remembers the old one may remember its refusal. True if there may be more.
     private func retryDeadLetters(_ claim: any SinkClaim, _ dead: inout DeadLetters) async throws -> Bool {
-        let letters = try await spool.deadLetters(toRetryAt: sink.name, limit: Self.retriesAtOnce)
+        guard try await recordRetry(&dead, claim) else { return false }
+        let letters = try await unlessBusy {
+            try await spool.deadLetters(toRetryAt: sink.name, limit: Self.retriesAtOnce)
+        }
+        guard let letters else { return false }
         for letter in letters {
             let message = letter.message
             guard !stops else { return true }
             let key = "\(identity)-\(message.id)-\(message.id)-\(letter.retries)"
             guard case .taken(let refused) = try await outcome(of: SinkBatch([message], key: key), claim)
             else { return true }
-            try await claim.retried(message.id, refused: refused[message.id])
             dead.tell([message], refused)
             metrics.delivered.increment(by: 1 - refused.count)
+            dead.retried = (message.id, refused[message.id])
+            guard try await recordRetry(&dead, claim) else { return false }
         }
         return letters.count == Self.retriesAtOnce
+    }
+
+    /// False while the spool's file cannot be written: until it knows of one no other is tried again.
+    private func recordRetry(_ dead: inout DeadLetters, _ claim: any SinkClaim) async throws -> Bool {
+        guard let (id, reason) = dead.retried else { return true }
+        guard try await unlessBusy({ try await claim.retried(id, refused: reason) }) != nil else {
+            return false
+        }
+        dead.retried = nil
+        return true
     }
 
     private func pause(_ time: Duration) async {

@@ -89,7 +89,11 @@ package actor SpoolGate {
     ) async throws {
         try await inTurn {
             try await claim.passed(from: position, through: id, refused: refused)
-            try await self.sweep()
+            do {
+                try await self.sweep()
+            } catch let error as OuroborosError where error.code == .busy {
+                // What stays is removed with what is passed next.
+            }
         }
     }
 
@@ -134,7 +138,7 @@ package actor SpoolGate {
             floor = try await spool.passed(byAll: sinks)
             load = try await spool.load(after: floor, through: .max)
             metrics.update(load)
-        } catch let error as OuroborosError where error.code == .unreachable {
+        } catch let error as OuroborosError where error.code.passes {
             // What was counted before holds until the database is back; storing waits for it.
         }
     }

@@ -1,3 +1,5 @@
+import InMemoryLogging
+import Logging
 import NIOCore
 import Ouroboros
 import OuroborosNIO
@@ -64,5 +66,51 @@ import Testing
                 site.settings([.bind: taken]), process: printed.process, logger: quiet)
             await #expect(throws: (any Error).self) { _ = try await second.open() }
         }
+    }
+
+    /// A spool that another process holds makes devices wait, and nothing else.
+    @Test func whileTheSpoolIsHeldDevicesWait() async throws {
+        let spool = site.scratch.file("spool.sqlite")
+        try await site.withGateway([.spool: spool], printed) { [site, printed, device] gateway in
+            try await site.send("before", from: device, to: gateway)
+            let lock = try HeldLock(spool)
+            let isSent = Flag()
+            async let sending: Void = {
+                try await site.send("held", from: device, to: gateway)
+                isSent.set()
+            }()
+            // Longer than SQLite itself waits.
+            try await Task.sleep(for: .seconds(3))
+            #expect(!isSent.isSet)
+            try lock.release()
+            try await sending
+            #expect(printed.lines.count == 2)
+        }
+        #expect(printed.givenUp == [])
+    }
+
+    @Test func aGatewayWhoseSpoolIsHeldStartsOnceItIsFree() async throws {
+        let spool = site.scratch.file("spool.sqlite")
+        _ = try Spool(path: spool)
+        let lock = try HeldLock(spool)
+        let log = InMemoryLogHandler()
+        let gateway = try await Gateway(
+            site.settings([.spool: spool]), process: printed.process,
+            logger: Logger(label: "test") { _ in log })
+        let opening = Task { try await gateway.open() }
+        try await eventually("it is told") {
+            log.entries.contains { $0.message.description.contains("in use by another process") }
+        }
+        try lock.release()
+        _ = try await bounded("the start", by: .seconds(30)) { try await opening.value }
+    }
+
+    @Test func aDamagedSpoolEndsTheStartWithWhatToDo() async throws {
+        try site.scratch.write("this is no database, and so it says, at some length", to: "spool.sqlite")
+        let gateway = try await Gateway(
+            site.settings([.spool: site.scratch.file("spool.sqlite")]), process: printed.process,
+            logger: quiet)
+        let error = await #expect(throws: OuroborosError.self) { try await gateway.open() }
+        #expect(error?.message.contains("name another file") == true)
     }
 }

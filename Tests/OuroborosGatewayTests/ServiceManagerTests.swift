@@ -61,7 +61,8 @@ import Testing
 
     @Test(arguments: [
         (OuroborosError(.unreachable, ""), true), (OuroborosError(.invalidAddress, ""), true),
-        (OuroborosError(.transport, ""), false), (OuroborosError(.storage, ""), false),
+        (OuroborosError(.busy, ""), true), (OuroborosError(.transport, ""), false),
+        (OuroborosError(.storage, ""), false),
         (CancellationError() as any Error, false),
     ])
     func whatPassesByItself(error: any Error, mayPass: Bool) {

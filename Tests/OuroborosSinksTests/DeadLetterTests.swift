@@ -3,6 +3,7 @@ import InMemoryLogging
 import Logging
 import Ouroboros
 import OuroborosStore
+import Synchronization
 import TestSupport
 import Testing
 
@@ -143,6 +144,53 @@ import Testing
         #expect(try spool.removeDeadLetters(through: 1) == 1)
         try await eventually("it goes on") { sink.taken == ["after"] }
         #expect(try spool.deadLetters().map(\.message.id) == [2])
+        group.stop()
+        try await running
+    }
+
+    @Test func whatIsRefusedWaitsWhileTheSpoolCannotBeWritten() async throws {
+        try spool.store(["1", "2", "bad", "3"])
+        let sink = MemorySink(refusing: 1_000_000, batchLimit: 1, answer: Self.refusesBad)
+        let group = try await group([sink])
+        async let running: Void = group.run()
+        try await eventually("the sink is given a batch") { sink.keys.count >= 1 }
+        let lock = try HeldLock(scratch.file("spool"))
+        sink.state.withLock { $0.refusals = 0 }
+        try await eventually("the bad one is refused") {
+            sink.state.withLock { $0.batches.last?.texts == ["bad"] }
+        }
+        let given = sink.keys.count
+        // Longer than it waits between two tries.
+        try await Task.sleep(for: .seconds(4))
+        #expect(sink.keys.count == given && sink.taken == ["1", "2"])
+        #expect(try spool.position(of: "memory") == 0)
+        try lock.release()
+        try await eventually("the next one is taken") { sink.taken == ["1", "2", "3"] }
+        try await eventually("the spool knows") { try spool.position(of: "memory") == 4 }
+        #expect(try spool.deadLetters().map(\.message.id) == [3])
+        // It was asked once.
+        #expect(sink.state.withLock { $0.batches.count { $0.texts == ["bad"] } } == 1)
+        group.stop()
+        try await running
+    }
+
+    @Test func whatIsTriedAgainWhileTheSpoolCannotBeWrittenGoesOutOnce() async throws {
+        try spool.store(["bad", "bad"])
+        let isMended = Flag()
+        let sink = MemorySink(batchLimit: 1) { isMended.isSet ? nil : Self.refusesBad($0) }
+        try await drain(sink)
+        isMended.set()
+        #expect(try spool.retryDeadLetters(of: nil, id: nil) == 2)
+        let group = try await group([sink])
+        let lock = try HeldLock(scratch.file("spool"))
+        async let running: Void = group.run()
+        try await eventually("the first is taken") { sink.taken == ["bad"] }
+        // Longer than the period of retries.
+        try await Task.sleep(for: .seconds(8))
+        #expect(sink.taken == ["bad"])
+        try lock.release()
+        try await eventually("both are taken, once") { try spool.deadLetters().isEmpty }
+        #expect(sink.taken == ["bad", "bad"])
         group.stop()
         try await running
     }

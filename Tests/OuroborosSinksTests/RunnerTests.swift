@@ -176,4 +176,37 @@ import Testing
         #expect(try spool.remove(through: last) == 2)
         #expect(try await gate.enter(SpoolLoad(messages: 2, bytes: 2)))
     }
+
+    @Test func whileTheSpoolCannotBeWrittenTheSinkGoesOn() async throws {
+        try spool.store((1...7).map(String.init))
+        let sink = MemorySink(refusing: 1_000_000)
+        let group = try await group([sink])
+        async let running: Void = group.run()
+        try await eventually("the sink is given a batch") { sink.keys.count >= 1 }
+        let lock = try HeldLock(scratch.file("spool"))
+        sink.state.withLock { $0.refusals = 0 }
+        try await eventually("all seven are taken") { sink.taken.count >= 7 }
+        #expect(try spool.position(of: sink.name) == 0)
+        try lock.release()
+        try await eventually("the spool knows") { try spool.position(of: sink.name) == 7 }
+        try spool.store(["8"])
+        group.ring()
+        try await eventually("the eighth is taken") { sink.taken.count >= 8 }
+        group.stop()
+        try await running
+        #expect(sink.taken == (1...8).map(String.init))
+    }
+
+    @Test func aSinkBeginsWhileTheSpoolCannotBeWritten() async throws {
+        try spool.store(["1", "2"])
+        let sink = MemorySink()
+        let group = try await group([sink])
+        let lock = try HeldLock(scratch.file("spool"))
+        async let running: Void = group.run()
+        try await eventually("both are taken") { sink.taken == ["1", "2"] }
+        try lock.release()
+        group.stop()
+        try await running
+        #expect(try spool.position(of: sink.name) == 2)
+    }
 }

@@ -128,4 +128,56 @@ import Testing
         try self.store().add(.fixed(device: device, rootKey: .random()), name: "")
         #expect(try store.changeToken() != before)
     }
+
+    @Test func aPlainCopyOfAFileThatNobodyUsesHoldsTheDevices() throws {
+        let credential = Credential.fixed(device: device, rootKey: .random())
+        try store().add(credential, name: "kitchen")
+        #expect(try scratch.names() == ["gw.sqlite"])
+        try FileManager.default.copyItem(atPath: scratch.file("gw.sqlite"), toPath: scratch.file("copy"))
+        #expect(try GatewayStore(path: scratch.file("copy")).credential(of: device) == credential)
+    }
+
+    @Test func soDoesOneOfAnOpenFileThatWasTidied() throws {
+        let store = try store()
+        let credential = Credential.fixed(device: device, rootKey: .random())
+        try store.add(credential, name: "kitchen")
+        try store.tidy()
+        try FileManager.default.copyItem(atPath: scratch.file("gw.sqlite"), toPath: scratch.file("copy"))
+        #expect(try GatewayStore(path: scratch.file("copy")).credential(of: device) == credential)
+    }
+
+    @Test func aBackupIsMadeOfAnOpenStoreAndIsPrivate() throws {
+        let key = SecretKey.random()
+        let store = try GatewayStore(path: scratch.file("gw.sqlite"), keyEncryptionKey: key)
+        let credential = Credential.evolving(device: device, epoch: 3, key: .random())
+        try store.add(credential, name: "kitchen")
+        // Another process writes meanwhile.
+        let lock = try HeldLock(scratch.file("gw.sqlite"))
+        try store.backUp(to: scratch.file("backup"))
+        try lock.release()
+        #expect(try scratch.mode(of: "backup") == 0o600)
+        #expect(!scratch.exists("backup-wal"))
+        let copy = try GatewayStore(path: scratch.file("backup"), keyEncryptionKey: key)
+        #expect(try copy.credential(of: device) == credential)
+        #expect(try copy.list() == store.list())
+        // It is never written over another file.
+        #expect(throws: OuroborosError.self) { try store.backUp(to: scratch.file("backup")) }
+        #expect(try copy.credential(of: device) == credential)
+    }
+
+    /// An epoch waits for a store that is held, and lookups do not wait with it.
+    @Test func anEpochWaitsForAStoreThatIsHeld() async throws {
+        let store = try store()
+        let first = Credential.evolving(device: device, key: .random())
+        try store.add(first, name: "")
+        let awaited = AwaitedStore(store)
+        let lock = try HeldLock(scratch.file("gw.sqlite"))
+        let next = Credential.evolving(device: device, epoch: 1, key: .random())
+        async let moving: Void = awaited.advance(to: next, from: 0)
+        try await eventually("the write has failed once") { awaited.trouble != nil }
+        #expect(try await awaited.credential(of: device) == first)
+        try lock.release()
+        try await moving
+        #expect(try await awaited.credential(of: device) == next)
+    }
 }

@@ -169,10 +169,11 @@ import Testing
     }
 
     @Test func aHelloThatWaitsEndsWithItsTimeForTheHandshake() async throws {
-        let gateway = try await gateway(handshake: .milliseconds(100))
+        let gateway = try await gateway(handshake: .seconds(30))
         registry.hold(.question)
         let channel = try await helloAlone(to: gateway)
         try await eventually("the registry is asked") { registry.waiting == 1 }
+        try await gateway.onLoop { $0.tendStreams($0.now + 30_000) }
         try await channel.closeFuture.get()
         #expect(try await gateway.statistics.slowStreams == 1)
         registry.release()

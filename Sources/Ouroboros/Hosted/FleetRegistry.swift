@@ -24,7 +24,30 @@ public struct FleetRegistry: DeviceRegistry {
     }
 }
 
-/// The same for gateways that share a registry: devices that it knows are taken from there, so that each HELLO waits for it.
+/// The same beside a registry that has to be awaited: devices that it knows are taken from there, so that each HELLO waits
+/// for it.
+public struct AwaitedFleetRegistry: AwaitedDeviceRegistry {
+    private let fleetKey: SecretKey
+    private let others: any AwaitedDeviceRegistry
+
+    public init(fleetKey: SecretKey, others: any AwaitedDeviceRegistry) {
+        self.fleetKey = fleetKey
+        self.others = others
+    }
+
+    public func credential(of device: DeviceID) async throws -> Credential? {
+        if let credential = try await others.credential(of: device) {
+            return credential
+        }
+        return try .fixed(device: device, fleetKey: fleetKey)
+    }
+
+    public func advance(to credential: Credential, from epoch: UInt64) async throws {
+        try await others.advance(to: credential, from: epoch)
+    }
+}
+
+/// The same for gateways that share a registry.
 public struct SharedFleetRegistry: SharedDeviceRegistry {
     private let fleetKey: SecretKey
     private let others: any SharedDeviceRegistry

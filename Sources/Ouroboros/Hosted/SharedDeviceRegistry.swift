@@ -1,15 +1,21 @@
-/// The devices of several gateways, across a network. Nothing waits for it on an event loop: a HELLO that needs it
-/// is answered once it has answered.
-///
-/// Each confirmed session of a device has the next number, which says whose is the newest: of an evolving credential the
-/// epoch, of a fixed one the generation.
-public protocol SharedDeviceRegistry: Sendable {
-    /// The device as it is now, also where it is not known.
-    func device(_ id: DeviceID) async throws -> SharedDevice
+/// A server's devices where it takes a while to ask: on a disk, or across a network. Nothing waits for it on an event loop:
+/// a HELLO that needs it is answered once it has answered.
+public protocol AwaitedDeviceRegistry: Sendable {
+    /// The device's credential, or nil for a device that is not known.
+    func credential(of device: DeviceID) async throws -> Credential?
 
     /// Makes an evolving credential's new epoch durable before it returns, if the device is at `epoch` still; else
     /// it throws. So of two gateways that move the same device one does, and no epoch goes back.
     func advance(to credential: Credential, from epoch: UInt64) async throws
+}
+
+/// The devices of several gateways.
+///
+/// Each confirmed session of a device has the next number, which says whose is the newest: of an evolving credential the
+/// epoch, of a fixed one the generation.
+public protocol SharedDeviceRegistry: AwaitedDeviceRegistry {
+    /// The device as it is now, also where it is not known.
+    func device(_ id: DeviceID) async throws -> SharedDevice
 
     /// Makes the generation after `generation` durable before it returns, if the device, whose credential is fixed, is
     /// at `generation` still; else it returns false. So of two sessions one is the newest.
@@ -23,6 +29,12 @@ public protocol SharedDeviceRegistry: Sendable {
 
     /// What happens elsewhere, for one reader.
     func notices() -> AsyncStream<RegistryNotice>
+}
+
+extension SharedDeviceRegistry {
+    public func credential(of device: DeviceID) async throws -> Credential? {
+        try await self.device(device).credential
+    }
 }
 
 /// A device in a registry that gateways share.

@@ -7,7 +7,8 @@ import ServiceLifecycle
 /// A gateway as it is configured.
 package struct Gateway: Sendable {
     private let settings: GatewaySettings
-    private let devices: GatewayDevices
+    /// Nil when the store is busy: it is opened later.
+    private let devices: GatewayDevices?
     private let process: GatewayProcess
     private let manager: ServiceManager
     private let logger: Logger
@@ -21,10 +22,14 @@ package struct Gateway: Sendable {
         self.process = process
         self.manager = manager
         self.logger = logger
-        devices = try GatewayDevices(settings)
+        do {
+            devices = try GatewayDevices(settings)
+        } catch let error as OuroborosError where error.code == .busy {
+            devices = nil
+        }
     }
 
-    /// Listens, and puts together what serves. A registry or an address that is not there yet is waited for.
+    /// Listens, and puts together what serves. What cannot be had yet is waited for.
     package func open(tap: PacketTap? = nil) async throws -> OpenGateway {
         let patience = StartPatience(manager: manager, logger: logger)
         let shared = try settings.registry.map {
@@ -33,25 +38,30 @@ package struct Gateway: Sendable {
         if let shared {
             _ = try await patience.wait { try shared.devicesWithKeys() }
         }
-        let spool: (any SinkStore)? = try settings.spool.map { try Spool(path: $0) } ?? shared?.messages
+        let devices = try await patience.wait { try self.devices ?? GatewayDevices(settings) }
+        let local = try await patience.wait { try settings.spool.map { AwaitedSpool(try Spool(path: $0)) } }
+        let spool: (any SinkStore)? = local ?? shared?.messages
         let metrics = GatewayMetrics(settings.metrics, hostNames: settings.sinks.hostNames)
         let configuration = try await configuration(tap, metrics)
-        let (server, isKnown) = try await patience.wait { try await bind(configuration, shared) }
+        let (server, isKnown) = try await patience.wait { try await bind(devices, configuration, shared) }
         if devices.store?.isSealed == false {
             logger.notice("the keys in the store are not sealed (see --kek-file)")
         }
         let known = KnownDevices(devices.store ?? shared?.directory)
         let outputs = try await GatewayOutputs(
             settings.sinks, number: settings.fleet?.number, spool: spool, known: known, shared: shared,
-            server: server, process: process, metrics: metrics.factory, logger: logger, isKnown: isKnown)
+            server: server, process: process, metrics: metrics.factory, patience: patience, logger: logger,
+            isKnown: isKnown)
+        let files: [(any WatchedFile)?] = [devices.store, local, outputs.queue]
+        let watch = StoreWatch(files.compactMap(\.self), logger: logger)
         let page = try GatewayPage(settings, server: server, known: known, logger: logger)
         let service = GatewayService(
-            server: server, store: devices.store, activity: devices.store ?? shared?.activity, spool: spool,
-            outputs: outputs, recent: page?.recent, echo: settings.echo, process: process, manager: manager,
-            logger: logger)
+            server: server, store: devices.store, watch: watch, activity: devices.store ?? shared?.activity,
+            spool: spool, outputs: outputs, recent: page?.recent, echo: settings.echo, process: process,
+            manager: manager, logger: logger)
         let facts = metrics.service(
-            server: server, store: devices.store, shared: shared, outputs: outputs, page: page, logger: logger
-        )
+            server: server, watch: watch, store: devices.store, shared: shared, outputs: outputs, page: page,
+            logger: logger)
         return OpenGateway(
             endpoints: server.endpoints,
             reload: GatewayReload(settings, outputs: outputs, logger: logger), service: service,
@@ -71,7 +81,7 @@ package struct Gateway: Sendable {
 
     /// The server, and who tells whether a device belongs to it.
     private func bind(
-        _ configuration: ServerConfiguration, _ shared: SharedRegistry?
+        _ devices: GatewayDevices, _ configuration: ServerConfiguration, _ shared: SharedRegistry?
     ) async throws -> (OuroborosServer, @Sendable (DeviceID) async throws -> Bool) {
         var endpoints: [Endpoint] = []
         for name in settings.bind {
@@ -87,7 +97,12 @@ package struct Gateway: Sendable {
                 to: endpoints, sharedRegistry: registry, configuration: configuration)
             return (server, { try await registry.device($0).credential != nil })
         }
-        let registry = try devices.registry()
+        if let registry = devices.registry() {
+            let server = try await OuroborosServer.bind(
+                to: endpoints, awaitedRegistry: registry, configuration: configuration)
+            return (server, { try await registry.credential(of: $0) != nil })
+        }
+        let registry = try devices.fleet()
         let server = try await OuroborosServer.bind(
             to: endpoints, registry: registry, configuration: configuration)
         return (server, { try registry.credential(of: $0) != nil })

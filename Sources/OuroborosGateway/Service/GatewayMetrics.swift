@@ -27,8 +27,8 @@ struct GatewayMetrics {
     var factory: any MetricsFactory { registry ?? NOOPMetricsHandler.instance }
 
     func service(
-        server: OuroborosServer, store: GatewayStore?, shared: SharedRegistry?, outputs: GatewayOutputs,
-        page: GatewayPage?, logger: Logger
+        server: OuroborosServer, watch: StoreWatch, store: AwaitedStore?, shared: SharedRegistry?,
+        outputs: GatewayOutputs, page: GatewayPage?, logger: Logger
     ) -> (any Service)? {
         guard let address, let registry else { return nil }
         for (name, help) in Array(ServerMetrics.descriptions) + GatewayOutputs.descriptions {
@@ -47,9 +47,10 @@ struct GatewayMetrics {
         ) {
             try await server.update(metrics)
             // A gateway that cannot read its store serves nobody; one without its registry serves nobody anew.
-            _ = try store?.changeToken()
+            try await store?.check()
             try await registryState?.update()
             try await outputs.updateMetrics()
+            try watch.check()
         }
         return MetricsService(endpoint: endpoint, page: page, address: address)
     }

@@ -13,6 +13,8 @@ import ServiceLifecycle
 struct GatewayOutputs {
     let sinks: SinkGroup?
     let downlink: Downlink?
+    /// The file of messages to devices; nil when they are in the registry, or nowhere.
+    let queue: AwaitedQueue?
     let presence: Presence
     private let process: GatewayProcess
     private let printer: LineSink
@@ -22,7 +24,7 @@ struct GatewayOutputs {
     init(
         _ settings: GatewaySinkSettings, number: UInt8?, spool: (any SinkStore)?, known: KnownDevices,
         shared: SharedRegistry?, server: OuroborosServer, process: GatewayProcess,
-        metrics: any MetricsFactory, logger: Logger,
+        metrics: any MetricsFactory, patience: StartPatience, logger: Logger,
         isKnown: @escaping @Sendable (DeviceID) async throws -> Bool
     ) async throws {
         let printer = LineSink(name: "stdout", write: process.print)
@@ -33,15 +35,20 @@ struct GatewayOutputs {
         let presence = Presence(sleepingAfter: settings.sleepingAfter, offlineAfter: settings.offlineAfter)
         self.presence = presence
         if let settings = settings.downlink {
-            downlink = try await Downlink(
-                queue: try await Self.queue(settings, shared, number, logger), server: server,
-                settings: settings, metrics: DownlinkMetrics(factory: metrics), logger: logger,
-                isKnown: isKnown)
+            let queue = try await patience.wait {
+                try await Self.queue(settings, shared, number, logger)
+            }
+            self.queue = queue as? AwaitedQueue
+            downlink = try await patience.wait {
+                try await Downlink(
+                    queue: queue, server: server, settings: settings,
+                    metrics: DownlinkMetrics(factory: metrics), logger: logger, isKnown: isKnown)
+            }
         } else {
-            downlink = nil
+            (queue, downlink) = (nil, nil)
         }
         if let spool, settings.hasSinks {
-            let identity = try await spool.identity()
+            let identity = try await patience.wait { try await spool.identity() }
             // Gateways that share a spool are several at the broker, and one there for messages to devices.
             let suffix = spool.isShared ? number.map { "-\($0)" } : nil
             let mqtt = settings.mqtt(
@@ -50,9 +57,11 @@ struct GatewayOutputs {
                 presence: presence, known: known, isShared: spool.isShared, isKnown: isKnown)
             let gateway = MQTTSink.Gateway(facts, known, server, downlink)
             let broker = mqtt.map { MQTTSink($0, gateway: gateway, logger: logger) }
-            sinks = try await SinkGroup(
-                Self.sinks(settings, printer, file, broker), spool: spool, limits: settings.limits,
-                metrics: metrics, logger: logger)
+            let all = Self.sinks(settings, printer, file, broker)
+            sinks = try await patience.wait {
+                try await SinkGroup(
+                    all, spool: spool, limits: settings.limits, metrics: metrics, logger: logger)
+            }
         } else {
             sinks = nil
         }
@@ -71,7 +80,8 @@ struct GatewayOutputs {
     ) async throws -> any DownlinkStore {
         let now = WallClock.milliseconds()
         guard let shared, let number else {
-            return try DownlinkQueue(path: settings.queue, limits: settings.limits, now: now)
+            return AwaitedQueue(
+                try DownlinkQueue(path: settings.queue, limits: settings.limits, now: now))
         }
         return try await shared.downlink(gateway: number, settings.limits, now: now, logger: logger)
     }

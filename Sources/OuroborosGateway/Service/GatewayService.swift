@@ -12,7 +12,8 @@ import Synchronization
 /// The gateway at work: from the server to the spool, if there is one, and standard output.
 struct GatewayService: Service {
     let server: OuroborosServer
-    let store: GatewayStore?
+    let store: AwaitedStore?
+    let watch: StoreWatch
     let spool: (any SinkStore)?
     let outputs: GatewayOutputs
     let recent: RecentMessages?
@@ -21,15 +22,18 @@ struct GatewayService: Service {
     let manager: ServiceManager
     let logger: Logger
     private let activity: ActivityCount
-    private let watch: OutboxWatch
+    private let outboxes: OutboxWatch
+    private let stopping = Stopping()
 
     init(
-        server: OuroborosServer, store: GatewayStore?, activity: (any ActivityStore)?,
-        spool: (any SinkStore)?, outputs: GatewayOutputs, recent: RecentMessages?, echo: Bool,
-        process: GatewayProcess, manager: ServiceManager, logger: Logger
+        server: OuroborosServer, store: AwaitedStore?, watch: StoreWatch,
+        activity: (any ActivityStore)?, spool: (any SinkStore)?, outputs: GatewayOutputs,
+        recent: RecentMessages?, echo: Bool, process: GatewayProcess, manager: ServiceManager,
+        logger: Logger
     ) {
         self.server = server
         self.store = store
+        self.watch = watch
         self.spool = spool
         self.outputs = outputs
         self.recent = recent
@@ -38,11 +42,13 @@ struct GatewayService: Service {
         self.manager = manager
         self.logger = logger
         self.activity = ActivityCount(activity)
-        watch = OutboxWatch(logger)
+        outboxes = OutboxWatch(logger)
     }
 
     /// Echoes that are under way; more are left out, so that devices that do not take them cost no memory.
     private static let mostEchoes = 4096
+    /// Between two tries to store.
+    private static let longestPause = Duration.seconds(1)
 
     func run() async throws {
         for endpoint in server.endpoints {
@@ -54,8 +60,9 @@ struct GatewayService: Service {
         let (server, sinks, process, manager, logger) = (server, outputs.sinks, process, manager, logger)
         // What may take nothing for longer than a gateway that ends can wait.
         let slow = [
-            sinks == nil ? "standard output" : nil, spool?.isShared == true ? "the registry" : nil,
+            sinks == nil ? "standard output" : nil, spool.map { $0.isShared ? "the registry" : "the spool" },
         ].compactMap(\.self)
+        let stopping = stopping
         let limit = Mutex<Task<Void, any Error>?>(nil)
         defer { limit.withLock(\.self)?.cancel() }
         do {
@@ -63,6 +70,7 @@ struct GatewayService: Service {
                 try await work()
             } onGracefulShutdown: {
                 logger.info("shutting down")
+                stopping.begin()
                 manager.stopping()
                 let closing = Task {
                     await sinks?.gate.stopWaiting()
@@ -81,8 +89,12 @@ struct GatewayService: Service {
             throw error
         }
         await server.close()
-        try await activity.write()
-        try store?.erasePastKeys()
+        do {
+            try await activity.write()
+            try await store?.tidy()
+        } catch let error as OuroborosError where error.code == .busy {
+            logger.warning("what the devices did last is not counted: \(error.message)")
+        }
         logger.info("stopped")
     }
 
@@ -127,14 +139,14 @@ struct GatewayService: Service {
     }
 
     /// Stores or prints a batch, or both; gives those of its messages that did not come before, or nil when the
-    /// gateway stops while there is no room for them: the devices keep them.
+    /// gateway stops while there is no room for them or they cannot be written: the devices keep them.
     private func makeSafe(_ batch: ReceivedBatch) async throws -> [ReceivedMessage]? {
         var new = batch.messages
         guard try await outputs.sinks?.gate.enter(Self.load(of: new)) ?? true else { return nil }
         let now = WallClock.milliseconds()
         if let spool {
-            let isNew = try await spool.store(new.map { ($0.device, $0.message) }, now: now)
-            watch.look(at: new, isNew: isNew)
+            guard let isNew = try await stored(new, in: spool, now) else { return nil }
+            outboxes.look(at: new, isNew: isNew)
             let known = zip(new, isNew).filter { !$0.1 }.map(\.0)
             await outputs.sinks?.gate.left(out: Self.load(of: known))
             new = zip(new, isNew).filter(\.1).map(\.0)
@@ -143,6 +155,21 @@ struct GatewayService: Service {
         activity.add(messages: batch.messages)
         recent?.add(new, at: now)
         return new
+    }
+
+    /// Waits while the spool cannot be written, and the devices with it; nil when the gateway stops before.
+    private func stored(
+        _ messages: [ReceivedMessage], in spool: any SinkStore, _ now: Int64
+    ) async throws -> [Bool]? {
+        var backoff = Backoff(first: .milliseconds(100))
+        while true {
+            do {
+                return try await spool.store(messages.map { ($0.device, $0.message) }, now: now)
+            } catch let error as OuroborosError where error.code == .busy {
+                guard !stopping.hasBegun else { return nil }
+            }
+            try await Task.sleep(for: backoff.next(upTo: Self.longestPause))
+        }
     }
 
     private static func load(of messages: [ReceivedMessage]) -> SpoolLoad {
@@ -181,25 +208,38 @@ struct GatewayService: Service {
         }
     }
 
-    /// Follows what other processes do to the store, erases keys that were left, and counts.
+    /// Follows what other processes do to the store, tidies it, and counts.
     private func maintain() async throws {
-        var token = try store?.changeToken()
+        var token: Int64?
         for turn in 1... {
             guard (try? await Task.sleep(for: .seconds(1))) != nil else { return }
+            await watch.look()
             do {
-                let newToken = try store?.changeToken()
+                let newToken = try await store?.changeToken()
                 if newToken != token {
                     token = newToken
                     try await server.dropUnknownDevices()
                 }
                 if turn % 10 == 0 {
                     try await activity.write()
-                    try store?.erasePastKeys()
+                    try await store?.tidy()
                 }
+            } catch let error as OuroborosError where error.code == .busy {
+                // It is told of the file.
             } catch {
                 logger.error("the store: \(error)")
             }
         }
+    }
+}
+
+private final class Stopping: Sendable {
+    private let state = Mutex(false)
+
+    var hasBegun: Bool { state.withLock(\.self) }
+
+    func begin() {
+        state.withLock { $0 = true }
     }
 }
 

@@ -29,11 +29,27 @@ final class ActivityCount: Sendable {
         counts.withLock { $0[device, default: DeviceActivity()].sessions += 1 }
     }
 
+    /// What is not written now is written with what comes after it.
     func write() async throws {
         let new = counts.withLock { counts in
             defer { counts = [:] }
             return counts
         }
-        try await store?.count(new, at: WallClock.milliseconds() / 1000)
+        do {
+            try await store?.count(new, at: WallClock.milliseconds() / 1000)
+        } catch {
+            counts.withLock { $0.merge(new) { $0.adding($1) } }
+            throw error
+        }
+    }
+}
+
+extension DeviceActivity {
+    fileprivate func adding(_ other: DeviceActivity) -> DeviceActivity {
+        var sum = self
+        sum.sessions += other.sessions
+        sum.messages += other.messages
+        sum.bytes += other.bytes
+        return sum
     }
 }

@@ -3,20 +3,24 @@ import OuroborosStore
 
 /// Whose devices a gateway serves, as far as it holds them itself: those of its store, and those of a fleet's key.
 struct GatewayDevices: Sendable {
-    let store: GatewayStore?
+    let store: AwaitedStore?
     private let fleetKey: SecretKey?
 
     init(_ settings: GatewaySettings) throws {
-        store = try settings.store.map { try .open($0, sealedUnder: settings.encryption.key()) }
+        store = try settings.store.map { AwaitedStore(try .open($0, sealedUnder: settings.encryption.key())) }
         fleetKey = try settings.fleetKey?.key()
     }
 
-    func registry() throws -> any DeviceRegistry {
-        if let fleetKey {
-            return FleetRegistry(fleetKey: fleetKey, others: store)
-        }
-        guard let store else { throw GatewaySettings.nobody }
-        return store
+    /// Those of the store; nil without one.
+    func registry() -> (any AwaitedDeviceRegistry)? {
+        guard let store, let fleetKey else { return store }
+        return AwaitedFleetRegistry(fleetKey: fleetKey, others: store)
+    }
+
+    /// Those of the fleet's key alone, which need no list.
+    func fleet() throws -> FleetRegistry {
+        guard let fleetKey else { throw GatewaySettings.nobody }
+        return FleetRegistry(fleetKey: fleetKey)
     }
 
     /// With those of a registry that gateways share.

@@ -1,6 +1,7 @@
 import Hummingbird
 import Logging
 import NIOCore
+import Ouroboros
 import OuroborosMetrics
 
 /// `/metrics` in Prometheus text, and `/healthz`, over HTTP, beside what others add.
@@ -44,7 +45,8 @@ package struct MetricsEndpoint: Sendable {
                 try await refresh()
                 return Self.text("ok\n", .ok)
             } catch {
-                return Self.text("not serving\n", .serviceUnavailable)
+                let reason = (error as? OuroborosError).map { ": \($0.message)" } ?? ""
+                return Self.text("not serving\(reason)\n", .serviceUnavailable)
             }
         }
         others(router)

@@ -57,6 +57,14 @@ public final class OuroborosServer: Sendable {
         try await bind(to: endpoints, source: .local(registry), configuration)
     }
 
+    /// Listens with devices that have to be awaited.
+    public static func bind(
+        to endpoints: [Endpoint], awaitedRegistry: any AwaitedDeviceRegistry,
+        configuration: ServerConfiguration
+    ) async throws -> OuroborosServer {
+        try await bind(to: endpoints, source: .awaited(awaitedRegistry), configuration)
+    }
+
     /// Listens with devices that several gateways share.
     public static func bind(
         to endpoints: [Endpoint], sharedRegistry: any SharedDeviceRegistry,

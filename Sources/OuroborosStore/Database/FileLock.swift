@@ -11,7 +11,7 @@ final class FileLock: Sendable {
         guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
             let error =
                 errno == EWOULDBLOCK
-                ? OuroborosError(.storage, "“\(path)” is in use by another process")
+                ? StoreFailure.locked.error(path, "")
                 : PrivateFile.failure("cannot lock “\(path)”")
             close(file)
             throw error

@@ -7,6 +7,7 @@ struct StoreDatabase {
     let queue: DatabaseQueue
     let path: String
     let vault: Vault
+    let health = SharedWriteHealth()
 
     /// Files up to so many pages are checked whole when they are opened.
     private static let mostPagesChecked = 4096
@@ -17,9 +18,16 @@ struct StoreDatabase {
         self.path = path
         try PrivateFile.prepare(path)
         do {
-            try Self.inspect(path, purpose)
+            if !isExclusive {
+                try Self.inspect(path, purpose)
+            }
             queue = try DatabaseQueue(path: path, configuration: Self.configuration(isExclusive: isExclusive))
             try queue.writeWithoutTransaction { database in
+                if isExclusive {
+                    // A second connection would need room on the disk for what the two of them share.
+                    try Self.inspect(database, purpose, path)
+                    try database.execute(sql: "PRAGMA journal_mode = WAL")
+                }
                 // GRDB's WAL mode sets NORMAL after `prepareDatabase`; an epoch has to survive a power cut.
                 try database.execute(sql: "PRAGMA synchronous = FULL")
             }
@@ -39,7 +47,7 @@ struct StoreDatabase {
         var configuration = Configuration()
         configuration.label = "ouroboros.store"
         configuration.busyMode = .timeout(2)
-        configuration.journalMode = .wal
+        configuration.journalMode = isExclusive ? .default : .wal
         configuration.prepareDatabase { database in
             // What is deleted or overwritten is zeroed in the file.
             try database.execute(sql: "PRAGMA secure_delete = ON")
@@ -58,16 +66,18 @@ struct StoreDatabase {
         configuration.readonly = true
         configuration.busyMode = .timeout(2)
         let reader = try DatabaseQueue(path: path, configuration: configuration)
-        try reader.read { database in
-            _ = try version(database, purpose, path)
-            let pages = try Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0
-            guard pages <= mostPagesChecked else { return }
-            let finding = try String.fetchOne(database, sql: "PRAGMA quick_check(1)")
-            guard finding == "ok" else {
-                throw DatabaseError(resultCode: .SQLITE_CORRUPT)
-            }
-        }
+        try reader.read { try inspect($0, purpose, path) }
         try reader.close()
+    }
+
+    private static func inspect(_ database: Database, _ purpose: Purpose, _ path: String) throws {
+        _ = try version(database, purpose, path)
+        let pages = try Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0
+        guard pages <= mostPagesChecked else { return }
+        let finding = try String.fetchOne(database, sql: "PRAGMA quick_check(1)")
+        guard finding == "ok" else {
+            throw DatabaseError(resultCode: .SQLITE_CORRUPT)
+        }
     }
 
     /// The version of the file's schema, 0 for an empty file.
@@ -117,7 +127,28 @@ struct StoreDatabase {
 
     func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
         do {
-            return try queue.write(body)
+            let value = try queue.write(body)
+            health.note(.success(()))
+            return value
+        } catch {
+            let error = Self.translate(error, path)
+            health.note(.failure(error))
+            throw error
+        }
+    }
+
+    /// A write that changes nothing, which tells whether the file can be written again.
+    func probe() throws {
+        try write { database in
+            let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+            try database.execute(sql: "PRAGMA user_version = \(version)")
+        }
+    }
+
+    /// Brings what lies in the write-ahead log into the file, as far as nobody reads what was before.
+    func checkpoint() throws {
+        do {
+            _ = try queue.writeWithoutTransaction { try $0.checkpoint(.passive) }
         } catch {
             throw Self.translate(error, path)
         }
@@ -134,16 +165,6 @@ struct StoreDatabase {
 
     static func translate(_ error: any Error, _ path: String) -> any Error {
         guard let error = error as? DatabaseError else { return error }
-        let message =
-            switch error.resultCode {
-            case .SQLITE_BUSY, .SQLITE_LOCKED: "“\(path)” is in use by another process"
-            case .SQLITE_NOTADB: "“\(path)” is no store of Ouroboros: name another file"
-            case .SQLITE_CORRUPT: "“\(path)” is damaged: restore it from a backup"
-            case .SQLITE_FULL: "the disk is full: “\(path)” was not changed"
-            case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM: "“\(path)” cannot be written"
-            // SQLite's own words hold no values.
-            default: "“\(path)”: \(error.message ?? "\(error.resultCode)")"
-            }
-        return OuroborosError(.storage, message)
+        return StoreFailure(error.resultCode).error(path, error.message ?? "\(error.resultCode)")
     }
 }

@@ -2,7 +2,7 @@ import GRDB
 
 /// A second connection to a store, which only reads: beside a write-ahead log it never waits for a writer.
 struct StoreReader {
-    private let queue: DatabaseQueue
+    let queue: DatabaseQueue
     private let path: String
 
     init(_ store: StoreDatabase) throws {

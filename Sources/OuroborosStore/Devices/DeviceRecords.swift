@@ -43,13 +43,13 @@ public struct DeviceActivity: Sendable, Hashable {
 
 extension GatewayStore {
     public func list() throws -> [DeviceRecord] {
-        try database.read { database in
+        try lists.read { database in
             try Row.fetchAll(database, sql: Self.records + " ORDER BY id").map(Self.record)
         }
     }
 
     public func record(of device: DeviceID) throws -> DeviceRecord? {
-        try database.read { database in
+        try lists.read { database in
             try Row.fetchOne(
                 database, sql: Self.records + " WHERE id = ?", arguments: [Data(device.bytes)]
             ).map(Self.record)

@@ -2,15 +2,15 @@ import Foundation
 import GRDB
 import LibC
 import Ouroboros
-import Synchronization
 
 /// A gateway's devices in an SQLite file. Several processes may use it at once.
 public final class GatewayStore: Sendable {
     let database: StoreDatabase
     /// A connection of its own: looking up the device of a HELLO, which anybody can send, waits for no write's fsync.
     private let lookups: StoreReader
-    /// True while keys that were left may lie in the write-ahead log.
-    private let hasOldKeys = Mutex(false)
+    /// And one for lists, which take longer.
+    let lists: StoreReader
+    private let pastKeys = PastKeys()
 
     /// Opens the file, or makes an empty one. With a key-encryption key the devices' keys are sealed; a file
     /// whose keys were stored without one is refused then. A sealed file without its key lists devices still.
@@ -18,10 +18,15 @@ public final class GatewayStore: Sendable {
         database = try StoreDatabase(
             path: path, purpose: .gateway, isExclusive: false, keyEncryptionKey: keyEncryptionKey)
         lookups = try StoreReader(database)
+        lists = try StoreReader(database)
     }
 
     deinit {
         try? erasePastKeys()
+        // The last one to close empties the write-ahead log, and one that only reads does not.
+        try? lookups.queue.close()
+        try? lists.queue.close()
+        try? database.queue.close()
     }
 
     public var isSealed: Bool { database.vault.isSealed }
@@ -61,6 +66,8 @@ public final class GatewayStore: Sendable {
                     ])
             }
         }
+        // A plain copy of the file holds them, though a gateway has it open.
+        try? database.checkpoint()
     }
 
     /// Gives a device a new root key, at epoch 0.
@@ -80,7 +87,7 @@ public final class GatewayStore: Sendable {
             return database.changesCount > 0
         }
         guard changed else { throw OuroborosError(.storage, "there is no device \(device) in the store") }
-        hasOldKeys.withLock { $0 = true }
+        pastKeys.note()
         try erasePastKeys()
     }
 
@@ -91,7 +98,7 @@ public final class GatewayStore: Sendable {
             return database.changesCount > 0
         }
         if removed {
-            hasOldKeys.withLock { $0 = true }
+            pastKeys.note()
             try erasePastKeys()
         }
         return removed
@@ -99,10 +106,13 @@ public final class GatewayStore: Sendable {
 
     /// Cuts the write-ahead log if keys that were left may lie there. To be called now and then.
     public func erasePastKeys() throws {
-        if hasOldKeys.withLock({ $0 }) {
-            try database.truncateLog()
-            hasOldKeys.withLock { $0 = false }
-        }
+        try pastKeys.erase { try database.truncateLog() }
+    }
+
+    /// The same, and a plain copy of the file holds what was written. To be called when there is nothing to do.
+    public func tidy() throws {
+        try erasePastKeys()
+        try database.checkpoint()
     }
 
     /// Changes when another process changed the store.
@@ -137,6 +147,6 @@ extension GatewayStore: DeviceRegistry {
             throw OuroborosError(
                 .storage, "device \(credential.deviceID) was removed, or is at a later epoch already")
         }
-        hasOldKeys.withLock { $0 = true }
+        pastKeys.note()
     }
 }

@@ -4,7 +4,7 @@ import Ouroboros
 
 /// Messages to devices, in an SQLite file, until their fate is known and for a while after.
 public final class DownlinkQueue: DownlinkStore {
-    private let database: StoreDatabase
+    let database: StoreDatabase
     private let limits: DownlinkLimits
 
     public var isShared: Bool { false }

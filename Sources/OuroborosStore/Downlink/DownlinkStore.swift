@@ -87,8 +87,8 @@ public enum DownlinkNotice: Sendable, Hashable {
 }
 
 /// Messages to devices until their fate is known, and for a while after: ``DownlinkQueue`` on SQLite, or a database
-/// that several gateways share. A database that is away is `OuroborosError` with the code `unreachable`: another try may
-/// succeed. Times are milliseconds since 1970.
+/// that several gateways share. A database that is away is `OuroborosError` with the code `unreachable`, a file that
+/// cannot be written now *busy*: another try may succeed. Times are milliseconds since 1970.
 public protocol DownlinkStore: Sendable {
     /// Several gateways queue messages here, and each sends to the devices that it has.
     var isShared: Bool { get }

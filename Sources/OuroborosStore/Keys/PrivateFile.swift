@@ -176,7 +176,9 @@ public enum PrivateFile {
     }
 
     static func failure(_ activity: String) -> OuroborosError {
-        OuroborosError(.storage, "\(activity): \(String(cString: strerror(errno)))")
+        let (number, words) = (errno, String(cString: strerror(errno)))
+        let mayPass = StoreFailure(errno: number) != .other
+        return OuroborosError(mayPass ? .busy : .storage, "\(activity): \(words)")
     }
 }
 

@@ -32,7 +32,7 @@ public struct SpoolLoad: Sendable, Hashable {
 }
 
 /// A spool that sinks read, each at its own pace. A database that is away is `OuroborosError` with the code
-/// `unreachable`: another try may succeed.
+/// `unreachable`, a file that cannot be written now *busy*: another try may succeed.
 public protocol SinkStore: MessageStore, DeadLetterStore {
     /// Several gateways store messages here, and each sink is run by one of them at a time.
     var isShared: Bool { get }

@@ -46,9 +46,18 @@ extension SpooledMessage {
 /// across sessions, crashes and restarts of either side.
 public final class Spool: Sendable {
     let database: StoreDatabase
+    /// A connection of its own: sinks read on while a write waits.
+    let reads: StoreReader
 
     public init(path: String) throws {
         database = try StoreDatabase(path: path, purpose: .spool, isExclusive: false)
+        reads = try StoreReader(database)
+    }
+
+    deinit {
+        // The last one to close empties the write-ahead log, and one that only reads does not.
+        try? reads.queue.close()
+        try? database.queue.close()
     }
 
     /// Stores messages in one transaction, which is durable when this returns; gives which of them are new. The
@@ -117,7 +126,7 @@ public final class Spool: Sendable {
 
     /// Messages after the one with that id, oldest first.
     public func messages(after id: Int64 = 0, limit: Int = 1000) throws -> [SpooledMessage] {
-        try database.read { database in
+        try reads.read { database in
             try Row.fetchAll(
                 database, sql: "SELECT * FROM message WHERE id > ? ORDER BY id LIMIT ?",
                 arguments: [id, limit]

@@ -13,7 +13,7 @@ extension Spool {
     }
 
     private func letters(_ condition: String, _ arguments: StatementArguments) throws -> [DeadLetter] {
-        try database.read { database in
+        try reads.read { database in
             try Row.fetchAll(
                 database, sql: "SELECT * FROM dead_letter WHERE \(condition) ORDER BY id, sink LIMIT ?",
                 arguments: arguments
@@ -26,7 +26,7 @@ extension Spool {
     }
 
     public func deadLetterCount(of sink: String) throws -> Int64 {
-        try database.read { database in
+        try reads.read { database in
             try Int64.fetchOne(
                 database, sql: "SELECT COUNT(*) FROM dead_letter WHERE sink = ?", arguments: [sink]) ?? 0
         }

@@ -10,16 +10,20 @@ extension Spool: SinkStore {
             var states: [String: SinkState] = [:]
             for name in sinks {
                 try database.execute(sql: "INSERT OR IGNORE INTO sink (name) VALUES (?)", arguments: [name])
-                states[name] = try Row.fetchOne(
-                    database, sql: "SELECT position, batch_end FROM sink WHERE name = ?", arguments: [name]
-                ).map { SinkState(position: $0["position"], batchEnd: $0["batch_end"]) }
+                states[name] = try Self.state(of: name, database)
             }
             return states
         }
     }
 
+    private static func state(of sink: String, _ database: Database) throws -> SinkState? {
+        try Row.fetchOne(
+            database, sql: "SELECT position, batch_end FROM sink WHERE name = ?", arguments: [sink]
+        ).map { SinkState(position: $0["position"], batchEnd: $0["batch_end"]) }
+    }
+
     public func position(of sink: String) throws -> Int64 {
-        try database.read { database in
+        try reads.read { database in
             try Int64.fetchOne(database, sql: "SELECT position FROM sink WHERE name = ?", arguments: [sink])
                 ?? 0
         }
@@ -30,7 +34,14 @@ extension Spool: SinkStore {
     }
 
     public func claim(_ sink: String) throws -> (any SinkClaim)? {
-        SpoolClaim(spool: self, sink: sink, start: try register(sinks: [sink])[sink] ?? SinkState())
+        try ownClaim(sink)
+    }
+
+    /// Nothing is written for a sink that is known.
+    func ownClaim(_ sink: String) throws -> SpoolClaim {
+        let known = try reads.read { try Self.state(of: sink, $0) }
+        let start = try known ?? register(sinks: [sink])[sink] ?? SinkState()
+        return SpoolClaim(spool: self, sink: sink, start: start)
     }
 
     public func forget(sink: String) throws -> Bool {
@@ -41,7 +52,7 @@ extension Spool: SinkStore {
     }
 
     public func load(after first: Int64, through last: Int64 = .max) throws -> SpoolLoad {
-        try database.read { database in
+        try reads.read { database in
             let row = try Row.fetchOne(
                 database,
                 sql: """
@@ -52,18 +63,18 @@ extension Spool: SinkStore {
     }
 
     public func lastID() throws -> Int64 {
-        try database.read { try Int64.fetchOne($0, sql: "SELECT ifnull(max(id), 0) FROM message") ?? 0 }
+        try reads.read { try Int64.fetchOne($0, sql: "SELECT ifnull(max(id), 0) FROM message") ?? 0 }
     }
 
     public func identity() throws -> String {
-        try database.read { try String.fetchOne($0, sql: "SELECT name FROM identity") ?? "" }
+        try reads.read { try String.fetchOne($0, sql: "SELECT name FROM identity") ?? "" }
     }
 }
 
 /// One gateway uses a file, so that nobody takes a sink from it.
-private struct SpoolClaim: SinkClaim {
-    let spool: Spool
-    let sink: String
+struct SpoolClaim: SinkClaim {
+    fileprivate let spool: Spool
+    fileprivate let sink: String
     let start: SinkState
 
     func check() {}

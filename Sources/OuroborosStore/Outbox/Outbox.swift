@@ -47,12 +47,26 @@ public final class Outbox: Sendable {
     private static let firstCredibleTime: Int64 = 1_577_836_800
 
     private struct Memory {
+        /// In the file, without those that have left.
         var messages: Int
         var bytes: Int
+        var left = Left()
+        var unsaved = UnsavedBox(box: UInt32.random(in: 1...UInt32.max))
         var inFlight: Set<Int64> = []
         /// Those of them that do not get through, though others do.
         var stalled: Set<Int64> = []
         var wake: (@Sendable () -> Void)?
+
+        var isEmpty: Bool { messages == 0 && unsaved.isEmpty }
+    }
+
+    /// What has left the outbox and could not be taken out of the file yet.
+    private struct Left {
+        var ids: Set<Int64> = []
+        var dropped = 0
+
+        /// For SQL's `json_each`.
+        var list: String { "[" + ids.map(String.init).joined(separator: ",") + "]" }
     }
 
     private let database: StoreDatabase
@@ -87,7 +101,13 @@ public final class Outbox: Sendable {
                 """, arguments: [UInt32.random(in: 1...UInt32.max)])
     }
 
-    public var isEmpty: Bool { memory.withLock { $0.messages == 0 } }
+    public var isEmpty: Bool { memory.withLock(\.isEmpty) }
+
+    /// Messages that are in memory alone, as the file could not be written.
+    public var unsaved: Int { memory.withLock(\.unsaved.entries.count) }
+
+    /// Messages that have left the outbox and are in the file still, as it could not be written: they would be sent again.
+    public var unremoved: Int { memory.withLock(\.left.ids.count) }
 
     /// Is called when there is something more to send.
     func onMore(_ wake: (@Sendable () -> Void)?) {
@@ -97,24 +117,50 @@ public final class Outbox: Sendable {
     /// Queues messages, which are durable when this returns; gives how many old ones made room for them.
     @discardableResult
     public func append(_ payloads: [[UInt8]]) throws -> Int {
+        try append(payloads, orHold: false).dropped
+    }
+
+    /// The same; while the file cannot be written they wait in memory, which is bounded, and go out from there.
+    public func appendOrHold(_ payloads: [[UInt8]]) throws -> (dropped: Int, isSaved: Bool) {
+        try append(payloads, orHold: true)
+    }
+
+    private func append(_ payloads: [[UInt8]], orHold: Bool) throws -> (dropped: Int, isSaved: Bool) {
         for payload in payloads where payload.count > Self.mostMessageBytes {
             throw OuroborosError.tooLarge(payload.count, limit: Self.mostMessageBytes)
         }
         let now = Int64(time(nil))
-        let (dropped, wake) = try memory.withLock { memory in
-            var new = memory
-            let dropped = try database.write { database in
-                for payload in payloads {
-                    try Self.insert(payload, now, database)
-                }
-                new.messages += payloads.count
-                new.bytes += payloads.reduce(0) { $0 + $1.count }
-                return try makeRoom(&new, now, database)
+        let (dropped, isSaved, wake) = try memory.withLock { memory in
+            do {
+                return (try save(payloads, now, &memory), true, memory.wake)
+            } catch let error as OuroborosError where error.code == .busy && orHold {
+                let dropped = payloads.reduce(0) { $0 + memory.unsaved.append($1, queuedAt: now) }
+                return (dropped, false, memory.wake)
             }
-            memory = new
-            return (dropped, memory.wake)
         }
         wake?()
+        return (dropped, isSaved)
+    }
+
+    /// With them goes what could not be written before.
+    private func save(_ payloads: [[UInt8]], _ now: Int64, _ memory: inout Memory) throws -> Int {
+        let held = memory.unsaved.unsent
+        var new = memory
+        let dropped = try database.write { database in
+            try Self.takeOut(memory.left, database)
+            for entry in held {
+                try Self.insert(entry.payload, entry.queuedAt, database)
+            }
+            for payload in payloads {
+                try Self.insert(payload, now, database)
+            }
+            new.messages += held.count + payloads.count
+            new.bytes += (held.map(\.payload) + payloads).reduce(0) { $0 + $1.count }
+            return try makeRoom(&new, now, database)
+        }
+        new.left = Left()
+        new.unsaved.remove(held.map(\.id))
+        memory = new
         return dropped
     }
 
@@ -160,16 +206,34 @@ public final class Outbox: Sendable {
     /// None is 64 or more above the lowest one of its box that is neither acknowledged nor stalled.
     public func takeNext(limit: Int) throws -> [Entry] {
         try memory.withLock { memory in
+            // Each box waits until the one before is empty.
+            guard memory.messages > 0 else {
+                let next = memory.unsaved.take(
+                    limit: limit, reach: Self.reach, underWay: memory.inFlight, stalled: memory.stalled)
+                memory.inFlight.formUnion(next.map(\.id))
+                return next
+            }
+            guard !memory.unsaved.entries.contains(where: { memory.inFlight.contains($0.id) }) else {
+                return []
+            }
             let entries = try database.read { database -> [Entry] in
+                let left = memory.left.list
                 guard
                     let lowest = try Row.fetchOne(
-                        database, sql: "SELECT box, seq FROM outbox_message ORDER BY id LIMIT 1")
+                        database,
+                        sql: """
+                            SELECT box, seq FROM outbox_message WHERE id NOT IN (SELECT value FROM json_each(?))
+                            ORDER BY id LIMIT 1
+                            """, arguments: [left])
                 else { return [] }
                 // A box that follows a full one waits until that is empty.
                 let box: Int64 = lowest["box"]
                 let rows = try Row.fetchAll(
-                    database, sql: "SELECT * FROM outbox_message WHERE box = ? ORDER BY seq LIMIT ?",
-                    arguments: [box, Int(Self.reach) + memory.stalled.count])
+                    database,
+                    sql: """
+                        SELECT * FROM outbox_message
+                        WHERE box = ? AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?
+                        """, arguments: [box, left, Int(Self.reach) + memory.stalled.count])
                 guard let first = rows.first(where: { !memory.stalled.contains($0["id"]) }) else { return [] }
                 let end = (first["seq"] as Int64) + Self.reach
                 return rows.filter { ($0["seq"] as Int64) < end }.map(Self.entry)
@@ -199,20 +263,33 @@ public final class Outbox: Sendable {
     private func remove(_ entries: [Entry], countingAsDropped: Bool) throws {
         guard !entries.isEmpty else { return }
         try memory.withLock { memory in
-            try database.write { database in
-                for entry in entries {
-                    try database.cachedStatement(sql: "DELETE FROM outbox_message WHERE id = ?")
-                        .execute(arguments: [entry.id])
-                }
-                if countingAsDropped {
-                    try database.execute(
-                        sql: "UPDATE outbox SET dropped = dropped + ?", arguments: [entries.count])
-                }
+            let saved = entries.filter { !UnsavedBox.holds($0) }
+            var left = memory.left
+            left.ids.formUnion(saved.map(\.id))
+            left.dropped += countingAsDropped ? entries.count : 0
+            do {
+                try database.write { try Self.takeOut(left, $0) }
+                left = Left()
+            } catch let error as OuroborosError where error.code == .busy {
+                // It is taken out with what leaves next.
             }
-            memory.messages -= entries.count
-            memory.bytes -= entries.reduce(0) { $0 + $1.payload.count }
+            memory.left = left
+            memory.messages -= saved.count
+            memory.bytes -= saved.reduce(0) { $0 + $1.payload.count }
+            memory.unsaved.remove(entries.map(\.id))
             memory.inFlight.subtract(entries.map(\.id))
             memory.stalled.subtract(entries.map(\.id))
+        }
+    }
+
+    private static func takeOut(_ left: Left, _ database: Database) throws {
+        for id in left.ids {
+            try database.cachedStatement(sql: "DELETE FROM outbox_message WHERE id = ?")
+                .execute(arguments: [id])
+        }
+        if left.dropped > 0 {
+            try database.execute(
+                sql: "UPDATE outbox SET dropped = dropped + ?", arguments: [left.dropped])
         }
     }
 
@@ -231,12 +308,17 @@ public final class Outbox: Sendable {
         }
     }
 
+    /// Of what is in the file.
     public func summary() throws -> Summary {
-        try database.read { database in
+        let left = memory.withLock(\.left.list)
+        return try database.read { database in
             let box = try Row.fetchOne(database, sql: "SELECT box, next_seq, dropped FROM outbox")
             let queued = try Row.fetchOne(
                 database,
-                sql: "SELECT COUNT(*), ifnull(SUM(length(payload)), 0), MIN(queued_at) FROM outbox_message")
+                sql: """
+                    SELECT COUNT(*), ifnull(SUM(length(payload)), 0), MIN(queued_at) FROM outbox_message
+                    WHERE id NOT IN (SELECT value FROM json_each(?))
+                    """, arguments: [left])
             return Summary(
                 box: box?["box"] ?? 0, nextSequence: UInt64(box?["next_seq"] as Int64? ?? 0),
                 messages: queued?[0] ?? 0, bytes: queued?[1] ?? 0, oldest: queued?[2],

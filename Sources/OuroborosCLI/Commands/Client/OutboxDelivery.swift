@@ -2,6 +2,7 @@ import Logging
 import Ouroboros
 import OuroborosNIO
 import OuroborosStore
+import OuroborosText
 import Synchronization
 
 /// Brings what is in an outbox to the gateway, and connects as often as that takes.
@@ -30,6 +31,14 @@ struct OutboxDelivery: Sendable {
 
     var outbox: Outbox { sender.outbox }
     var delivered: Int { progress.delivered }
+
+    func noteUnremoved() {
+        let count = outbox.unremoved
+        guard count > 0 else { return }
+        Output.note(
+            "ouroboros: \(count) of them could not be taken out of the outbox (is the disk full?): they are sent again, "
+                + "and a gateway with a spool takes them once")
+    }
 
     /// Returns once ``OutboxSender/finish()`` was called and all is delivered. After that call it throws when the
     /// gateway does not answer; before, it tries again.

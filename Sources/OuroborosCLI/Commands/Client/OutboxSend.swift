@@ -54,6 +54,7 @@ final class OutboxSend: Sendable {
         if waiting > 0 { parts.append("\(waiting) waiting in the outbox for the next call") }
         if refused > 0 { parts.append("\(refused) refused") }
         Output.note("ouroboros: \(parts.joined(separator: ", "))")
+        delivery.noteUnremoved()
         if let problem {
             throw problem
         }

@@ -43,10 +43,13 @@ struct OutboxSensorService: Service {
         } catch {
             problem = error
         }
+        let unsaved = delivery.outbox.unsaved
         let waiting = try delivery.outbox.summary().messages
         Output.note(
             "ouroboros: \(delivery.delivered) delivered"
-                + (waiting > 0 ? ", \(waiting) waiting in the outbox for the next call" : ""))
+                + (waiting > 0 ? ", \(waiting) waiting in the outbox for the next call" : "")
+                + (unsaved > 0 ? ", \(unsaved) lost, as the outbox could not be written" : ""))
+        delivery.noteUnremoved()
         if let problem, !Task.isShuttingDownGracefully {
             throw problem
         }
@@ -57,6 +60,7 @@ struct OutboxSensorService: Service {
         let clock = ContinuousClock()
         var next = clock.now
         var taken = 0
+        var wasSaved = true
         var telling = Telling<String>()
         while taken < count ?? .max {
             guard (try? await clock.sleep(until: next)) != nil else { return }
@@ -64,9 +68,16 @@ struct OutboxSensorService: Service {
             taken += 1
             do {
                 let reading = try await readings.reading(taken)
-                let dropped = try delivery.outbox.append([reading])
+                let (dropped, isSaved) = try delivery.outbox.appendOrHold([reading])
                 if dropped > 0 {
                     logger.warning("the outbox is full: the oldest readings are dropped")
+                }
+                if isSaved != wasSaved {
+                    wasSaved = isSaved
+                    logger.warning(
+                        isSaved
+                            ? "the outbox can be written again"
+                            : "the outbox cannot be written (is the disk full?): readings go out from memory")
                 }
             } catch let error as OuroborosError where error.code != .storage {
                 guard !Task.isCancelled else { return }

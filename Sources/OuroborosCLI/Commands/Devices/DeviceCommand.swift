@@ -8,6 +8,7 @@ struct DeviceCommand: ParsableCommand {
         commandName: "device", abstract: "The devices that a gateway knows.",
         subcommands: [
             Add.self, List.self, Show.self, Remove.self, Rotate.self, Export.self, Import.self,
+            Backup.self,
         ])
 
     struct DeviceOption: ParsableArguments {

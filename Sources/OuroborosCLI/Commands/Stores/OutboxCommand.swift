@@ -66,7 +66,10 @@ struct OutboxCommand: AsyncParsableCommand {
                 outbox: outbox, client: client, identity: identity,
                 logger: client.log.logger("ouroboros.outbox"))
             delivery.sender.finish()
-            defer { Output.note("ouroboros: \(delivery.delivered) delivered") }
+            defer {
+                Output.note("ouroboros: \(delivery.delivered) delivered")
+                delivery.noteUnremoved()
+            }
             if !outbox.isEmpty {
                 try await delivery.run()
             }

@@ -138,7 +138,7 @@ extension ServerEngine {
             return
         }
         guard peer.accepted.credential.kind == .evolving else {
-            if registry.local == nil {
+            if registry.shared != nil {
                 number(packet, sessionID, from: address, peer)
             } else {
                 confirm(packet, sessionID, from: address, peer)
@@ -255,7 +255,8 @@ extension ServerEngine {
             case .success: then(true)
             case .failure(let error):
                 statistics.registryFailures += 1
-                logger?.error(
+                logger?.log(
+                    level: error.isBusy ? .debug : .error,
                     "an epoch could not be saved, so the device is not served: \(error)",
                     metadata: ["device": "\(device)"])
                 forget(device)
@@ -269,9 +270,9 @@ extension ServerEngine {
 
     func registryFailed(_ what: String, _ error: any Error, _ device: DeviceID) {
         statistics.registryFailures += 1
-        // One that gateways share says itself when it cannot be reached.
+        // One that gateways share says itself when it cannot be reached, and who has a file that it is busy.
         logger?.log(
-            level: registry.local == nil ? .debug : .error, "\(what): \(error)",
+            level: registry.shared != nil || error.isBusy ? .debug : .error, "\(what): \(error)",
             metadata: ["device": "\(device)"])
     }
 
@@ -300,4 +301,8 @@ extension ServerEngine {
             as the other (add the device here again as \(there), or provision it as \(here))
             """, metadata: ["device": "\(credential.deviceID)"])
     }
+}
+
+extension Error {
+    fileprivate var isBusy: Bool { (self as? OuroborosError)?.code == .busy }
 }

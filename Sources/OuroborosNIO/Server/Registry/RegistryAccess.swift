@@ -4,11 +4,13 @@ import Ouroboros
 /// Where a server's devices are.
 enum RegistrySource: Sendable {
     case local(any DeviceRegistry)
+    case awaited(any AwaitedDeviceRegistry)
     case shared(any SharedDeviceRegistry)
 
     func access(on loop: any EventLoop) -> RegistryAccess {
         switch self {
         case .local(let registry): RegistryAccess(registry, on: loop)
+        case .awaited(let registry): RegistryAccess(awaited: registry, on: loop)
         case .shared(let registry): RegistryAccess(shared: registry, on: loop)
         }
     }
@@ -22,11 +24,12 @@ enum RegistryAnswer {
     case failed(any Error)
 }
 
-/// A worker's way to its registry: at once, or across a network with a bounded number of questions under way. It is
-/// bound to its loop.
+/// A worker's way to its registry: at once, or awaited with a bounded number of questions under way. It is bound to its
+/// loop.
 final class RegistryAccess {
     let local: (any DeviceRegistry)?
     let shared: (any SharedDeviceRegistry)?
+    private let awaited: (any AwaitedDeviceRegistry)?
     private let loop: any EventLoop
     private(set) var underWay = 0
     /// Devices whose new epoch, or generation, is being made durable.
@@ -37,17 +40,33 @@ final class RegistryAccess {
     private var saves: [DeviceID: UInt64] = [:]
     private var savesBefore: [DeviceID: UInt64] = [:]
 
-    private static let mostUnderWay = 256
+    private let mostUnderWay: Int
+
+    /// Across a network, and on a disk, where answers come sooner.
+    private static let mostFarQuestions = 256
+    private static let mostNearQuestions = 4096
 
     init(_ local: any DeviceRegistry, on loop: any EventLoop) {
         self.local = local
         shared = nil
+        awaited = nil
+        mostUnderWay = 0
+        self.loop = loop
+    }
+
+    init(awaited: any AwaitedDeviceRegistry, on loop: any EventLoop) {
+        local = nil
+        shared = nil
+        self.awaited = awaited
+        mostUnderWay = Self.mostNearQuestions
         self.loop = loop
     }
 
     init(shared: any SharedDeviceRegistry, on loop: any EventLoop) {
         local = nil
         self.shared = shared
+        awaited = shared
+        mostUnderWay = Self.mostFarQuestions
         self.loop = loop
     }
 
@@ -74,10 +93,14 @@ final class RegistryAccess {
     func ask(
         for device: DeviceID, _ then: @escaping (Result<SharedDevice, any Error>?) -> Void
     ) -> Bool {
-        guard let shared, underWay < Self.mostUnderWay, !saving.contains(device) else { return false }
+        guard let awaited, underWay < mostUnderWay, !saving.contains(device) else { return false }
         underWay += 1
         let asked = clock
-        onLoop({ try await shared.device(device) }) { [self] result in
+        let question: @Sendable () async throws -> SharedDevice = { [shared] in
+            if let shared { return try await shared.device(device) }
+            return .uncounted(try await awaited.credential(of: device))
+        }
+        onLoop(question) { [self] result in
             underWay -= 1
             let saved = saves[device] ?? savesBefore[device] ?? 0
             then(saving.contains(device) || saved > asked ? nil : result)
@@ -93,8 +116,8 @@ final class RegistryAccess {
             then(Result { try local.advance(to: credential) })
             return
         }
-        guard let shared else { return }
-        move(credential.deviceID, { try await shared.advance(to: credential, from: epoch) }, then)
+        guard let awaited else { return }
+        move(credential.deviceID, { try await awaited.advance(to: credential, from: epoch) }, then)
     }
 
     /// Makes the next generation durable; false if the device is not at this one any more. Of gateways that share a registry.
@@ -141,9 +164,13 @@ final class RegistryAccess {
 }
 
 extension DeviceRegistry {
+    func device(_ id: DeviceID) throws -> SharedDevice { .uncounted(try credential(of: id)) }
+}
+
+extension SharedDevice {
     /// Nobody counts the sessions of one gateway's fixed credentials.
-    func device(_ id: DeviceID) throws -> SharedDevice {
-        SharedDevice(credential: try credential(of: id), generation: 0)
+    fileprivate static func uncounted(_ credential: Credential?) -> SharedDevice {
+        SharedDevice(credential: credential, generation: 0)
     }
 }
 

@@ -63,7 +63,7 @@ extension ServerEngine {
             return
         }
         // The workers of one gateway miss nothing.
-        guard registry.local == nil else { return }
+        guard registry.shared != nil else { return }
         let newest = newestNumber(of: device) ?? 0
         if newest < known.number {
             retire(device, before: known.number)

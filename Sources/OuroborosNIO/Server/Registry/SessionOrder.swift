@@ -55,7 +55,7 @@ extension ServerEngine {
             return
         }
         // It was told late, or the registry was restored: that knows which.
-        if session.number < newest, registry.local == nil {
+        if session.number < newest, registry.shared != nil {
             compare([session.device])
         }
     }

@@ -118,7 +118,7 @@ extension ServerEngine {
         _ packet: UnsafeMutableRawBufferPointer, sessionID id: UInt32, over stream: ServerStream
     ) {
         guard let device = stream.device, device.accepted.credential.kind == .evolving else {
-            if registry.local == nil {
+            if registry.shared != nil {
                 number(packet, id, over: stream)
             } else {
                 confirm(packet, id, over: stream)

@@ -1,0 +1,56 @@
+import Ouroboros
+import Synchronization
+
+/// Whether a file can be written, as the last writes tell.
+struct WriteHealth {
+    private var failure: OuroborosError?
+    private var failedAt = ContinuousClock.now
+    private var hasRecovered = true
+
+    /// On a full disk small writes succeed between large ones that fail: that is no recovery.
+    static let calm = Duration.seconds(5)
+    static let untilNextTry = Duration.seconds(1)
+
+    mutating func failed(_ error: OuroborosError, at now: ContinuousClock.Instant) {
+        failure = error
+        failedAt = now
+        hasRecovered = false
+    }
+
+    mutating func succeeded() {
+        hasRecovered = true
+    }
+
+    /// Why the last write failed, if that was just now.
+    func recentFailure(at now: ContinuousClock.Instant) -> OuroborosError? {
+        hasRecovered || now - failedAt > Self.untilNextTry ? nil : failure
+    }
+
+    /// Nil when it can be written.
+    func trouble(at now: ContinuousClock.Instant) -> OuroborosError? {
+        hasRecovered && now - failedAt > Self.calm ? nil : failure
+    }
+}
+
+/// The same, for all who have the file open.
+final class SharedWriteHealth: Sendable {
+    private let health = Mutex(WriteHealth())
+
+    var trouble: OuroborosError? { health.withLock { $0.trouble(at: .now) } }
+
+    /// Throws if a write failed just now, so that not each of many waits as long as the first.
+    func refuseWhileFailing() throws {
+        if let failure = health.withLock({ $0.recentFailure(at: .now) }) { throw failure }
+    }
+
+    func note(_ outcome: Result<Void, any Error>) {
+        health.withLock { health in
+            switch outcome {
+            case .success: health.succeeded()
+            case .failure(let error as OuroborosError) where error.code == .busy:
+                health.failed(error, at: .now)
+            case .failure: break
+            }
+        }
+    }
+}

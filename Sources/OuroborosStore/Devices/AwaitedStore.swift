@@ -1,0 +1,75 @@
+import GRDB
+import Ouroboros
+
+/// A gateway's store for those who must not wait on a thread for a disk.
+package struct AwaitedStore: Sendable {
+    private let store: GatewayStore
+    private let lookups = DiskThread("store.lookups")
+    /// A list of thousands is no reason for a HELLO to wait.
+    private let lists = DiskThread("store.lists")
+    private let writes = DiskThread("store.writes")
+
+    private static let patience = Duration.seconds(10)
+    private static let pause = Duration.milliseconds(250)
+
+    package init(_ store: GatewayStore) {
+        self.store = store
+    }
+
+    package var isSealed: Bool { store.isSealed }
+
+    /// Throws when it cannot be read.
+    package func check() async throws {
+        try await lists.run { [store] in
+            try store.lists.read { _ = try Row.fetchOne($0, sql: "SELECT 1 FROM device") }
+        }
+    }
+
+    package func changeToken() async throws -> Int64 {
+        try await writes.run { [store] in try store.changeToken() }
+    }
+
+    package func tidy() async throws {
+        try await writes.run { [store] in try store.tidy() }
+    }
+}
+
+extension AwaitedStore: AwaitedDeviceRegistry {
+    package func credential(of device: DeviceID) async throws -> Credential? {
+        try await lookups.run { [store] in try store.credential(of: device) }
+    }
+
+    /// A busy file is waited for, and the device with it, but not for ever: then it begins anew.
+    package func advance(to credential: Credential, from epoch: UInt64) async throws {
+        let end = ContinuousClock.now + Self.patience
+        while true {
+            do {
+                return try await writes.run { [store] in
+                    try store.database.health.refuseWhileFailing()
+                    try store.advance(to: credential)
+                }
+            } catch let error as OuroborosError where error.code == .busy && .now < end {
+                try await Task.sleep(for: Self.pause)
+            }
+        }
+    }
+}
+
+extension AwaitedStore: DeviceDirectory, ActivityStore {
+    package func records(of devices: Set<DeviceID>?) async throws -> [DeviceRecord] {
+        try await lists.run { [store] in try store.records(of: devices) }
+    }
+
+    package func count(_ activities: [DeviceID: DeviceActivity], at time: Int64) async throws {
+        try await writes.run { [store] in try store.count(activities, at: time) }
+    }
+}
+
+extension AwaitedStore: WatchedFile {
+    package var path: String { store.database.path }
+    package var trouble: OuroborosError? { store.database.health.trouble }
+
+    package func probe() async throws {
+        try await writes.run { [store] in try store.database.probe() }
+    }
+}
