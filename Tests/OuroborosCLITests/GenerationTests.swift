@@ -109,7 +109,7 @@ import Testing
             let older = try Self.store(cluster.url)
             try older.add([Self.device])
             try await older.database.run { connection in
-                _ = try connection.query("DROP TABLE ouroboros.generation")
+                _ = try connection.query("DROP TABLE ouroboros.generation, ouroboros.dead_letter")
                 _ = try connection.query("UPDATE ouroboros.version SET number = 3")
             }
             let registry = PostgresRegistry(try Self.store(cluster.url))
