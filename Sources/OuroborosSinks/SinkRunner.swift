@@ -118,11 +118,11 @@ final class SinkRunner: Sendable {
             case .tooLarge: size.refused(batch.count, isTooLarge: true)
             case .refused: size.refused(batch.count, isTooLarge: false)
             case .taken(let refused):
-                progress.delivered(through: end)
                 if refused.isEmpty {
+                    progress.delivered(through: end)
                     try await record(&progress, claim)
                 } else {
-                    guard try await setAside(refused, &progress, &dead, claim) else {
+                    guard try await setAside(refused, through: end, &progress, &dead, claim) else {
                         return noteUnrecorded(progress)
                     }
                 }
@@ -151,17 +151,21 @@ final class SinkRunner: Sendable {
     }
 
     /// Tells the spool what the sink has. While its file cannot be written that waits, and the sink does not.
-    private func record(
-        _ progress: inout SinkProgress, refused: [Int64: String] = [:], _ claim: any SinkClaim
-    ) async throws {
+    private func record(_ progress: inout SinkProgress, _ claim: any SinkClaim) async throws {
         guard !progress.isRecorded else { return }
-        let (recorded, position) = (progress.recorded, progress.position)
+        _ = try await pass(through: progress.position, refused: [:], &progress, claim)
+    }
+
+    private func pass(
+        through id: Int64, refused: [Int64: String], _ progress: inout SinkProgress, _ claim: any SinkClaim
+    ) async throws -> Bool {
+        let recorded = progress.recorded
         let isDone: Void? = try await unlessBusy {
-            try await gate.passed(claim, from: recorded, through: position, refused: refused)
+            try await gate.passed(claim, from: recorded, through: id, refused: refused)
         }
-        if isDone != nil {
-            progress.record(through: position)
-        }
+        guard isDone != nil else { return false }
+        progress.record(through: id)
+        return true
     }
 
     private func noteUnrecorded(_ progress: SinkProgress) {
@@ -239,17 +243,21 @@ final class SinkRunner: Sendable {
     /// Waits until they are set aside in the spool, which takes room there and a file that can be written: what is not
     /// recorded is not passed. False if that has to end.
     private func setAside(
-        _ refused: [Int64: String], _ progress: inout SinkProgress, _ dead: inout DeadLetters,
-        _ claim: any SinkClaim
+        _ refused: [Int64: String], through end: Int64, _ progress: inout SinkProgress,
+        _ dead: inout DeadLetters, _ claim: any SinkClaim
     ) async throws -> Bool {
         while true {
+            // What came before waits for no room.
+            try await record(&progress, claim)
             let limit = await gate.deadLimit
             let hasRoom = try await unlessBusy {
                 try await dead.hasRoom(for: refused.count, atMost: limit)
             }
-            if hasRoom == true {
-                try await record(&progress, refused: refused, claim)
-                if progress.isRecorded { return true }
+            if hasRoom == true, progress.isRecorded,
+                try await pass(through: end, refused: refused, &progress, claim)
+            {
+                progress.delivered(through: end)
+                return true
             }
             await pause(hasRoom == false ? Self.retryPeriod : Self.busyPeriod)
             guard !stops else { return false }

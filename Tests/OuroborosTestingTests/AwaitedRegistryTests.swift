@@ -49,4 +49,28 @@ import Testing
             await reader.value
         }
     }
+
+    /// Nobody counts its sessions.
+    @Test func aFixedCredentialIsServed() async throws {
+        let time = VirtualTime()
+        let memory = Memory(.fixed(device: Self.id, rootKey: .random()))
+        let registry = SharedMemory(memory.credential)
+        try await time.run {
+            let network = MemoryNetwork(seed: 3, impairment: .init(delay: .milliseconds(20)))
+            let place = try network.endpoint(port: 5700)
+            var configuration = ServerConfiguration()
+            configuration.eventLoopGroup = time.eventLoopGroup
+            let server = try await OuroborosServer.bind(
+                to: [place], awaitedRegistry: registry, configuration: configuration)
+            let reader = Task { for await batch in server.batches { batch.confirm() } }
+            for number in UInt8(1)...2 {
+                let connection = try await connect(to: place, memory, on: time)
+                try await connection.send([number])
+                await connection.close()
+            }
+            #expect(registry.generation == 0)
+            await server.close()
+            await reader.value
+        }
+    }
 }
