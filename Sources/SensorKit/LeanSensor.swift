@@ -38,7 +38,8 @@ package struct LeanSensor {
         // A source that cannot be read is told before anything is sent.
         let first = try read()
         let client = try BlockingClient(
-            socket: try SystemSocket(host: host, port: port), credential: credential, store: store)
+            socket: try SystemSocket(host: host, port: port), credential: credential, store: store,
+            link: BlockingClient.smallLink.connecting(within: timeout))
         client.isInterrupted = { Self.isStopped != 0 }
         try client.connect(timeout: timeout)
         let progress = SendProgress()

@@ -163,7 +163,7 @@ final class FaultDevice: Sendable {
             ["outbox", "show", "--messages", "--outbox", "\(id).sqlite"], in: fleet.scratch)
         try #require(waiting.succeeded, "\(waiting.errors)")
         let texts = objects(waiting.lines).compactMap { $0["text"] as? String }
-        try await eventually("the outbox is empty") {
+        try await eventually("the outbox is empty", within: .seconds(180)) {
             let flushed = try await Tool.run(
                 arguments(["outbox", "flush"], fleet), in: fleet.scratch)
             if !flushed.succeeded { state.withLock { $0.gateway = ($0.gateway + 1) % fleet.gateways.count } }

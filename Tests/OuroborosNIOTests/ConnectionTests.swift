@@ -25,6 +25,20 @@ import Testing
         }
     }
 
+    /// Sessions that did not last, which a program that started anew learns from its credential: with a time-out it
+    /// Sessions did not last, as a program that was started anew reads in its credential: what it has to connect leaves time to.
+    @Test func whoGivesUpSoonIsNotHeldBackForEver() async throws {
+        let held = Credential.evolving(device: device, key: .random(), shortSessions: 7)
+        let registry = MemoryRegistry(.evolving(device: device, key: held.key))
+        let server = try await OuroborosServer.bind(to: loopback, registry: registry)
+        var configuration = ClientConfiguration()
+        configuration.connectTimeout = .seconds(8)
+        let connection = try await OuroborosClient.connect(
+            to: server.localAddress, credential: held, store: MemoryStore(), configuration: configuration)
+        await connection.close()
+        await server.close()
+    }
+
     @Test func aMessageTravelsOverIPv6() async throws {
         let credential = credential
         let server = try await OuroborosServer.bind(

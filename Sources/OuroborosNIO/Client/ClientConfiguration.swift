@@ -19,7 +19,9 @@ public struct ClientConfiguration: Sendable {
     /// How many packets of messages wait for the application; more are answered with BUSY.
     public var queueCapacity = 64
     public var acknowledgement = Acknowledgement.whenTaken
-    /// How long connecting may take; nil is the protocol's own give-up time, 45 seconds or a little more.
+    /// How long connecting may take; nil is the protocol's own give-up time, 45 seconds or a little more. With
+    /// one the wait after sessions that did not last (`LinkConfiguration.shortSessionWait`) is at most half of it: else a program
+    /// that gives up and starts again would never come to an end of it.
     public var connectTimeout: Duration?
     /// How long closing waits for what is still under way.
     public var closeTimeout: Duration = .seconds(10)

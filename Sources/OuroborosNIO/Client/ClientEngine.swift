@@ -72,9 +72,9 @@ final class ClientEngine: @unchecked Sendable {
         roundTrip = .roundTrip(configuration.metrics)
         submitted = Handoff(to: loop)
         confirmed = Handoff(to: loop)
+        let terms = configuration.link.connecting(within: configuration.connectTimeout)
         let link = try Link(
-            client: credential,
-            configuration: streams == nil ? configuration.link : configuration.link.overStream)
+            client: credential, configuration: streams == nil ? terms : terms.overStream)
         // Over datagrams the link gives up by itself.
         patience = configuration.connectTimeout ?? (streams == nil ? nil : StreamState.giveUp)
         state = ClientState(
