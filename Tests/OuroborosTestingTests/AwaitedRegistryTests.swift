@@ -18,10 +18,10 @@ import Testing
             to: place, credential: memory.credential, store: memory, configuration: configuration)
     }
 
-    @Test func aSlowAnswerKeepsNobodyElseWaiting() async throws {
-        let time = VirtualTime()
-        let memory = Memory(.evolving(device: Self.id, key: .random()))
-        let registry = SharedMemory(memory.credential)
+    private func serving(
+        _ registry: SharedMemory, on time: VirtualTime,
+        _ body: @escaping @Sendable (OuroborosServer, Endpoint) async throws -> Void
+    ) async throws {
         try await time.run {
             let network = MemoryNetwork(seed: 3, impairment: .init(delay: .milliseconds(20)))
             let place = try network.endpoint(port: 5700)
@@ -30,6 +30,17 @@ import Testing
             let server = try await OuroborosServer.bind(
                 to: [place], awaitedRegistry: registry, configuration: configuration)
             let reader = Task { for await batch in server.batches { batch.confirm() } }
+            try await body(server, place)
+            await server.close()
+            await reader.value
+        }
+    }
+
+    @Test func aSlowAnswerKeepsNobodyElseWaiting() async throws {
+        let time = VirtualTime()
+        let memory = Memory(.evolving(device: Self.id, key: .random()))
+        let registry = SharedMemory(memory.credential)
+        try await serving(registry, on: time) { server, place in
             let first = try await connect(to: place, memory, on: time)
             try await first.send([1])
             #expect(registry.epoch == 1)
@@ -45,8 +56,6 @@ import Testing
             try await eventually("its session ends") { try await server.statistics().sessions == 0 }
             await first.close()
             try await second.close()
-            await server.close()
-            await reader.value
         }
     }
 
@@ -55,22 +64,13 @@ import Testing
         let time = VirtualTime()
         let memory = Memory(.fixed(device: Self.id, rootKey: .random()))
         let registry = SharedMemory(memory.credential)
-        try await time.run {
-            let network = MemoryNetwork(seed: 3, impairment: .init(delay: .milliseconds(20)))
-            let place = try network.endpoint(port: 5700)
-            var configuration = ServerConfiguration()
-            configuration.eventLoopGroup = time.eventLoopGroup
-            let server = try await OuroborosServer.bind(
-                to: [place], awaitedRegistry: registry, configuration: configuration)
-            let reader = Task { for await batch in server.batches { batch.confirm() } }
+        try await serving(registry, on: time) { server, place in
             for number in UInt8(1)...2 {
                 let connection = try await connect(to: place, memory, on: time)
                 try await connection.send([number])
                 await connection.close()
             }
             #expect(registry.generation == 0)
-            await server.close()
-            await reader.value
         }
     }
 }
