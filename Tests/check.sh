@@ -46,13 +46,16 @@ test_engine() {
     step budget make budget
     step cross make cross-test
 }
-test_library() {
-    library_tests
-    step netns Tests/netns.sh .build/debug/ouroboros
+test_command() {
+    command_tests
     step page Tests/Page/page.sh .build/debug
     step monitoring make monitoring
     step vectors Tests/vectors.sh
     step interop make interop-test
+}
+test_library() {
+    library_tests
+    step netns Tests/netns.sh .build/debug/ouroboros
     step commands Tests/Docs/commands.py
 }
 
@@ -67,7 +70,7 @@ seal
 lane test_engine
 renice -n 10 -g "${lanes[0]}" >/dev/null
 lane service_tests
-lane command_tests
+lane test_command
 lane test_library
 join
 # Alone, as it takes the machine.
