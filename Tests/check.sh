@@ -56,8 +56,7 @@ test_command() {
     step vectors Tests/vectors.sh
     step interop make interop-test
 }
-test_library() {
-    library_tests
+test_documents() {
     step netns Tests/netns.sh .build/debug/ouroboros
     step commands Tests/Docs/commands.py
 }
@@ -75,7 +74,8 @@ lane test_engine
 renice -n 10 -g "${lanes[0]}" >/dev/null
 lane service_tests
 lane test_command
-lane test_library
+lane library_tests
+lane test_documents
 join
 # Alone, as it takes the machine.
 OURO_KILLS="$kills" swift_tests kills --filter '^OuroborosCLITests\.CrashTests'
