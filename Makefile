@@ -7,7 +7,13 @@ CHECK_PACKAGES = $(SYSTEM_PACKAGES) g++ libcjson-dev clang-format-14 cppcheck va
 	chromium chromium-driver python3-selenium curl prometheus jq \
 	python3-markdown-it sudo procps tcpdump nftables sqlite3
 BUILD = build
-export OUROBOROS_COMMIT := $(or $(shell git describe --always --dirty --exclude '*' --abbrev=12 2>/dev/null),unknown)
+COMMIT := $(or $(shell git describe --always --dirty --exclude '*' --abbrev=12 2>/dev/null),unknown)
+HASH := \#
+COMMIT_LINE := $(HASH)define OURO_COMMIT "$(COMMIT)"
+# The file is compiled anew when the commit is another one, and when none was told before.
+ifneq ($(shell cat Sources/CBuild/commit.h 2>/dev/null),$(COMMIT_LINE))
+$(shell echo '$(COMMIT_LINE)' >Sources/CBuild/commit.h; touch Sources/CBuild/build.c)
+endif
 C_WARNINGS = -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 C_FLAGS = $(C_WARNINGS) -Iinclude
 # Swift's own clang: it brings the sanitizers' runtimes along.
@@ -186,10 +192,9 @@ formal: ## the formal models of docs/formal: SPIN, and ProVerif where it is inst
 	@docs/formal/run.sh $(BUILD)/formal
 
 docs: setup ## the Swift modules' documentation, as a web site in build/docs
-	@mkdir -p $(BUILD)/docs
-	OUROBOROS_DOCS=1 swift package --allow-writing-to-directory $(BUILD)/docs \
-		generate-documentation $(DOCS_TARGETS:%=--target %) --warnings-as-errors \
-		--enable-experimental-combined-documentation --output-path $(BUILD)/docs
+	@mkdir -p $(BUILD)
+	swift build --build-tests
+	@Tests/Docs/modules.sh $(BUILD)/docs $(DOCS_TARGETS)
 
 test-swift: setup-check ## the tests in Swift
 	swift test --no-parallel

@@ -1,8 +1,6 @@
 // swift-tools-version: 6.3
 import PackageDescription
 
-// The Makefile tells it: what SwiftPM knows of git is as old as its copy of this manifest.
-let commit = Context.environment["OUROBOROS_COMMIT"] ?? "unknown"
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
@@ -113,9 +111,7 @@ let package = Package(
         traitCheck("NIO"), traitCheck("Store"), traitCheck("Postgres"), traitCheck("Gateway"),
         traitCheck("Tool"),
         .target(name: "OuroborosText", dependencies: ["LibC", "Ouroboros"], swiftSettings: strict),
-        .target(
-            name: "CBuild",
-            cSettings: [.define("OURO_COMMIT", to: "\"\(commit)\""), .treatAllWarnings(as: .error)]),
+        .target(name: "CBuild", cSettings: [.treatAllWarnings(as: .error)]),
         .target(name: "OuroborosBuild", dependencies: ["CBuild", "COuroboros"], swiftSettings: strict),
         .target(
             name: "OuroborosNIO",
@@ -304,9 +300,3 @@ let package = Package(
             swiftSettings: strict),
     ]
 )
-
-// `make docs` asks for it; nobody else is to fetch it.
-if Context.environment["OUROBOROS_DOCS"] != nil {
-    package.dependencies.append(
-        .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
-}
