@@ -5,7 +5,7 @@ SYSTEM_PACKAGES = gcc libc6-dev pkg-config libmbedtls-dev libsqlite3-dev libpcap
 CHECK_PACKAGES = $(SYSTEM_PACKAGES) g++ libcjson-dev clang-format-14 cppcheck valgrind libc6-dbg tshark spin \
 	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl stunnel4 \
 	chromium chromium-driver python3-selenium curl prometheus jq \
-	python3-markdown-it sudo procps tcpdump nftables sqlite3
+	python3-markdown-it sudo procps tcpdump nftables sqlite3 faketime
 BUILD = build
 COMMIT := $(or $(shell git describe --always --dirty --exclude '*' --abbrev=12 2>/dev/null),unknown)
 HASH := \#
