@@ -163,7 +163,7 @@ $(FWB)/host_faults: $(FW)/fault_host.c $(FW)/fault_run.c Tests/CoreTests/check.c
 # The same sensor on this machine and in two emulated ones.
 SENSORS = $(FWB)/posix_sensor $(FWB)/m4-Os-3.6/sensor.elf $(FWB)/m3-Os-3.6/sensor.elf
 
-POSIX_SENSOR = sleepy_loop sensor file_hooks posix_hooks
+POSIX_SENSOR = sleepy_loop sensor file_hooks posix_hooks socket_hooks gateway_route
 $(FWB)/posix_sensor: $(POSIX_SENSOR:%=ccore/examples/%.c) $(BUILD)/libouroboros.a
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -O2 -D_POSIX_C_SOURCE=200809L $^ -lmbedcrypto -o $@

@@ -23,5 +23,8 @@ void Error_Handler(void);
 static inline void __WFI(void) {
     __asm__ volatile("wfi");
 }
+static inline void __DSB(void) {
+    __asm__ volatile("dsb" ::: "memory");
+}
 
 #endif
