@@ -48,7 +48,7 @@ test_engine() {
 }
 test_library() {
     library_tests
-    step netns Tests/netns.sh .build/debug/ouroboros
+    step netns Tests/netns.sh .build/debug/ouroboros build/firmware/posix_sensor
     step page Tests/Page/page.sh .build/debug
     step monitoring make monitoring
     step vectors Tests/vectors.sh

@@ -42,7 +42,7 @@ typedef struct kept {
     uint8_t session[OURO_SAVED_SIZE(SENSOR_REACH)];
 } kept;
 
-/* The credential of a sensor before the blob, if there is one, in all of it that is new. */
+/* Makes the new layout, with the credential that a sensor before the blob left, if there is one. */
 static void take_over(kept *k) {
     ouro_credential credential;
     uint32_t session_len;
