@@ -174,7 +174,7 @@ static void the_second_part_is_the_appendix(void) {
 }
 
 static void no_gateway_is_told(void) {
-    uint8_t bytes[OURO_BLOB_MAX - OURO_BLOB_SIZE];
+    uint8_t bytes[OURO_BLOB_MAX - OURO_BLOB_SIZE] = {1};
     ouro_gateway_name gateway;
     CHECK_EQUAL(gateway_of(bytes, 0, &gateway), OURO_BLOB_SOUND);
     CHECK_EQUAL(gateway.port, 0);

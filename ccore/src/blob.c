@@ -49,17 +49,23 @@ void ouro_blob_write(const ouro_credential *credential, uint8_t blob[OURO_BLOB_S
     store_u64(blob + AT_EPOCH, credential->evolving ? credential->epoch : 0);
 }
 
+/* In the time of any other key. */
+static bool is_nothing(const uint8_t key[OURO_KEY_SIZE]) {
+    uint8_t any = 0;
+    for (size_t i = 0; i < OURO_KEY_SIZE; i++)
+        any = (uint8_t)(any | key[i]);
+    declassify(&any, sizeof any);
+    return any == 0;
+}
+
 static ouro_blob_flaw examine(const uint8_t *blob, size_t len) {
-    static const uint8_t none[OURO_KEY_SIZE];
     if (len != OURO_BLOB_SIZE)
         return OURO_BLOB_LENGTH;
     if ((blob[AT_FLAGS] & ~FLAGS_ALL) != 0)
         return OURO_BLOB_FLAGS;
     if ((blob[AT_FLAGS] & EVOLVING) == 0 && (blob[AT_FLAGS] != 0 || load_u64(blob + AT_EPOCH) != 0))
         return OURO_BLOB_FIXED;
-    bool is_none = ouro_equal(blob + AT_KEY, none, OURO_KEY_SIZE);
-    declassify(&is_none, sizeof is_none);
-    return is_none ? OURO_BLOB_KEY : OURO_BLOB_SOUND;
+    return is_nothing(blob + AT_KEY) ? OURO_BLOB_KEY : OURO_BLOB_SOUND;
 }
 
 ouro_blob_flaw ouro_blob_read(const uint8_t *blob, size_t len, ouro_credential *credential) {
