@@ -216,7 +216,7 @@ CROSS_s390x = s390x-linux-gnu-gcc
 CROSS_arm = arm-linux-gnueabihf-gcc
 CROSS_aarch64 = aarch64-linux-gnu-gcc
 CROSS = s390x arm aarch64
-CROSS_SUITES = crypto vectors packet window session handshake sleep network
+CROSS_SUITES = crypto vectors packet blob window session handshake sleep network
 CROSS_RUNS = 50
 
 define cross_rules
