@@ -2,10 +2,10 @@
  * Hooks of a sensor whose non-volatile memory is files of the directory that it runs in, for Linux
  * and for an emulated board that reaches its host's files:
  *
- *     credential   a blob (appendix C of docs/PROTOCOL.md), with port and name of the gateway
- * behind it, if OUROBOROS_HOST and OUROBOROS_PORT do not tell them session      the saved session,
- * while it sleeps, after the time of day in seconds readings     one reading a line, empty lines
- * left out; all of them are sent
+ *     credential   a blob (appendix C of docs/PROTOCOL.md) and behind it, where the environment
+ *                  does not tell them, port and name of the gateway
+ *     session      the saved session, while it sleeps, after the time of day in seconds
+ *     readings     one reading a line, empty lines left out; all of them are sent
  *
  * What the gateway sends is printed. Whatever goes wrong with a file ends the program: a sensor
  * that cannot keep its state must not go on.

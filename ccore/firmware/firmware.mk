@@ -292,10 +292,13 @@ arduino: ## the engine as an Arduino and PlatformIO library, in build/arduino/Ou
 	@$(FW)/arduino/pack.sh $(ARDUINO)
 	@echo $(ARDUINO)
 
-dropin-test: setup-dropins arduino $(BUILD)/mbedtls-3.6/library/aes.c ## compile the Arduino library and the STM32Cube project for Cortex-M4
+dropin-test: setup-dropins arduino $(BUILD)/mbedtls-3.6/library/aes.c $(BUILD)/libouroboros.a ## compile the Arduino library and the STM32Cube project for Cortex-M4
 	@$(MAKE) -s -f $(FW)/stm32/stand_in/Makefile BUILD_DIR=$(BUILD)/stm32 \
 		OUROBOROS_MBEDTLS=$(abspath $(BUILD)/mbedtls-3.6)
 	@test -s $(BUILD)/stm32/sensor.elf
+	@$(MAKE) -s -f $(FW)/stm32/stand_in/Makefile BUILD_DIR=$(BUILD)/stm32 OUROBOROS_MBEDTLS=$(abspath $(BUILD)/mbedtls-3.6) \
+		ENGINE=$(BUILD)/libouroboros.a HOST_CC=$(CC) $(BUILD)/stm32/kept_test
+	@$(BUILD)/stm32/kept_test
 	@$(FW)/arduino/test.sh $(ARDUINO) $(BUILD)/mbedtls-3.6/include $(CC_m4)
 .PHONY: arduino dropin-test
 
