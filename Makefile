@@ -137,9 +137,9 @@ flood: setup-check ## good traffic beside 10,000 forged packets a second, for SE
 	swift build -c release --product Flood
 	.build/release/NIOBench flood $(SECONDS)
 
-netns: setup-check ## the real command across network namespaces (root): loss, rate, MTU, NAT, a restart
+netns: setup-check $(FWB)/posix_sensor ## the real command across network namespaces (root): loss, rate, MTU, NAT, a restart
 	swift build --product ouroboros
-	@Tests/netns.sh .build/debug/ouroboros
+	@Tests/netns.sh .build/debug/ouroboros $(FWB)/posix_sensor
 
 FUZZERS = packet handshake saved links analyzer
 # Bytes of an input: a packet is at most 1,232, a capture holds a few.

@@ -57,7 +57,7 @@ test_command() {
     step interop make interop-test
 }
 test_documents() {
-    step netns Tests/netns.sh .build/debug/ouroboros
+    step netns Tests/netns.sh .build/debug/ouroboros build/firmware/posix_sensor
     step commands Tests/Docs/commands.py
 }
 
