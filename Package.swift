@@ -141,7 +141,8 @@ let package = Package(
         .target(
             name: "OuroborosPostgres",
             dependencies: [
-                "LibC", "Ouroboros", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
+                "LibC", "Ouroboros", "OuroborosNIO", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"),
+                logging,
                 .target(name: "CPq", condition: .when(traits: ["Postgres"])),
                 "TraitPostgres",
             ],
