@@ -266,7 +266,8 @@ let package = Package(
             dependencies: ["Ouroboros", "OuroborosStore", "OuroborosTesting", "TestSupport", grdb],
             exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
-            name: "OuroborosPostgresTests", dependencies: ["Ouroboros", "OuroborosPostgres"],
+            name: "OuroborosPostgresTests",
+            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosPostgres", nio("NIOCore")],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosSinksTests",

@@ -6,9 +6,11 @@ import Synchronization
 /// Messages on their way into the spool, however many: two ways to the database and back, in one transaction. Where the
 /// answer to its commit is lost the database is asked what became of it, so that nothing is stored twice.
 final class PostgresBatch: Sendable {
-    private struct Attempt {
+    struct Attempt {
         let transaction: Int64
         let isNew: [Bool]
+        /// What is left of it, but for the commit.
+        let statements: [PostgresStatement]
     }
 
     private struct Box: Hashable {
@@ -22,7 +24,7 @@ final class PostgresBatch: Sendable {
     private let messages: [(device: DeviceID, message: Message)]
     private let now: Int64
     private let unreadable: UnreadableRows
-    private let attempt = Mutex<Attempt?>(nil)
+    private let last = Mutex<Attempt?>(nil)
 
     init(_ messages: [(device: DeviceID, message: Message)], now: Int64, _ unreadable: UnreadableRows) {
         self.messages = messages
@@ -32,33 +34,39 @@ final class PostgresBatch: Sendable {
 
     /// Which of them are new; nil while an earlier try is not over.
     func store(over connection: PostgresConnection) throws -> [Bool]? {
-        if let earlier = attempt.withLock(\.self) {
+        if let earlier = last.withLock(\.self) {
             switch try Self.outcome(of: earlier.transaction, connection) {
             case "committed": return earlier.isNew
             case "in progress": return nil
-            default: attempt.withLock { $0 = nil }
+            default: last.withLock { $0 = nil }
             }
         }
         do {
-            let (transaction, known) = try begin(connection)
-            var records = known
-            var added: [(device: DeviceID, message: Message)] = []
-            var taken: [Box] = []
-            let isNew = PostgresMessages.store(
-                messages,
-                take: { position, device in
-                    let box = Box(device: device, number: position.box)
-                    taken.append(box)
-                    return Self.take(position.sequence, &records[box, default: nil])
-                }, insert: { added.append(($1, $0)) })
-            let statements = insertion(of: added) + Self.changes(records, taken)
-            attempt.withLock { $0 = Attempt(transaction: transaction, isNew: isNew) }
-            try connection.run(statements + [PostgresStatement("COMMIT")])
-            return isNew
+            let attempt = try begin(over: connection)
+            last.withLock { $0 = attempt }
+            try connection.run(attempt.statements + [PostgresStatement("COMMIT")])
+            return attempt.isNew
         } catch {
             connection.rollBack()
             throw error
         }
+    }
+
+    func begin(over connection: PostgresConnection) throws -> Attempt {
+        let (transaction, known) = try hold(connection)
+        var records = known
+        var added: [(device: DeviceID, message: Message)] = []
+        var taken: [Box] = []
+        let isNew = PostgresMessages.store(
+            messages,
+            take: { position, device in
+                let box = Box(device: device, number: position.box)
+                taken.append(box)
+                return Self.take(position.sequence, &records[box, default: nil])
+            }, insert: { added.append(($1, $0)) })
+        return Attempt(
+            transaction: transaction, isNew: isNew,
+            statements: insertion(of: added) + Self.changes(records, taken))
     }
 
     /// As PostgreSQL calls it. A number that it does not know yet is of a database that was restored since.
@@ -86,7 +94,7 @@ final class PostgresBatch: Sendable {
 
     /// Holds the records of the batch's boxes, which are made where they are missing, in one order: two that hold some
     /// never wait for each other.
-    private func begin(
+    private func hold(
         _ connection: PostgresConnection
     ) throws -> (transaction: Int64, records: Records) {
         let boxes = Array(

@@ -9,7 +9,7 @@ extension PostgresMessages: SinkStore {
 
     public func identity() async throws -> String {
         try await store.database.run {
-            try $0.query("SELECT name FROM ouroboros.identity").rows(of: "identity").first?.text(0) ?? ""
+            try $0.query("SELECT name FROM ouroboros.identity").rows(of: "identity").first?.identity(0) ?? ""
         }
     }
 

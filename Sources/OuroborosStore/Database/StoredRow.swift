@@ -57,6 +57,15 @@ extension StoredRow {
         }
     }
 
+    /// The name of a spool, which goes into the headers and client ids of sinks.
+    package func identity(_ column: Column) throws -> String {
+        let name = try text(column)
+        guard name.utf8.count == 16, name.utf8.allSatisfy({ Hex.value(of: $0) != nil }) else {
+            throw wrong(column, "is not 16 hexadecimal digits")
+        }
+        return name
+    }
+
     package func state(_ column: Column) throws -> DownlinkState {
         guard let state = DownlinkState(rawValue: try text(column)) else {
             throw wrong(column, "is no state of a message")

@@ -72,7 +72,10 @@ extension Spool: SinkStore {
     }
 
     public func identity() throws -> String {
-        try reads.read { try String.fetchOne($0, sql: "SELECT name FROM identity") ?? "" }
+        try reads.read { database in
+            let row = try Row.fetchOne(database, sql: "SELECT name FROM identity")
+            return try row?.of("identity").identity("name") ?? ""
+        }
     }
 }
 
