@@ -30,17 +30,24 @@ final class LostAnswer: Sendable {
         path = cluster.path + "/front"
     }
 
-    static func start(before cluster: PostgresCluster) async throws -> LostAnswer {
+    /// At an address of TCP's, if one is given.
+    static func start(before cluster: PostgresCluster, at host: String? = nil) async throws -> LostAnswer {
         let front = LostAnswer(before: cluster)
         try FileManager.default.createDirectory(atPath: front.path, withIntermediateDirectories: false)
-        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { front.accept($0) }
-            .bind(unixDomainSocketPath: front.path + "/.s.PGSQL.5432").get()
+        let listener =
+            if let host {
+                try await bootstrap.bind(host: host, port: 0).get()
+            } else {
+                try await bootstrap.bind(unixDomainSocketPath: front.path + "/.s.PGSQL.5432").get()
+            }
         front.listener.withLock { $0 = listener }
         return front
     }
 
     var url: String { "postgres://gateway@/postgres?host=\(path)" }
+    var port: Int? { listener.withLock { $0?.localAddress?.port } }
     var lost: Int { state.withLock(\.lost) }
     var asked: Asked { state.withLock(\.asked) }
 
