@@ -79,7 +79,9 @@ extension MQTTConnection {
 
     private func note(_ message: MQTTMessage) {
         events += 1
-        onMessage(message)
+        if onMessage(message) {
+            held.withLock { $0 += 1 }
+        }
     }
 
     /// It is said of what a message holds: it will never be taken.
