@@ -236,7 +236,7 @@ import Testing
             }
             try await eventually("the device has both") {
                 try await connection.send(Array("here".utf8))
-                return texts.withLock(\.self) == ["held", "away"]
+                return texts.withLock { $0.sorted() } == ["away", "held"]
             }
             reader.cancel()
         }

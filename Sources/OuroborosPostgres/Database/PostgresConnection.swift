@@ -110,8 +110,15 @@ final class PostgresConnection: @unchecked Sendable {
 
     /// Waits for what others notify, up to `time`; gives their payloads.
     func notifications(within time: Duration) throws -> [String] {
+        // Some may have come with an answer.
+        let known = takeNotifications()
+        guard known.isEmpty else { return known }
         _ = wait(for: POLLIN, until: .now + time)
         guard PQconsumeInput(handle) == 1 else { throw failed("listening") }
+        return takeNotifications()
+    }
+
+    private func takeNotifications() -> [String] {
         var payloads: [String] = []
         while let notification = PQnotifies(handle) {
             payloads.append(String(cString: notification.pointee.extra))

@@ -11,6 +11,7 @@ enum RegistrySchema {
         [downlink, downlinkWaits, downlinkEnded],
         [generation],
         [deadLetter],
+        [messageMarks],
     ]
 
     /// Makes what is missing. Two that do so at once do it one after the other.
@@ -111,6 +112,12 @@ enum RegistrySchema {
             seq bigint,
             payload bytea NOT NULL
         )
+        """
+
+    /// An earlier program would read on from an id that is not the last of those before it.
+    private static let messageMarks = """
+        COMMENT ON TABLE ouroboros.message IS
+            'Whoever stores holds a mark, an advisory lock; whoever reads goes no further than the lowest one.'
         """
 
     private static let onceRecord = """
