@@ -100,8 +100,9 @@ final class SinkRunner: Sendable {
             }
             // What was under way when the gateway ended goes out as the same batch.
             let first = page?.through(progress.batchEnd)
-            let batch = first?.end == nil ? page : first
-            guard let batch, let end = batch.end, !(stops && spool.isShared) else {
+            guard let batch = first?.end == nil ? page : first, let end = batch.end,
+                !(stops && spool.isShared)
+            else {
                 try await record(&progress, claim)
                 let isKnown = try await recordRetry(&dead, claim) && progress.isRecorded
                 if stops { return noteUnrecorded(progress) }

@@ -63,7 +63,7 @@ extension PostgresConnection {
         let answers = try statements.map { _ in try answer(until: deadline, &failure) }
         let end = try result(until: deadline)
         defer { PQclear(end) }
-        guard let end, PQresultStatus(end) == PGRES_PIPELINE_SYNC, PQexitPipelineMode(handle) == 1 else {
+        guard end != nil, PQresultStatus(end) == PGRES_PIPELINE_SYNC, PQexitPipelineMode(handle) == 1 else {
             throw failure ?? failed("waiting for an answer")
         }
         if let failure { throw failure }

@@ -25,8 +25,8 @@ struct PostgresTarget: Equatable {
                 free(value)
             }
         }
-        let names = all.map { UnsafePointer($0.0) } + [nil]
-        let values = all.map { UnsafePointer($0.1) } + [nil]
+        let names: [UnsafePointer<CChar>?] = all.map { UnsafePointer($0.0) } + [nil]
+        let values: [UnsafePointer<CChar>?] = all.map { UnsafePointer($0.1) } + [nil]
         return PQconnectStartParams(names, values, 0)
     }
 }

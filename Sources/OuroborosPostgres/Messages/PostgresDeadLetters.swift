@@ -69,7 +69,7 @@ extension PostgresMessages {
             SELECT $1, \(now), refused.why, \(columns)
             FROM ouroboros.message JOIN unnest($2, $3) AS refused (id, why) USING (id)
             WHERE length(device) = 8 ON CONFLICT DO NOTHING
-            """, [.text(sink), .integers(refused.map(\.key)), .texts(refused.map(\.value))])
+            """, [.text(sink), .integers(refused.map { $0.key }), .texts(refused.map { $0.value })])
     }
 
     /// It was given to the sink again, which has taken it, or refused it anew.

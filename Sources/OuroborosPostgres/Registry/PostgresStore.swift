@@ -102,7 +102,7 @@ extension PostgresStore: DeviceStore, ReadsRows {
             .texts(devices.map(\.credential.kind.name)),
             .integers(try devices.map { try Self.epoch($0.credential.epoch, of: $0.credential.deviceID) }),
             .texts(keys.map(\.form)),
-            .byteStrings(keys.map(\.bytes)), .integers(devices.map(\.addedAt)),
+            .byteStrings(keys.map(\.bytes)), .integers(devices.map { $0.addedAt }),
         ]
         try database.runNow { connection in
             try connection.transaction {
@@ -238,8 +238,8 @@ extension PostgresStore: ActivityStore {
                 sql,
                 [
                     .integer(time), .byteStrings(all.map { Data($0.key.bytes) }),
-                    .integers(all.map(\.value.sessions)), .integers(all.map(\.value.messages)),
-                    .integers(all.map(\.value.bytes)),
+                    .integers(all.map { $0.value.sessions }), .integers(all.map { $0.value.messages }),
+                    .integers(all.map { $0.value.bytes }),
                 ])
         }
     }

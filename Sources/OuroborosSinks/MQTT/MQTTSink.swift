@@ -216,7 +216,8 @@ package final class MQTTSink: Sink {
             group.addTask { await self.carryOut(commands, over: connection) }
             try await begin(over: connection)
             group.addTask { await self.keepStatuses(over: connection) }
-            return "the connection to \(settings.broker.name) has ended: \(await connection.whenEnded())"
+            let reason = await connection.whenEnded()
+            return "the connection to \(settings.broker.name) has ended: \(reason)"
         }
     }
 

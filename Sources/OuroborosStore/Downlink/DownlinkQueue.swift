@@ -97,7 +97,7 @@ public final class DownlinkQueue: DownlinkStore {
                     """, arguments: [now, DownlinkEntry.neverThere])
             try database.execute(
                 sql: "DELETE FROM message WHERE ended_at <= ?", arguments: [now - limits.memory])
-            return Dictionary(expired.map { ($0, .failed) }) { $1 }
+            return Dictionary(expired.map { ($0, DownlinkState.failed) }) { $1 }
         }
     }
 
