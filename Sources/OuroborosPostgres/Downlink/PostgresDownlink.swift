@@ -64,8 +64,8 @@ public final class PostgresDownlink: DownlinkStore {
 
     static func entry(_ row: PostgresRow) throws -> DownlinkEntry {
         DownlinkEntry(
-            id: try row.integer(0), device: try row.device(1), queuedAt: try row.integer(2),
-            expiresAt: try row.integer(3), state: try row.state(4), reason: try row.optionalText(5),
+            id: try row.integer(0), device: try row.device(1), queuedAt: try row.milliseconds(2),
+            expiresAt: try row.milliseconds(3), state: try row.state(4), reason: try row.optionalText(5),
             payload: Array(try row.bytes(6)))
     }
 

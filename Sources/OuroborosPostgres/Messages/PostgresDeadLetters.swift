@@ -25,7 +25,8 @@ extension PostgresMessages {
                 ).rows(of: "dead_letter")
                 let letters = try unreadable.readable(rows) { row in
                     DeadLetter(
-                        sink: try row.text(8), message: try Self.message(row), refusedAt: try row.integer(9),
+                        sink: try row.text(8), message: try Self.message(row),
+                        refusedAt: try row.milliseconds(9),
                         reason: try row.text(10), retries: try row.integer(11))
                 }
                 guard letters.isEmpty, let end = rows.last else { return letters }

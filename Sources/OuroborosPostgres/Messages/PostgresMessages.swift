@@ -71,7 +71,7 @@ public struct PostgresMessages: MessageStore, ReadsRows {
     /// From ``columns``.
     static func message(_ row: PostgresRow) throws -> SpooledMessage {
         SpooledMessage(
-            id: try row.integer(0), receivedAt: try row.integer(1), device: try row.device(2),
+            id: try row.integer(0), receivedAt: try row.milliseconds(1), device: try row.device(2),
             sessionID: try row.number(3), counter: try row.number(4),
             position: try row.position(box: 5, sequence: 6),
             payload: Array(try row.bytes(7)))

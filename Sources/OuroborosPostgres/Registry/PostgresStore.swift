@@ -176,7 +176,7 @@ extension PostgresStore: DeviceStore, ReadsRows {
     private static func record(_ row: PostgresRow) throws -> DeviceRecord {
         DeviceRecord(
             id: try row.device(0), name: try row.text(1), kind: try row.kind(2), epoch: try row.number(3),
-            addedAt: try row.integer(4), lastSeen: try row.optionalInteger(5), sessions: try row.integer(6),
+            addedAt: try row.seconds(4), lastSeen: try row.optionalSeconds(5), sessions: try row.integer(6),
             messages: try row.integer(7), bytes: try row.integer(8))
     }
 
@@ -192,7 +192,7 @@ extension PostgresStore: DeviceStore, ReadsRows {
                     throw row.wrong(3, "does not open, that of device \(id)")
                 }
                 return StoredDevice(
-                    credential: credential, name: try row.text(5), addedAt: try row.integer(6))
+                    credential: credential, name: try row.text(5), addedAt: try row.seconds(6))
             }
         }
         return try GatewayStore.chosen(wanted, of: devices)

@@ -12,6 +12,9 @@ package protocol StoredRow {
     func wrong(_ column: Column, _ what: String) -> UnreadableRow
 }
 
+/// Of the year 9999.
+private let lastSecond: Int64 = 253_402_300_799
+
 extension StoredRow {
     package func integer(_ column: Column) throws -> Int64 {
         guard let number = try optionalInteger(column) else { throw wrong(column, "is missing") }
@@ -42,6 +45,19 @@ extension StoredRow {
         _ column: Column, as type: Number.Type = Number.self
     ) throws -> Number? {
         try optionalInteger(column) == nil ? nil : number(column)
+    }
+
+    /// Since 1970. One that no clock shows becomes the nearest that one does: nobody who reckons with it gets out of range.
+    package func optionalSeconds(_ column: Column) throws -> Int64? {
+        try optionalInteger(column).map { min(max($0, 0), lastSecond) }
+    }
+
+    package func seconds(_ column: Column) throws -> Int64 {
+        min(max(try integer(column), 0), lastSecond)
+    }
+
+    package func milliseconds(_ column: Column) throws -> Int64 {
+        min(max(try integer(column), 0), lastSecond * 1000)
     }
 
     package func device(_ column: Column) throws -> DeviceID {

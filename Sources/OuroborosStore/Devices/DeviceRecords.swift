@@ -76,8 +76,8 @@ extension GatewayStore {
         let row = row.of("device")
         return DeviceRecord(
             id: try row.device("id"), name: try row.text("name"), kind: try row.kind("kind"),
-            epoch: try row.number("epoch"), addedAt: try row.integer("added_at"),
-            lastSeen: try row.optionalInteger("last_seen"), sessions: try row.integer("sessions"),
+            epoch: try row.number("epoch"), addedAt: try row.seconds("added_at"),
+            lastSeen: try row.optionalSeconds("last_seen"), sessions: try row.integer("sessions"),
             messages: try row.integer("messages"), bytes: try row.integer("bytes"))
     }
 

@@ -47,7 +47,7 @@ extension DeviceState {
         ) {
             SavedSession($0)
         }
-        return (session, try row.integer("saved_at"))
+        return (session, try row.seconds("saved_at"))
     }
 
     private static func context(_ credential: Credential) -> Data {

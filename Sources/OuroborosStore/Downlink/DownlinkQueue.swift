@@ -140,7 +140,7 @@ public final class DownlinkQueue: DownlinkStore {
         let row = row.of("message")
         return DownlinkEntry(
             id: try row.integer("id"), device: try row.device("device"),
-            queuedAt: try row.integer("queued_at"), expiresAt: try row.integer("expires_at"),
+            queuedAt: try row.milliseconds("queued_at"), expiresAt: try row.milliseconds("expires_at"),
             state: try row.state("state"), reason: try row.optionalText("reason"),
             payload: Array(try row.bytes("payload")))
     }

@@ -31,7 +31,7 @@ public struct SpooledMessage: Sendable, Hashable {
 extension SpooledMessage {
     init(_ row: FileRow) throws {
         self.init(
-            id: try row.integer("id"), receivedAt: try row.integer("received_at"),
+            id: try row.integer("id"), receivedAt: try row.milliseconds("received_at"),
             device: try row.device("device"), sessionID: try row.number("session"),
             counter: try row.number("counter"), position: try row.position(box: "box", sequence: "seq"),
             payload: Array(try row.bytes("payload")))

@@ -29,7 +29,7 @@ extension Spool {
             let letters = try unreadable.readable(rows) { row in
                 DeadLetter(
                     sink: try row.text("sink"), message: try SpooledMessage(row),
-                    refusedAt: try row.integer("refused_at"), reason: try row.text("reason"),
+                    refusedAt: try row.milliseconds("refused_at"), reason: try row.text("reason"),
                     retries: try row.integer("retries"))
             }
             guard letters.isEmpty, let end = rows.last else { return letters }

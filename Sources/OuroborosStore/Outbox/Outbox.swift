@@ -203,7 +203,7 @@ public final class Outbox: Sendable {
         var dropped: [Int64] = []
         while let row = try oldest.next() {
             let row = row.of("outbox_message")
-            let queuedAt = try row.integer("queued_at")
+            let queuedAt = try row.seconds("queued_at")
             let isOld = queuedAt >= Self.firstCredibleTime && now - queuedAt > limits.age
             guard isOld || memory.messages > limits.messages || memory.bytes > limits.bytes else { break }
             let id = try row.integer("id")
@@ -271,7 +271,7 @@ public final class Outbox: Sendable {
             throw row.wrong("seq", "is missing")
         }
         return Entry(
-            id: try row.integer("id"), position: position, queuedAt: try row.integer("queued_at"),
+            id: try row.integer("id"), position: position, queuedAt: try row.seconds("queued_at"),
             payload: Array(try row.bytes("payload")))
     }
 
@@ -348,7 +348,7 @@ public final class Outbox: Sendable {
             let load = try SpoolLoad(queued)
             return Summary(
                 box: try box?.number("box") ?? 0, nextSequence: try box?.number("next_seq") ?? 0,
-                messages: load.messages, bytes: load.bytes, oldest: try queued?.optionalInteger("oldest"),
+                messages: load.messages, bytes: load.bytes, oldest: try queued?.optionalSeconds("oldest"),
                 dropped: try box?.integer("dropped") ?? 0)
         }
     }
