@@ -159,18 +159,18 @@ import Testing
     @Test func records() async throws {
         try await Self.with { store, told, connection in
             let spool = PostgresMessages(store)
-            func store(_ sequence: UInt32) async throws -> [Bool] {
+            func came(_ sequence: UInt32) async throws -> [Bool] {
                 let position = OutboxPosition(box: 7, sequence: sequence)
                 let message = Message(sessionID: 1, counter: 1, payload: [], position: position)
                 return try await spool.store([(Self.device, message)], now: 1)
             }
-            #expect(try await store(1) == [true])
+            #expect(try await came(1) == [true])
             for highest in ["-7", "4294967296", "9223372036854775807"] {
                 try connection.query(
                     "UPDATE ouroboros.once_record SET highest = \(highest), used = 9223372036854775807")
                 // It may come twice, and is not lost; from then on it is known again.
-                #expect(try await store(5) == [true])
-                #expect(try await store(5) == [false])
+                #expect(try await came(5) == [true])
+                #expect(try await came(5) == [false])
             }
             #expect(told.all.contains { $0.contains("“highest”") }, "\(told.all)")
         }

@@ -47,11 +47,14 @@ import Testing
             // What opens a connection has been said.
             _ = try await spool.lastID()
             for box in [nil, 7] as [UInt32?] {
-                let costs = try await [1, 2, 300].enumerated().asyncMap { index, count in
-                    try await cost {
-                        let batch = Self.batch(count, counter: UInt64(index), box: box)
-                        #expect(try await spool.store(batch, now: 1).allSatisfy(\.self))
-                    }
+                var costs: [LostAnswer.Asked] = []
+                for (counter, count) in [1, 2, 300].enumerated() {
+                    let batch = Self.batch(count, counter: UInt64(counter), box: box)
+                    costs.append(
+                        try await cost {
+                            let isNew = try await spool.store(batch, now: 1)
+                            #expect(isNew.allSatisfy { $0 })
+                        })
                 }
                 #expect(Set(costs.map(\.statements)).count == 1, "\(costs)")
                 #expect(costs.allSatisfy { $0.turns == 2 }, "\(costs)")
@@ -190,13 +193,5 @@ extension PostgresStore {
     /// Devices with keys that nobody asks for.
     fileprivate func add(_ devices: [StoredDevice], under key: SecretKey) throws {
         try PostgresStore(database.location, keyEncryptionKey: key).add(devices)
-    }
-}
-
-extension Sequence {
-    fileprivate func asyncMap<Value>(_ body: (Element) async throws -> Value) async rethrows -> [Value] {
-        var values: [Value] = []
-        for element in self { values.append(try await body(element)) }
-        return values
     }
 }

@@ -39,7 +39,7 @@ public final class PostgresDownlink: DownlinkStore {
                     """
                     UPDATE ouroboros.downlink SET state = 'unknown', ended_at = $1, payload = '', reason = $2
                     WHERE ended_at IS NULL AND state = 'sending' AND gateway = $3 AND run <> $4 RETURNING id, device
-                    """, [.integer(now), .text(DownlinkEntry.gatewayEnded), gateway, run])
+                    """, [.integer(now), .text(DownlinkEntry.gatewayEnded), self.gateway, run])
                 try tell(ended, connection)
             }
         }

@@ -1,5 +1,6 @@
 import CMosquitto
 import NIOCore
+import Synchronization
 
 /// What Mosquitto's library calls back, on the connection's thread.
 extension MQTTConnection {

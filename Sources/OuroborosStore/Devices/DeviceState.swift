@@ -32,13 +32,12 @@ public final class DeviceState: Sendable {
     }
 
     private func storedCredential(_ database: Database) throws -> Credential? {
-        let row = try Row.fetchOne(
+        let found = try Row.fetchOne(
             database, sql: "SELECT device, kind, epoch, short_sessions, key_form, key FROM credential")
-        return try row?.of("credential").map {
-            try self.database.credential(
-                $0, device: try $0.device("device"),
-                shortSessions: UInt8(clamping: try $0.integer("short_sessions")))
-        }
+        guard let row = found?.of("credential") else { return nil }
+        return try self.database.credential(
+            row, device: try row.device("device"),
+            shortSessions: UInt8(clamping: try row.integer("short_sessions")))
     }
 }
 
