@@ -60,6 +60,8 @@ import Testing
                 #expect(costs.allSatisfy { $0.turns == 2 }, "\(costs)")
             }
             let claim = try #require(try await spool.claim("http"))
+            // It has the connection that was open.
+            _ = try await spool.lastID()
             var position: Int64 = 0
             var costs: [LostAnswer.Asked] = []
             for limit in [1, 2, 300] {
