@@ -10,6 +10,10 @@ enum PostgresFailure: Error {
     case unavailable(String)
     /// It was asked for something that it does not do.
     case refused(String)
+    /// What was to be added is there already, by the name of that rule, or something was divided by 0.
+    case contradicted(String)
+
+    static let divisionByZero = "22012"
 }
 
 /// One connection, on one thread at a time. It waits in `poll`, never longer than a deadline: a database that hangs

@@ -122,7 +122,7 @@ final class PostgresDatabase: Sendable {
             giveBack(connection)
             return value
         } catch let error as PostgresFailure {
-            if case .refused = error { giveBack(connection) }
+            if case .unavailable = error {} else { giveBack(connection) }
             throw error
         } catch {
             giveBack(connection)
@@ -187,7 +187,7 @@ final class PostgresDatabase: Sendable {
         switch error {
         case PostgresFailure.unavailable(let reason):
             OuroborosError(.unreachable, "the registry \(location.name) cannot be reached: \(reason)")
-        case PostgresFailure.refused(let reason):
+        case PostgresFailure.refused(let reason), PostgresFailure.contradicted(let reason):
             OuroborosError(.storage, "the registry \(location.name): \(reason)")
         case let row as UnreadableRow:
             OuroborosError(.storage, "the registry \(location.name): \(row): correct it, or remove the row")

@@ -139,6 +139,13 @@ extension PostgresConnection {
         let isAway =
             ["08", "40", "53", "57"].contains(state.prefix(2)) || ["25006", "25P03"].contains(state)
             || PQstatus(handle) == CONNECTION_BAD
-        return isAway ? .unavailable(message) : .refused(message)
+        if isAway { return .unavailable(message) }
+        switch state {
+        case PostgresFailure.divisionByZero: return .contradicted(state)
+        case "23505":
+            let rule = PQresultErrorField(result, Int32(UInt8(ascii: "n"))).map { String(cString: $0) }
+            return .contradicted(rule ?? message)
+        default: return .refused(message)
+        }
     }
 }

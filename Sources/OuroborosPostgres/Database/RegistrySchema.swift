@@ -11,7 +11,7 @@ enum RegistrySchema {
         [downlink, downlinkWaits, downlinkEnded],
         [generation],
         [deadLetter],
-        [messageMarks],
+        [messageMarks, storedBatch, storedBatchAt],
     ]
 
     /// Makes what is missing. Two that do so at once do it one after the other.
@@ -118,6 +118,20 @@ enum RegistrySchema {
     private static let messageMarks = """
         COMMENT ON TABLE ouroboros.message IS
             'Whoever stores holds a mark, an advisory lock; whoever reads goes no further than the lowest one.'
+        """
+
+    /// Who stores a batch and does not hear whether it is stored finds its token here.
+    private static let storedBatch = """
+        CREATE TABLE ouroboros.stored_batch (
+            token bigint CONSTRAINT \(tokenIsThere) PRIMARY KEY,
+            at timestamptz NOT NULL DEFAULT clock_timestamp()
+        )
+        """
+
+    static let tokenIsThere = "stored_batch_token"
+
+    private static let storedBatchAt = """
+        CREATE INDEX stored_batch_at ON ouroboros.stored_batch (at)
         """
 
     private static let onceRecord = """

@@ -3,109 +3,98 @@ import Ouroboros
 import OuroborosStore
 import Synchronization
 
-/// Messages on their way into the spool, however many: two ways to the database and back, in one transaction. Where the
-/// answer to its commit is lost the database is asked what became of it, so that nothing is stored twice.
+/// Messages on their way into the spool, however many, in one transaction: one way to the database and back where their
+/// boxes are known here, two where they are not. Its token is in the database once it is stored, so that it is stored
+/// once where answers are lost.
 final class PostgresBatch: Sendable {
     struct Attempt {
-        let transaction: Int64
         let isNew: [Bool]
+        /// Of its boxes, once it is stored.
+        let records: [PostgresBox: OnceRecord]
         /// What is left of it, but for the commit.
         let statements: [PostgresStatement]
     }
 
-    private struct Box: Hashable {
-        let device: DeviceID
-        let number: UInt32
-    }
-
     /// What is known of a box; nil for one that is new.
-    private typealias Records = [Box: OnceRecord?]
+    private typealias Records = [PostgresBox: OnceRecord?]
 
     private let messages: [(device: DeviceID, message: Message)]
     private let now: Int64
+    private let boxes: [PostgresBox]
+    private let known: KnownBoxes
     private let unreadable: UnreadableRows
-    private let last = Mutex<Attempt?>(nil)
+    private let token = PostgresValue.integer(.random(in: .min ... .max))
+    /// Of the last try whose commit was sent.
+    private let sent = Mutex<[Bool]?>(nil)
 
-    init(_ messages: [(device: DeviceID, message: Message)], now: Int64, _ unreadable: UnreadableRows) {
+    init(
+        _ messages: [(device: DeviceID, message: Message)], now: Int64, _ known: KnownBoxes,
+        _ unreadable: UnreadableRows
+    ) {
         self.messages = messages
         self.now = now
+        self.known = known
         self.unreadable = unreadable
+        boxes = Array(
+            Set(
+                messages.lazy.compactMap { device, message in
+                    message.position.map { PostgresBox(device: device, number: $0.box) }
+                }))
     }
 
-    /// Which of them are new; nil while an earlier try is not over.
-    func store(over connection: PostgresConnection) throws -> [Bool]? {
-        if let earlier = last.withLock(\.self) {
-            switch try Self.outcome(of: earlier.transaction, connection) {
-            case "committed": return earlier.isNew
-            case "in progress": return nil
-            default: last.withLock { $0 = nil }
-            }
-        }
+    /// Which of them are new.
+    func store(over connection: PostgresConnection) throws -> [Bool] {
         do {
-            let attempt = try begin(over: connection)
-            last.withLock { $0 = attempt }
-            try connection.run(attempt.statements + [PostgresStatement("COMMIT")])
-            return attempt.isNew
+            if let records = known.records(of: boxes) {
+                let attempt = attempt(from: records, isHeld: false)
+                do {
+                    return try commit(attempt, after: beginning, over: connection)
+                } catch PostgresFailure.contradicted(PostgresFailure.divisionByZero) {
+                    // Another gateway has had messages of these boxes.
+                    connection.rollBack()
+                    known.forget(boxes)
+                }
+            }
+            return try commit(try begin(over: connection), after: [], over: connection)
+        } catch PostgresFailure.contradicted(RegistrySchema.tokenIsThere) {
+            connection.rollBack()
+            guard let isNew = sent.withLock(\.self) else {
+                throw PostgresFailure.unavailable("another batch has the token of this one")
+            }
+            return isNew
         } catch {
             connection.rollBack()
             throw error
         }
     }
 
+    private func commit(
+        _ attempt: Attempt, after first: [PostgresStatement], over connection: PostgresConnection
+    ) throws -> [Bool] {
+        sent.withLock { $0 = attempt.isNew }
+        try connection.run(first + attempt.statements + [PostgresStatement("COMMIT")])
+        known.note(attempt.records)
+        return attempt.isNew
+    }
+
+    /// Who has sent a commit and does not know what became of it waits here for that, or is refused.
+    private var beginning: [PostgresStatement] {
+        [
+            PostgresStatement("BEGIN"),
+            PostgresStatement("INSERT INTO ouroboros.stored_batch (token) VALUES ($1)", [token]),
+        ]
+    }
+
+    /// Holds the records of the batch's boxes.
     func begin(over connection: PostgresConnection) throws -> Attempt {
-        let (transaction, known) = try hold(connection)
-        var records = known
-        var added: [(device: DeviceID, message: Message)] = []
-        var taken: [Box] = []
-        let isNew = PostgresMessages.store(
-            messages,
-            take: { position, device in
-                let box = Box(device: device, number: position.box)
-                taken.append(box)
-                return Self.take(position.sequence, &records[box, default: nil])
-            }, insert: { added.append(($1, $0)) })
-        return Attempt(
-            transaction: transaction, isNew: isNew,
-            statements: insertion(of: added) + Self.changes(records, taken))
-    }
-
-    /// As PostgreSQL calls it. A number that it does not know yet is of a database that was restored since.
-    private static func outcome(of transaction: Int64, _ connection: PostgresConnection) throws -> String {
-        do {
-            return try connection.query(
-                "SELECT pg_xact_status($1::text::xid8)", [.text(String(transaction))]
-            ).rows(of: "pg_xact_status").first?.optionalText(0) ?? "unknown"
-        } catch PostgresFailure.refused {
-            return "unknown"
+        guard !boxes.isEmpty else {
+            try connection.run(beginning)
+            return attempt(from: [:], isHeld: true)
         }
-    }
-
-    private static func take(_ sequence: UInt32, _ record: inout OnceRecord?) -> Bool {
-        guard var known = record else {
-            record = OnceRecord(first: sequence)
-            return true
-        }
-        let isNew = known.take(sequence)
-        record = known
-        return isNew
-    }
-
-    // MARK: What is known of their boxes
-
-    /// Holds the records of the batch's boxes, which are made where they are missing, in one order: two that hold some
-    /// never wait for each other.
-    private func hold(
-        _ connection: PostgresConnection
-    ) throws -> (transaction: Int64, records: Records) {
-        let boxes = Array(
-            Set(
-                messages.lazy.compactMap { device, message in
-                    message.position.map { Box(device: device, number: $0.box) }
-                }))
-        var statements = [PostgresStatement("BEGIN"), PostgresStatement("SELECT pg_current_xact_id()")]
-        if !boxes.isEmpty {
-            let values = Self.columns(boxes)
-            statements += [
+        let values = Self.columns(boxes)
+        let answers = try connection.run(
+            beginning + [
+                // Two gateways hold them in one order, and so never wait for each other.
                 PostgresStatement(
                     """
                     INSERT INTO ouroboros.once_record (device, box, highest, below, used)
@@ -118,20 +107,15 @@ final class PostgresBatch: Sendable {
                     JOIN unnest($1, $2) AS asked (device, box) USING (device, box)
                     ORDER BY device, box FOR UPDATE OF held
                     """, values),
-            ]
-        }
-        let answers = try connection.run(statements)
-        guard let transaction = try answers[1].rows(of: "pg_current_xact_id").first?.integer(0) else {
-            throw PostgresFailure.refused("it gives a transaction no number")
-        }
-        return (transaction, boxes.isEmpty ? [:] : try records(answers[3].rows(of: "once_record")))
+            ])
+        return attempt(from: try records(answers[3].rows(of: "once_record")), isHeld: true)
     }
 
     /// What cannot be read is begun anew: a message may come twice then, and none is lost.
     private func records(_ rows: [PostgresRow]) throws -> Records {
         var records: Records = [:]
         _ = try unreadable.readable(rows) { row in
-            let box = Box(device: try row.device(0), number: try row.number(1))
+            let box = PostgresBox(device: try row.device(0), number: try row.number(1))
             guard try row.integer(2) != Self.nothingCame else { return }
             records[box] = OnceRecord(
                 highest: try row.number(2), below: UInt64(bitPattern: try row.integer(3)))
@@ -142,11 +126,39 @@ final class PostgresBatch: Sendable {
     /// Of a record that this transaction made.
     private static let nothingCame: Int64 = -1
 
-    private static func columns(_ boxes: [Box]) -> [PostgresValue] {
-        [.byteStrings(boxes.map { Data($0.device.bytes) }), .integers(boxes.map { Int64($0.number) })]
+    // MARK: What is written
+
+    private func attempt(from known: Records, isHeld: Bool) -> Attempt {
+        var records = known
+        var added: [(device: DeviceID, message: Message)] = []
+        var taken: [PostgresBox] = []
+        let isNew = PostgresMessages.store(
+            messages,
+            take: { position, device in
+                let box = PostgresBox(device: device, number: position.box)
+                taken.append(box)
+                return Self.take(position.sequence, &records[box, default: nil])
+            }, insert: { added.append(($1, $0)) })
+        // In the order of their use: a repeat counts as use too.
+        var seen: Set<PostgresBox> = []
+        let used = Array(taken.reversed().filter { seen.insert($0).inserted }.reversed())
+        let changes =
+            used.isEmpty
+            ? [] : isHeld ? Self.changes(used, records) : Self.changes(used, records, from: known)
+        return Attempt(
+            isNew: isNew, records: records.compactMapValues(\.self),
+            statements: changes + insertion(of: added))
     }
 
-    // MARK: What is written
+    private static func take(_ sequence: UInt32, _ record: inout OnceRecord?) -> Bool {
+        guard var known = record else {
+            record = OnceRecord(first: sequence)
+            return true
+        }
+        let isNew = known.take(sequence)
+        record = known
+        return isNew
+    }
 
     private func insertion(
         of added: [(device: DeviceID, message: Message)]
@@ -180,25 +192,51 @@ final class PostgresBatch: Sendable {
         ]
     }
 
-    /// `taken` are the boxes in the order of their use: a repeat counts as use too.
-    private static func changes(_ records: Records, _ taken: [Box]) -> [PostgresStatement] {
-        var seen: Set<Box> = []
-        let boxes = Array(taken.reversed().filter { seen.insert($0).inserted }.reversed())
-        guard !boxes.isEmpty else { return [] }
+    private static func columns(_ boxes: [PostgresBox]) -> [PostgresValue] {
+        [.byteStrings(boxes.map { Data($0.device.bytes) }), .integers(boxes.map { Int64($0.number) })]
+    }
+
+    private static func columns(_ boxes: [PostgresBox], _ records: Records) -> [PostgresValue] {
         let held = boxes.map { (records[$0] ?? nil) ?? OnceRecord(first: 0) }
         return [
+            .integers(held.map { Int64($0.highest) }), .integers(held.map { Int64(bitPattern: $0.below) }),
+        ]
+    }
+
+    private static let update = """
+        UPDATE ouroboros.once_record AS held SET highest = new.highest, below = new.below,
+            used = new.place + least(1::bigint << 62, (
+                SELECT max(used) FROM ouroboros.once_record AS own WHERE own.device = held.device))
+        """
+
+    /// Of records that others may have changed: then it fails, as nothing can be divided by 0.
+    private static func changes(
+        _ boxes: [PostgresBox], _ records: Records, from old: Records
+    ) -> [PostgresStatement] {
+        [
             PostgresStatement(
                 """
-                UPDATE ouroboros.once_record AS held SET highest = new.highest, below = new.below,
-                    used = new.place + least(1::bigint << 62, (
-                        SELECT max(used) FROM ouroboros.once_record AS own WHERE own.device = held.device))
-                FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS new (device, box, highest, below, place)
-                WHERE held.device = new.device AND held.box = new.box
+                WITH changed AS (
+                    \(update) FROM unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY
+                        AS new (device, box, highest, below, old_highest, old_below, place)
+                    WHERE held.device = new.device AND held.box = new.box
+                        AND held.highest = new.old_highest AND held.below = new.old_below RETURNING 1
+                )
+                SELECT 1 / (count(*) = $7)::integer FROM changed
                 """,
-                columns(boxes) + [
-                    .integers(held.map { Int64($0.highest) }),
-                    .integers(held.map { Int64(bitPattern: $0.below) }),
-                ]),
+                columns(boxes) + columns(boxes, records) + columns(boxes, old) + [
+                    .integer(Int64(boxes.count))
+                ])
+        ]
+    }
+
+    private static func changes(_ boxes: [PostgresBox], _ records: Records) -> [PostgresStatement] {
+        [
+            PostgresStatement(
+                """
+                \(update) FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS new (device, box, highest, below, place)
+                WHERE held.device = new.device AND held.box = new.box
+                """, columns(boxes) + columns(boxes, records)),
             // One that is in use elsewhere stays.
             PostgresStatement(
                 """

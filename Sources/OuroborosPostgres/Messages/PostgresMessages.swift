@@ -9,6 +9,7 @@ import OuroborosStore
 /// an advisory lock, which says above which id its own will be; who reads goes no further than the lowest mark.
 public struct PostgresMessages: MessageStore, ReadsRows {
     let store: PostgresStore
+    let boxes = KnownBoxes()
 
     public init(_ store: PostgresStore) {
         self.store = store
@@ -22,10 +23,10 @@ public struct PostgresMessages: MessageStore, ReadsRows {
     public func store(
         _ messages: [(device: DeviceID, message: Message)], now: Int64
     ) async throws -> [Bool] {
-        let batch = PostgresBatch(messages, now: now, unreadable)
+        let batch = PostgresBatch(messages, now: now, boxes, unreadable)
         while true {
             do {
-                if let isNew = try await store.database.run({ try batch.store(over: $0) }) { return isNew }
+                return try await store.database.run { try batch.store(over: $0) }
             } catch {
                 guard PostgresDatabase.isAway(error) else { throw error }
             }
@@ -79,7 +80,13 @@ public struct PostgresMessages: MessageStore, ReadsRows {
 
     public func remove(through id: Int64) async throws -> Int {
         try await store.database.run { connection in
-            try connection.query("DELETE FROM ouroboros.message WHERE id <= $1", [.integer(id)]).changed
+            let answers = try connection.run([
+                PostgresStatement("DELETE FROM ouroboros.message WHERE id <= $1", [.integer(id)]),
+                // Nobody asks for an answer that late.
+                PostgresStatement(
+                    "DELETE FROM ouroboros.stored_batch WHERE at < clock_timestamp() - interval '1 hour'"),
+            ])
+            return answers[0].changed
         }
     }
 }
