@@ -137,7 +137,8 @@ let package = Package(
         .target(
             name: "OuroborosPostgres",
             dependencies: [
-                "LibC", "Ouroboros", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
+                "LibC", "Ouroboros", "OuroborosNIO", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"),
+                logging,
                 .target(name: "CPq", condition: .when(traits: ["Postgres"])),
                 "TraitPostgres",
             ],
@@ -261,7 +262,8 @@ let package = Package(
             dependencies: ["Ouroboros", "OuroborosStore", "OuroborosTesting", "TestSupport", grdb],
             exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
-            name: "OuroborosPostgresTests", dependencies: ["Ouroboros", "OuroborosPostgres"],
+            name: "OuroborosPostgresTests",
+            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosPostgres", nio("NIOCore")],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosSinksTests",

@@ -18,6 +18,8 @@ package actor Downlink {
     private var underWay: PlacesUnderWay
     /// What the gateway knows of the queue may be old.
     private var isStale = false
+    /// The last command waited for the queue in vain.
+    var waitedInVain = false
     /// Until when outcomes are written, once the gateway ends.
     private var lastWrite: ContinuousClock.Instant?
 
@@ -28,7 +30,8 @@ package actor Downlink {
     private static let sharedSweeps = 10
     /// How soon another gateway takes a message for a device that it has.
     private static let takenWithin = Duration.seconds(2)
-    private static let retryPeriod = Duration.milliseconds(500)
+    static let retryPeriod = Duration.milliseconds(500)
+    static let commandPatience = Duration.seconds(10)
     private static let endTime = Duration.seconds(4)
 
     package init(

@@ -95,17 +95,18 @@ final class SinkRunner: Sendable {
                 let isMore = try await retryDeadLetters(claim, &dead)
                 nextRetry = .now + (isMore ? .zero : Self.retryPeriod)
             }
-            let messages = try await unlessBusy {
-                try await spool.messages(after: progress.position, limit: size.now)
+            let page = try await unlessBusy {
+                try await spool.page(after: progress.position, limit: size.now)
             }
             // What was under way when the gateway ended goes out as the same batch.
-            let first = messages?.filter { $0.id <= progress.batchEnd } ?? []
-            let batch = first.isEmpty ? messages ?? [] : first
-            guard let end = batch.last?.id, !(stops && spool.isShared) else {
+            let first = page?.through(progress.batchEnd)
+            guard let batch = first?.end == nil ? page : first, let end = batch.end,
+                !(stops && spool.isShared)
+            else {
                 try await record(&progress, claim)
                 let isKnown = try await recordRetry(&dead, claim) && progress.isRecorded
                 if stops { return noteUnrecorded(progress) }
-                let pause = pollPeriod(isBusy: messages == nil || !isKnown)
+                let pause = pollPeriod(isBusy: page == nil || !isKnown)
                 await bell.wait(atMost: min(pause, max(.zero, nextRetry - .now)))
                 continue
             }
@@ -113,28 +114,31 @@ final class SinkRunner: Sendable {
                 try await unlessBusy { try await claim.beginBatch(through: end) }
                 progress.begin(through: end)
             }
-            switch try await outcome(of: SinkBatch(batch, key: "\(identity)-\(batch[0].id)-\(end)"), claim) {
+            let messages = batch.messages
+            switch try await outcome(of: batch, through: end, claim) {
             case .none: return noteUnrecorded(progress)
-            case .tooLarge: size.refused(batch.count, isTooLarge: true)
-            case .refused: size.refused(batch.count, isTooLarge: false)
+            case .tooLarge: size.refused(messages.count, isTooLarge: true)
+            case .refused: size.refused(messages.count, isTooLarge: false)
             case .taken(let refused):
-                if refused.isEmpty {
+                let aside = refused.merging(batch.unreadable) { reason, _ in reason }
+                if aside.isEmpty {
                     progress.delivered(through: end)
                     try await record(&progress, claim)
                 } else {
-                    guard try await setAside(refused, through: end, &progress, &dead, claim) else {
+                    guard try await setAside(aside, through: end, &progress, &dead, claim) else {
                         return noteUnrecorded(progress)
                     }
                 }
-                metrics.delivered.increment(by: batch.count - refused.count)
-                if refused.count < batch.count {
+                metrics.delivered.increment(by: messages.count - refused.count)
+                if refused.count < messages.count {
                     run.taken()
                     size.taken()
                 } else {
                     size.foundMessage()
                 }
-                dead.tell(batch, refused)
-                if refused.count == batch.count, let slow = run.refused(refused.count) {
+                dead.tell(messages, refused)
+                dead.tell(unreadable: batch.unreadable)
+                if refused.count == messages.count, let slow = run.refused(refused.count) {
                     if slow.isFirst { noteRun(run) }
                     await pause(slow.pause)
                 }
@@ -190,6 +194,15 @@ final class SinkRunner: Sendable {
         case tooLarge, refused
         /// All but those that are refused for good, with the reason.
         case taken(but: [Int64: String])
+    }
+
+    /// What cannot be read is given to nobody.
+    private func outcome(
+        of page: SpoolPage, through end: Int64, _ claim: any SinkClaim
+    ) async throws -> Outcome? {
+        guard let first = page.messages.first else { return .taken(but: [:]) }
+        return try await outcome(
+            of: SinkBatch(page.messages, key: "\(identity)-\(first.id)-\(end)"), claim)
     }
 
     /// Tries until it is known; nil if that has to end.

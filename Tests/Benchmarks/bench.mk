@@ -49,7 +49,7 @@ endef
 $(foreach p,coap mqtt,$(eval $(call fleet_rule,$(p),$(p),)))
 $(eval $(call fleet_rule,mqtt-psk,mqtt,-DPSK))
 
-.PHONY: bench bench-core bench-peers bench-swift bench-fleet setup-bench
+.PHONY: bench bench-core bench-peers bench-swift bench-fleet bench-registry setup-bench
 setup-bench: setup
 	@Tests/install.sh $(BENCH_PACKAGES)
 
@@ -92,6 +92,10 @@ bench-fleet: setup-bench $(FLEET_OTHERS:%=$(BENCHB)/fleet/%)
 		-f $(BENCH)/median.awk -f $(BENCH)/fleet/table.awk $(BENCHB)/fleet.tsv >$(BENCHB)/fleet.md
 	@cat $(BENCHB)/fleet.md
 	@$(call put_bench,fleet)
+
+bench-registry: setup-bench ## messages a second into a PostgreSQL that is 0 and 2 ms away
+	@swift build -c $(SWIFT_BUILD) --product ouroboros
+	@$(BENCH)/registry/run.sh .build/$(SWIFT_BUILD) 3000 "0 2"
 
 put_bench = $(if $(QUICK),echo "QUICK: docs/BENCHMARKS.md stays as it is",\
 	ccore/firmware/put_section.sh $(BENCHB)/$(1).md docs/BENCHMARKS.md)

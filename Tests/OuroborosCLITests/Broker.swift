@@ -43,6 +43,9 @@ final class Broker: Sendable {
         try await process.errors.first(containing: "running")
     }
 
+    /// What it has logged.
+    var log: [String] { process.withLock { $0?.errors.all } ?? [] }
+
     func stop() async throws {
         let process = process.withLock { $0.take() }
         process?.send(SIGTERM)

@@ -3,6 +3,7 @@ import LibC
 import Ouroboros
 import OuroborosNIO
 import Subprocess
+import Synchronization
 import TestSupport
 import Testing
 
@@ -202,6 +203,45 @@ import Testing
             gateway.send(SIGTERM)
             #expect(try await gateway.ended() == .exited(0))
         }
+        try await broker.stop()
+    }
+
+    @Test func aMessageToADeviceIsAcknowledgedOnceItIsQueued() async throws {
+        let site = try await Site()
+        let broker = try Broker(in: site.scratch, "log_type debug")
+        try await broker.start()
+        let flags = [
+            "--sink-mqtt", broker.url, "--mqtt-client-id", "me", "--downlink", "queue.sqlite",
+        ]
+        let topic = "ouroboros/\(site.device)/down"
+        var gateway = try await site.gateway(flags)
+        try await gateway.errors.first(containing: "connected to mqtt://")
+        let lock = try HeldLock(site.scratch.file("queue.sqlite"))
+        try await broker.publish("held", to: topic)
+        try await eventually("the gateway is sent it") {
+            broker.log.contains { $0.contains("Sending PUBLISH to me ") && $0.contains(topic) }
+        }
+        try await gateway.killed()
+        try lock.release()
+        #expect(!broker.log.contains { $0.contains("Received PUBACK from me ") })
+        // The broker keeps what comes meanwhile, too.
+        try await broker.publish("away", to: topic)
+        gateway = try await site.gateway(flags)
+        try await site.connected(to: try await site.port(of: "listening on", gateway)) { connection in
+            let texts = Mutex<[String]>([])
+            let reader = Task {
+                for await message in connection.messages {
+                    texts.withLock { $0.append(String(decoding: message.payload, as: UTF8.self)) }
+                }
+            }
+            try await eventually("the device has both") {
+                try await connection.send(Array("here".utf8))
+                return texts.withLock { $0.sorted() } == ["away", "held"]
+            }
+            reader.cancel()
+        }
+        gateway.send(SIGTERM)
+        #expect(try await gateway.ended() == .exited(0), "\(gateway.errors.all)")
         try await broker.stop()
     }
 

@@ -73,6 +73,29 @@ import Testing
         #expect(warnings[0].metadata["sink"] == "memory")
     }
 
+    @Test(arguments: [1, 3, 100])
+    func whatCannotBeReadIsSetAsideAndTheOthersGoOn(batchLimit: Int) async throws {
+        try spool.store((1...9).map(String.init))
+        try OtherProgram.change(
+            scratch.file("spool"),
+            [
+                "UPDATE message SET counter = -1 WHERE id IN (1, 4, 5, 6, 7)",
+                "UPDATE message SET session = 4294967296 WHERE id = 9",
+            ])
+        let sink = MemorySink(batchLimit: batchLimit)
+        try await drain(sink)
+        #expect(sink.taken == ["2", "3", "8"])
+        #expect(try spool.position(of: "memory") == 9)
+        #expect(try spool.deadLetterCount(of: "memory") == 6)
+        #expect(isLogged("“counter” of a row of the table “message” is out of range") >= 1)
+        // Whoever has mended one has it tried again.
+        try OtherProgram.change(
+            scratch.file("spool"), ["UPDATE dead_letter SET counter = 4 WHERE id = 5"])
+        #expect(try spool.retryDeadLetters(of: nil, id: 5) == 1)
+        try await drain(sink)
+        #expect(sink.taken == ["2", "3", "8", "5"])
+    }
+
     @Test func whatIsTooMuchAtOnceGoesInParts() async throws {
         let texts = (1...500).map(String.init)
         try spool.store(texts)

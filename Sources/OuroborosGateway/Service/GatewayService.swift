@@ -92,7 +92,7 @@ struct GatewayService: Service {
         do {
             try await activity.write()
             try await store?.tidy()
-        } catch let error as OuroborosError where error.code == .busy {
+        } catch let error as OuroborosError where error.code.passes {
             logger.warning("what the devices did last is not counted: \(error.message)")
         }
         logger.info("stopped")

@@ -36,7 +36,7 @@ actor KnownDevices {
     /// What people call these devices, as it is now.
     nonisolated func names(of devices: Set<DeviceID>) async throws -> [DeviceID: String] {
         let records = try await directory?.records(of: devices) ?? []
-        return Dictionary(uniqueKeysWithValues: records.map { ($0.id, $0.name) })
+        return Dictionary(records.map { ($0.id, $0.name) }) { $1 }
     }
 
     private func isOlder(than age: Duration) -> Bool {

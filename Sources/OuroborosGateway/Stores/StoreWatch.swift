@@ -16,6 +16,10 @@ actor StoreWatch {
     init(_ files: [any WatchedFile], logger: Logger) {
         self.files = files
         self.logger = logger
+        for file in files {
+            let path = file.path
+            file.unreadable.tell { logger.error("“\(path)”: \($0)") }
+        }
     }
 
     /// Throws while a file cannot be written.

@@ -25,20 +25,15 @@ public final class PostgresRegistry: SharedDeviceRegistry {
             // A device of a fleet's key has no row of its own, and may have a generation.
             let row = try connection.query(
                 """
-                SELECT \(PostgresStore.deviceColumns), held.number FROM (SELECT $1::bytea AS id) AS asked
+                SELECT \(PostgresStore.deviceColumns), held.number AS generation FROM (SELECT $1::bytea AS id) AS asked
                 LEFT JOIN ouroboros.device USING (id) LEFT JOIN ouroboros.generation AS held ON held.device = id
                 """, [id.value]
-            ).rows.first
+            ).rows(of: "device").first
             guard let row else { return SharedDevice(credential: nil, generation: 0) }
             return SharedDevice(
                 credential: try row.optionalText(0) == nil ? nil : store.credential(row, device: id),
-                generation: try Self.generation(row.optionalInteger(4) ?? 0, of: id))
+                generation: try row.optionalNumber(4) ?? 0)
         }
-    }
-
-    private static func generation(_ number: Int64, of device: DeviceID) throws -> UInt64 {
-        guard let generation = UInt64(exactly: number) else { throw outOfRange(device) }
-        return generation
     }
 
     private static func generation(_ number: UInt64, of device: DeviceID) throws -> PostgresValue {
@@ -59,8 +54,9 @@ public final class PostgresRegistry: SharedDeviceRegistry {
         }
         let key = try store.closed(credential)
         let values: [PostgresValue] = [
-            device.value, try PostgresStore.epoch(epoch, of: device),
-            try PostgresStore.epoch(credential.epoch, of: device), .text(key.form), .bytes(key.bytes),
+            device.value, .integer(try PostgresStore.epoch(epoch, of: device)),
+            .integer(try PostgresStore.epoch(credential.epoch, of: device)), .text(key.form),
+            .bytes(key.bytes),
             Self.newMove(),
         ]
         let isMoved = try await store.database.run(retryingFor: Self.movePatience) { connection in
@@ -142,9 +138,7 @@ public final class PostgresRegistry: SharedDeviceRegistry {
             guard !sessions.isEmpty else { return }
             do {
                 try await store.database.run { connection in
-                    for session in sessions {
-                        try RegistryMessage.confirmed(session).send(on: connection)
-                    }
+                    try RegistryMessage.send(sessions.map(RegistryMessage.confirmed), on: connection)
                 }
                 untold.withLock { untold in
                     // A newer one is told next time.

@@ -35,6 +35,10 @@ package struct MQTTSettings: Sendable {
         self.gatewayTopic = gatewayTopic
     }
 
+    /// The broker keeps what is published for devices while the gateway is away. Of several that share it out each is away
+    /// at times, and would keep its share from the others.
+    var keepsSession: Bool { down != nil && downGroup == nil }
+
     /// What is subscribed to for messages to devices.
     var downFilter: String? {
         down.map { down in downGroup.map { "$share/\($0)/\(down.filter)" } ?? down.filter }

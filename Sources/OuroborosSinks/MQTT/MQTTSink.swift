@@ -210,10 +210,22 @@ package final class MQTTSink: Sink {
         -> String
     {
         defer { connection.close() }
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
+            // What the broker has kept comes first, and nothing is written before that is queued.
+            group.addTask { await self.carryOut(commands, over: connection) }
+            try await begin(over: connection)
+            group.addTask { await self.keepStatuses(over: connection) }
+            let reason = await connection.whenEnded()
+            return "the connection to \(settings.broker.name) has ended: \(reason)"
+        }
+    }
+
+    private func begin(over connection: MQTTConnection) async throws {
         try await connection.subscribe(
             to: settings.status.filter, options: MQTT_SUB_OPT_SEND_RETAIN_ALWAYS)
         if let filter = settings.downFilter {
-            try await connection.subscribe(to: filter, options: MQTT_SUB_OPT_SEND_RETAIN_NEVER)
+            try await connection.subscribe(to: filter, quality: 1, options: MQTT_SUB_OPT_SEND_RETAIN_NEVER)
         }
         try await publish(.online, over: connection)
         logger.info("connected to \(settings.broker.name)", metadata: ["sink": "mqtt"])
@@ -223,13 +235,6 @@ package final class MQTTSink: Sink {
             state.board = StatusBoard(gateway: settings.clientID)
             state.removed = []
             state.discovery = settings.discoveryPrefix.map { Discovery(prefix: $0, settings: settings) }
-        }
-        return await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.keepStatuses(over: connection) }
-            group.addTask { await self.carryOut(commands, over: connection) }
-            let reason = await connection.whenEnded()
-            group.cancelAll()
-            return "the connection to \(settings.broker.name) has ended: \(reason)"
         }
     }
 
@@ -310,22 +315,29 @@ package final class MQTTSink: Sink {
 
     // MARK: What the broker sends
 
-    /// On the connection's thread.
-    private func take(_ message: MQTTMessage, _ commands: AsyncStream<MQTTMessage>.Continuation) {
+    /// On the connection's thread. True for a message to a device, which is to be queued.
+    private func take(
+        _ message: MQTTMessage, _ commands: AsyncStream<MQTTMessage>.Continuation
+    ) -> Bool {
         if let device = settings.status.device(of: message.topic) {
             let status = DeviceStatus(rawValue: String(decoding: message.payload, as: UTF8.self))
             state.withLock { $0.board.note(device, status, by: message.gateway) }
         } else if takeAway(message) {
-            return
-        } else if case .dropped = commands.yield(message) {
+            return false
+        } else if case .enqueued = commands.yield(message) {
+            return true
+        } else {
             logger.warning(
                 "too many messages to devices at once: one of MQTT's is dropped", metadata: ["sink": "mqtt"])
         }
+        return false
     }
 
     private func carryOut(_ commands: AsyncStream<MQTTMessage>, over connection: MQTTConnection) async {
         await withDiscardingTaskGroup { group in
-            for await command in commands where !command.isRetained {
+            for await command in commands {
+                defer { connection.release() }
+                guard !command.isRetained else { continue }
                 guard let device = settings.down?.device(of: command.topic) else {
                     logger.warning(
                         "a message to a device names none: 16 hexadecimal digits in its topic",

@@ -18,7 +18,7 @@ struct DiskThread: Sendable {
 }
 
 /// A file that a gateway writes.
-package protocol WatchedFile: Sendable {
+package protocol WatchedFile: ReadsRows {
     var path: String { get }
     /// Why it cannot be written now, as the last writes tell.
     var trouble: OuroborosError? { get }

@@ -92,6 +92,9 @@ struct StoreDatabase {
             throw OuroborosError(
                 .storage, "“\(path)” is another kind of file, not \(purpose.name): name another one")
         }
+        guard version >= 0 else {
+            throw OuroborosError(.storage, "“\(path)” has a schema that is none: restore it from a backup")
+        }
         guard version <= purpose.steps.count else {
             throw OuroborosError(
                 .storage,
@@ -164,7 +167,14 @@ struct StoreDatabase {
     }
 
     static func translate(_ error: any Error, _ path: String) -> any Error {
-        guard let error = error as? DatabaseError else { return error }
-        return StoreFailure(error.resultCode).error(path, error.message ?? "\(error.resultCode)")
+        switch error {
+        case let error as DatabaseError:
+            StoreFailure(error.resultCode).error(path, error.message ?? "\(error.resultCode)")
+        case let row as UnreadableRow:
+            OuroborosError(.storage, "“\(path)”: \(row): restore the file from a backup")
+        case is RowDecodingError:
+            OuroborosError(.storage, "“\(path)” holds a value of the wrong type: restore it from a backup")
+        default: error
+        }
     }
 }

@@ -67,6 +67,7 @@ extension AwaitedStore: DeviceDirectory, ActivityStore {
 
 extension AwaitedStore: WatchedFile {
     package var path: String { store.database.path }
+    package var unreadable: UnreadableRows { store.unreadable }
     package var trouble: OuroborosError? { store.database.health.trouble }
 
     package func probe() async throws {

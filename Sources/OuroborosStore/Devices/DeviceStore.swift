@@ -29,4 +29,4 @@ public protocol ActivityStore: Sendable {
     func count(_ activities: [DeviceID: DeviceActivity], at time: Int64) async throws
 }
 
-extension GatewayStore: DeviceStore {}
+extension GatewayStore: DeviceStore, ReadsRows {}

@@ -59,6 +59,7 @@ package struct AwaitedQueue: DownlinkStore {
 
 extension AwaitedQueue: WatchedFile {
     package var path: String { queue.database.path }
+    package var unreadable: UnreadableRows { queue.unreadable }
     package var trouble: OuroborosError? { queue.database.health.trouble }
 
     package func probe() async throws {

@@ -56,12 +56,9 @@ public struct DownlinkEntry: Sendable, Hashable {
     public let payload: [UInt8]
 
     package init(
-        id: Int64, device: DeviceID, queuedAt: Int64, expiresAt: Int64, state: String, reason: String?,
-        payload: [UInt8]
-    ) throws {
-        guard let state = DownlinkState(rawValue: state) else {
-            throw OuroborosError(.storage, "message \(id) has a state that is none")
-        }
+        id: Int64, device: DeviceID, queuedAt: Int64, expiresAt: Int64, state: DownlinkState,
+        reason: String?, payload: [UInt8]
+    ) {
         self.id = id
         self.device = device
         self.queuedAt = queuedAt

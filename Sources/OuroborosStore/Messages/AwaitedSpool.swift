@@ -22,6 +22,10 @@ package struct AwaitedSpool: SinkStore {
         try await reads.run { [spool] in try spool.messages(after: id, limit: limit) }
     }
 
+    package func page(after id: Int64, limit: Int) async throws -> SpoolPage {
+        try await reads.run { [spool] in try spool.page(after: id, limit: limit) }
+    }
+
     package func remove(through id: Int64) async throws -> Int {
         try await writes.run { [spool] in try spool.remove(through: id) }
     }
@@ -104,6 +108,7 @@ private struct AwaitedClaim: SinkClaim {
 
 extension AwaitedSpool: WatchedFile {
     package var path: String { spool.database.path }
+    package var unreadable: UnreadableRows { spool.unreadable }
     package var trouble: OuroborosError? { spool.database.health.trouble }
 
     package func probe() async throws {
