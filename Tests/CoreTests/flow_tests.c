@@ -276,6 +276,87 @@ static void busy_costs_little(void) {
     net_free(n);
 }
 
+/*
+ * Messages a second of a device that keeps 32 under way, to an application that takes some at once,
+ * a millisecond for each.
+ */
+static double taken_a_second(int queue, unsigned at_once) {
+    enum { MESSAGES = 2000, UNDER_WAY = 32 };
+    net *n = simple(21, 1);
+    n->side[GATEWAY].queue_cap = queue;
+    n->side[GATEWAY].late = true;
+    ouro_link_set_room(&n->side[GATEWAY].link, (size_t)queue, (size_t)queue);
+    uint64_t start = n->now_ms;
+    uint32_t delivered = 0;
+    while (delivered < MESSAGES && n->now_ms < start + MINUTE) {
+        while (n->side[DEVICE].count < delivered + UNDER_WAY)
+            CHECK(net_send(n, DEVICE, true, 20) != UINT32_MAX);
+        net_run_for(n, at_once);
+        for (unsigned i = 0; i < at_once; i++)
+            net_take(n, GATEWAY);
+        delivered = net_count(n, DEVICE, DELIVERED);
+    }
+    CHECK(delivered >= MESSAGES);
+    CHECK_EQUAL(n->trouble, 0);
+    double rate = delivered * 1000.0 / (double)(n->now_ms - start);
+    net_free(n);
+    return rate;
+}
+
+/* However small the queue is, what found it full comes again once there is room, and no later. */
+static void a_small_queue_is_not_slow(void) {
+    for (unsigned at_once = 1; at_once <= 4; at_once *= 2) {
+        double large = taken_a_second(64, at_once), small = taken_a_second(4, at_once);
+        printf("BUSY: %.0f messages a second, %.0f with a queue of 4\n", large, small);
+        CHECK(small * 2 >= large);
+    }
+}
+
+/* BUSY of what was dropped goes out though there is room again, and the ACK behind it. */
+static void busy_is_said_of_what_was_dropped(void) {
+    net *n = simple(22, 50);
+    (void)net_send(n, DEVICE, true, 20);
+    net_run_for(n, 500);
+    uint32_t nacks = n->side[GATEWAY].types[OURO_NACK], acks = n->side[GATEWAY].types[OURO_ACK];
+    ouro_link *gateway = &n->side[GATEWAY].link;
+    ouro_link_set_room(gateway, 0, 4);
+    uint8_t packet[OURO_MAX_PACKET], body[4] = {0};
+    size_t len = net_make(n, DEVICE, OURO_DATA, OURO_FLAG_ACK_REQ, body, sizeof body, packet);
+    CHECK(ouro_link_receive(gateway, n->now_ms, &n->side[DEVICE].addr, packet, len) ==
+          OURO_DROP_BUSY);
+    ouro_link_set_room(gateway, 4, 4);
+    net_pump(n, GATEWAY);
+    CHECK_EQUAL(n->side[GATEWAY].types[OURO_NACK], nacks + 1);
+    CHECK_EQUAL(n->side[GATEWAY].types[OURO_ACK], acks + 1);
+    CHECK_EQUAL(n->last[GATEWAY][0] & 15, OURO_ACK);
+    net_free(n);
+}
+
+/* Once an ACK has ended the device's wait, the next packet that is dropped is told at once. */
+static void busy_is_said_again_after_an_ack(void) {
+    for (size_t room = 1; room <= 2; room++) { /* less than half, and half */
+        net *n = simple(23, 50);
+        net_side *gateway = &n->side[GATEWAY];
+        (void)net_send(n, DEVICE, true, 20);
+        net_run_for(n, 500);
+        gateway->late = true;
+        gateway->queue_cap = 1;
+        for (uint32_t told = 1; told <= 3; told++) {
+            /* The first fills the queue. */
+            uint8_t body[4] = {0};
+            for (unsigned i = 0; i < 3; i++)
+                (void)net_give(n, DEVICE, OURO_DATA, OURO_FLAG_ACK_REQ, body, sizeof body);
+            CHECK_EQUAL(gateway->queued, 1);
+            CHECK_EQUAL(gateway->types[OURO_NACK], told);
+            gateway->queued = 0;
+            ouro_link_done(&gateway->link, gateway->queue_sessions[0], gateway->queue_counters[0]);
+            ouro_link_set_room(&gateway->link, room, 4);
+            net_pump(n, GATEWAY);
+        }
+        net_free(n);
+    }
+}
+
 /* One place is kept for the first message, so that BUSY can be said of the others. */
 static void full_before_the_first_message(void) {
     net *n = simple(14, 50);
@@ -339,6 +420,9 @@ void flow_tests(void) {
     RUN(the_congestion_window);
     RUN(a_window_past_its_threshold);
     RUN(busy_costs_little);
+    RUN(a_small_queue_is_not_slow);
+    RUN(busy_is_said_of_what_was_dropped);
+    RUN(busy_is_said_again_after_an_ack);
     RUN(full_before_the_first_message);
     RUN(a_round_trip_that_grows);
 }
