@@ -57,6 +57,7 @@ extension ServerEngine {
         endRetired(now)
         if agenda.acceptors.map({ $0 <= now }) ?? false {
             tickAcceptors(now)
+            forgetFirsts()
         }
         if agenda.sweep <= now {
             sweep(now)
