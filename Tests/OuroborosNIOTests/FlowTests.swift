@@ -270,16 +270,17 @@ import Testing
         }
     }
 
-    @Test(arguments: Way.allCases) func aPlaceThatOneDeviceGivesBackIsAnothers(way: Way) async throws {
+    /// It says goodbye, or is removed.
+    @Test(arguments: Way.allCases, [false, true])
+    func aPlaceThatOneDeviceGivesBackIsAnothers(way: Way, isRemoved: Bool) async throws {
         let credentials = (1...2).map { Credential.fixed(device: DeviceID(number: $0), rootKey: .random()) }
         var configuration = ServerConfiguration()
         configuration.places = 2
         var careful = ClientConfiguration()
         careful.acknowledgement = .whenConfirmed
         let (small, never) = (configuration, careful)
-        try await withEchoServer(
-            over: way, MemoryRegistry(credentials), configuration: small, echoes: false
-        ) { server, _ in
+        let registry = MemoryRegistry(credentials)
+        try await withEchoServer(over: way, registry, configuration: small, echoes: false) { server, _ in
             let greedy = try await OuroborosClient.connect(
                 to: server.endpoints[0], credential: credentials[0], configuration: never)
             let modest = try await OuroborosClient.connect(
@@ -293,11 +294,20 @@ import Testing
             try await eventually("both places are taken") {
                 try await server.statistics().placesUsed == 2
             }
-            await greedy.closeAtOnce()
-            var messages = modest.messages.makeAsyncIterator()
-            #expect(await messages.next()?.payload == [2])
+            if isRemoved {
+                registry.remove(credentials[0].deviceID)
+                try await server.dropUnknownDevices()
+            } else {
+                await greedy.closeAtOnce()
+            }
+            let message = try await bounded("the other device's message arrives", by: .seconds(60)) {
+                var messages = modest.messages.makeAsyncIterator()
+                return await messages.next()
+            }
+            #expect(message?.payload == [2])
             try await pending.delivered()
             await modest.close()
+            await greedy.closeAtOnce()
         }
     }
 

@@ -100,6 +100,7 @@ extension ServerEngine {
         guard let link = devices.takeLink(of: peer) else { return }
         statistics.links.add(link.statistics)
         room.leave(peer)
+        agenda.awaitNoPlace(peer)
         peer.sends.finishAll()
         agenda.set(peer, to: nil)
         if let stream = peer.stream {
