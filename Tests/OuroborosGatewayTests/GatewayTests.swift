@@ -72,6 +72,7 @@ import Testing
                 try await connection.send([1])
                 connections.append(connection)
             }
+            #expect(connections.count == 100)
         }
         for word in ["connected", "disconnected"] {
             #expect(log.entries.count { $0.message.description == word } == 100)
