@@ -1,9 +1,10 @@
 import NIOCore
 import NIOPosix
 import Ouroboros
-import OuroborosNIO
 import TestSupport
 import Testing
+
+@testable import OuroborosNIO
 
 /// Which session of a fixed credential is the newest, of gateways that share a registry (PROTOCOL.md, Appendix B 28 to 30).
 @Suite(.timeLimit(.minutes(3))) struct SharedGenerationTests {
