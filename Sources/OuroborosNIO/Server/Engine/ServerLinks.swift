@@ -19,6 +19,7 @@ extension ServerEngine {
     /// Lets a link send, tell and take until it has nothing more to do.
     func pump(_ peer: ServerPeer) {
         guard let link = peer.link else { return }
+        updateRoom(peer)
         let now = now
         do {
             var isBusy = true
@@ -142,13 +143,17 @@ extension ServerEngine {
         case .message(let message):
             statistics.messages += 1
             statistics.messageBytes += UInt64(message.payload.count)
-            if message.isLastOfPacket {
-                room.take(for: peer)
-                updateRoom(peer)
-            }
             arrivals.append(
                 ReceivedMessage(
                     device: device, message: message, worker: worker, link: peer.linkNumber))
+            if message.isLastOfPacket {
+                room.take(for: peer)
+                // What was read at once is taken as a whole, however small the queue is: most of a turn's work is the same
+                // for one packet and for many.
+                if peer.stream != nil || arrivals.count >= configuration.receiveBatch {
+                    updateRoom(peer)
+                }
+            }
         case .delivered(let id):
             roundTrip.recordMilliseconds(link.roundTripMilliseconds)
             peer.sends.finish(id, .success(()))
