@@ -143,14 +143,15 @@ extension ServerEngine {
         case .message(let message):
             statistics.messages += 1
             statistics.messageBytes += UInt64(message.payload.count)
+            if arrivals.isEmpty {
+                room.beginTurn()
+            }
             arrivals.append(
                 ReceivedMessage(
                     device: device, message: message, worker: worker, link: peer.linkNumber))
             if message.isLastOfPacket {
                 room.take(for: peer)
-                // What was read at once is taken as a whole, however small the queue is: most of a turn's work is the same
-                // for one packet and for many.
-                if peer.stream != nil || arrivals.count >= configuration.receiveBatch {
+                if peer.stream != nil || !room.takesAll || arrivals.count >= configuration.receiveBatch {
                     updateRoom(peer)
                 }
             }
