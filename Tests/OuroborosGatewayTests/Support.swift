@@ -45,10 +45,10 @@ struct Site {
     /// Runs a gateway while `body` does, and shuts it down gracefully.
     func withGateway(
         _ flags: [GatewayKey: String] = [:], _ printed: Printed, _ manager: ServiceManager = ServiceManager(),
-        _ body: @Sendable (Endpoint) async throws -> Void
+        logger: Logger = quiet, _ body: @Sendable (Endpoint) async throws -> Void
     ) async throws {
         let gateway = try await Gateway(
-            settings(flags), process: printed.process, manager: manager, logger: quiet
+            settings(flags), process: printed.process, manager: manager, logger: logger
         ).open()
         let group = ServiceGroup(
             configuration: .init(services: [.init(service: gateway)], logger: quiet))

@@ -51,6 +51,21 @@ import Testing
         #expect(room.unconfirmed == 3)
     }
 
+    @Test func aTurnIsTakenAsAWholeOnceSomethingWasGivenBack() {
+        var room = room()
+        room.beginTurn()
+        #expect(room.takesAll)
+        room.take(for: one)
+        room.beginTurn()
+        #expect(!room.takesAll)
+        room.giveBack(for: one)
+        #expect(!room.takesAll)
+        for takesAll in [true, false] {
+            room.beginTurn()
+            #expect(room.takesAll == takesAll)
+        }
+    }
+
     /// Half of what one can have counts, and of a small queue that is less than half of its share.
     @Test(arguments: [(8, 4, 4), (4, 64, 4), (64, 64, 64), (8192, 64, 64), (1, 1, 1)])
     func theMostThatOneCanHave(ofAll: Int, ofOne: Int, most: Int) {

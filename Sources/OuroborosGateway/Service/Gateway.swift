@@ -44,6 +44,7 @@ package struct Gateway: Sendable {
         let metrics = GatewayMetrics(settings.metrics, hostNames: settings.sinks.hostNames)
         let configuration = try await configuration(tap, metrics)
         let (server, isKnown) = try await patience.wait { try await bind(devices, configuration, shared) }
+        let events = server.events
         if devices.store?.isSealed == false {
             logger.notice("the keys in the store are not sealed (see --kek-file)")
         }
@@ -56,8 +57,9 @@ package struct Gateway: Sendable {
         let watch = StoreWatch(files.compactMap(\.self), logger: logger)
         let page = try GatewayPage(settings, server: server, known: known, logger: logger)
         let service = GatewayService(
-            server: server, store: devices.store, watch: watch, activity: devices.store ?? shared?.activity,
-            spool: spool, outputs: outputs, recent: page?.recent, echo: settings.echo, process: process,
+            server: server, events: events, store: devices.store, watch: watch,
+            activity: devices.store ?? shared?.activity, spool: spool, outputs: outputs, recent: page?.recent,
+            echo: settings.echo, process: process,
             manager: manager, logger: logger)
         let facts = metrics.service(
             server: server, watch: watch, store: devices.store, shared: shared, outputs: outputs, page: page,

@@ -12,6 +12,7 @@ import Synchronization
 /// The gateway at work: from the server to the spool, if there is one, and standard output.
 struct GatewayService: Service {
     let server: OuroborosServer
+    let events: AsyncStream<ServerEvent>
     let store: AwaitedStore?
     let watch: StoreWatch
     let spool: (any SinkStore)?
@@ -26,12 +27,13 @@ struct GatewayService: Service {
     private let stopping = Stopping()
 
     init(
-        server: OuroborosServer, store: AwaitedStore?, watch: StoreWatch,
+        server: OuroborosServer, events: AsyncStream<ServerEvent>, store: AwaitedStore?, watch: StoreWatch,
         activity: (any ActivityStore)?, spool: (any SinkStore)?, outputs: GatewayOutputs,
         recent: RecentMessages?, echo: Bool, process: GatewayProcess, manager: ServiceManager,
         logger: Logger
     ) {
         self.server = server
+        self.events = events
         self.store = store
         self.watch = watch
         self.spool = spool
@@ -64,6 +66,8 @@ struct GatewayService: Service {
         ].compactMap(\.self)
         let stopping = stopping
         let limit = Mutex<Task<Void, any Error>?>(nil)
+        // They end with the server.
+        async let told: Void = logEvents()
         defer { limit.withLock(\.self)?.cancel() }
         do {
             try await withGracefulShutdownHandler {
@@ -89,6 +93,7 @@ struct GatewayService: Service {
             throw error
         }
         await server.close()
+        await told
         do {
             try await activity.write()
             try await store?.tidy()
@@ -100,7 +105,6 @@ struct GatewayService: Service {
 
     private func work() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await logEvents() }
             group.addTask { try await maintain() }
             group.addTask { await showLife() }
             try await printMessages()
@@ -177,7 +181,7 @@ struct GatewayService: Service {
     }
 
     private func logEvents() async {
-        for await event in server.events {
+        for await event in events {
             switch event {
             case .connected(let device, let session):
                 activity.add(sessionOf: device)

@@ -159,8 +159,7 @@ final class ClientEngine: @unchecked Sendable {
         pings.finish(.failure(error ?? OuroborosError.connectionClosed))
         connected.fail(error ?? OuroborosError.connectionClosed)
         inbox.finish()
-        facts.withLock { $0.state = .closed }
-        states.send(.closed)
+        states.send(.closed) { facts.withLock { $0.state = .closed } }
         states.finish()
         closeCarrier().whenComplete { [ended] _ in ended.succeed() }
     }

@@ -148,7 +148,7 @@ public final class OuroborosServer: Sendable {
         }
     }
 
-    /// What becomes of the devices, from now on.
+    /// What becomes of the devices, from now on. All that a reader has not read is kept for it.
     public var events: AsyncStream<ServerEvent> { workers.hub.events.subscribe() }
 
     public func statistics() async throws -> ServerStatistics {

@@ -19,6 +19,7 @@ extension ServerEngine {
     /// Lets a link send, tell and take until it has nothing more to do.
     func pump(_ peer: ServerPeer) {
         guard let link = peer.link else { return }
+        updateRoom(peer)
         let now = now
         do {
             var isBusy = true
@@ -100,6 +101,7 @@ extension ServerEngine {
         guard let link = devices.takeLink(of: peer) else { return }
         statistics.links.add(link.statistics)
         room.leave(peer)
+        agenda.awaitNoPlace(peer)
         peer.sends.finishAll()
         agenda.set(peer, to: nil)
         if let stream = peer.stream {
@@ -141,13 +143,18 @@ extension ServerEngine {
         case .message(let message):
             statistics.messages += 1
             statistics.messageBytes += UInt64(message.payload.count)
-            if message.isLastOfPacket {
-                room.take(for: peer)
-                updateRoom(peer)
+            if arrivals.isEmpty {
+                room.beginTurn()
             }
             arrivals.append(
                 ReceivedMessage(
                     device: device, message: message, worker: worker, link: peer.linkNumber))
+            if message.isLastOfPacket {
+                room.take(for: peer)
+                if peer.stream != nil || !room.takesAll || arrivals.count >= configuration.receiveBatch {
+                    updateRoom(peer)
+                }
+            }
         case .delivered(let id):
             roundTrip.recordMilliseconds(link.roundTripMilliseconds)
             peer.sends.finish(id, .success(()))
