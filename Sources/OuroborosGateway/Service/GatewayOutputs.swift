@@ -39,11 +39,9 @@ struct GatewayOutputs {
                 try await Self.queue(settings, shared, number, logger)
             }
             self.queue = queue as? AwaitedQueue
-            downlink = try await patience.wait {
-                try await Downlink(
-                    queue: queue, server: server, settings: settings,
-                    metrics: DownlinkMetrics(factory: metrics), logger: logger, isKnown: isKnown)
-            }
+            downlink = Downlink(
+                queue: queue, server: server, settings: settings,
+                metrics: DownlinkMetrics(factory: metrics), logger: logger, isKnown: isKnown)
         } else {
             (queue, downlink) = (nil, nil)
         }

@@ -47,7 +47,7 @@ extension ServerEngine {
         }
     }
 
-    fileprivate func silence(of peer: ServerPeer) -> Duration {
+    func silence(of peer: ServerPeer) -> Duration {
         .milliseconds(now - peer.lastHeard)
     }
 }

@@ -11,6 +11,7 @@ enum RegistrySchema {
         [downlink, downlinkWaits, downlinkEnded],
         [generation],
         [deadLetter],
+        [downlinkGrowsOld],
     ]
 
     /// Makes what is missing. Two that do so at once do it one after the other.
@@ -162,6 +163,10 @@ enum RegistrySchema {
 
     private static let downlinkWaits = """
         CREATE INDEX downlink_waits ON ouroboros.downlink (device, id) WHERE ended_at IS NULL
+        """
+
+    private static let downlinkGrowsOld = """
+        CREATE INDEX downlink_grows_old ON ouroboros.downlink (state, expires_at) WHERE ended_at IS NULL
         """
 
     private static let downlinkEnded = """

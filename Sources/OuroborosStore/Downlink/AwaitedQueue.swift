@@ -42,6 +42,10 @@ package struct AwaitedQueue: DownlinkStore {
         try await thread.run { [queue] in try queue.expire(now: now) }
     }
 
+    package func firstExpiry() async throws -> Int64? {
+        try await thread.run { [queue] in try queue.firstExpiry() }
+    }
+
     package func entry(_ id: Int64) async throws -> DownlinkEntry? {
         try await thread.run { [queue] in try queue.entry(id) }
     }

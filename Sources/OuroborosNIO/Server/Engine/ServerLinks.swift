@@ -157,7 +157,9 @@ extension ServerEngine {
             logger?.warning("\(OuroborosError.stalledText(size))", metadata: ["device": "\(device)"])
             hub.events.send(.stalled(device, size: size))
         case .failed(let id): peer.sends.finish(id, .failure(.neverSent))
-        case .established(let session): hub.events.send(.connected(device, sessionID: session))
+        case .established(let session):
+            hub.events.send(.connected(device, sessionID: session))
+            tellHeard(device)
         case .closed(let reason, let byPeer, let missing):
             hub.events.send(.closed(device, reason, byDevice: byPeer, missing: missing))
         case .dead: hub.events.send(.silent(device))

@@ -190,6 +190,7 @@ extension ServerEngine {
         case .taken:
             peer.lastHeard = now
             stream.device?.lastHeard = now
+            tellHeard(peer.device)
             settle(peer, link)
         // What came after this side's CLOSE.
         case .dropped: break
