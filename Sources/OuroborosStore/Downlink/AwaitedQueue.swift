@@ -64,6 +64,7 @@ package struct AwaitedQueue: DownlinkStore {
 extension AwaitedQueue: WatchedFile {
     package var path: String { queue.database.path }
     package var trouble: OuroborosError? { queue.database.health.trouble }
+    package var failures: AsyncStream<Void> { queue.database.health.failures }
 
     package func probe() async throws {
         try await thread.run { [queue] in try queue.database.probe() }
