@@ -57,7 +57,7 @@ package struct Gateway: Sendable {
         let page = try GatewayPage(settings, server: server, known: known, logger: logger)
         let service = GatewayService(
             server: server, store: devices.store, watch: watch, activity: devices.store ?? shared?.activity,
-            spool: spool, outputs: outputs, recent: page?.recent, echo: settings.echo, process: process,
+            spool: spool, outputs: outputs, page: page, echo: settings.echo, process: process,
             manager: manager, logger: logger)
         let facts = metrics.service(
             server: server, watch: watch, store: devices.store, shared: shared, outputs: outputs, page: page,

@@ -16,7 +16,7 @@ struct GatewayService: Service {
     let watch: StoreWatch
     let spool: (any SinkStore)?
     let outputs: GatewayOutputs
-    let recent: RecentMessages?
+    let page: GatewayPage?
     let echo: Bool
     let process: GatewayProcess
     let manager: ServiceManager
@@ -28,7 +28,7 @@ struct GatewayService: Service {
     init(
         server: OuroborosServer, store: AwaitedStore?, watch: StoreWatch,
         activity: (any ActivityStore)?, spool: (any SinkStore)?, outputs: GatewayOutputs,
-        recent: RecentMessages?, echo: Bool, process: GatewayProcess, manager: ServiceManager,
+        page: GatewayPage?, echo: Bool, process: GatewayProcess, manager: ServiceManager,
         logger: Logger
     ) {
         self.server = server
@@ -36,7 +36,7 @@ struct GatewayService: Service {
         self.watch = watch
         self.spool = spool
         self.outputs = outputs
-        self.recent = recent
+        self.page = page
         self.echo = echo
         self.process = process
         self.manager = manager
@@ -157,7 +157,8 @@ struct GatewayService: Service {
         }
         try await outputs.handOn(new, at: now)
         activity.add(messages: batch.messages)
-        recent?.add(new, at: now)
+        page?.feed.came(batch.messages.count)
+        page?.recent?.add(new, at: now)
         return new
     }
 

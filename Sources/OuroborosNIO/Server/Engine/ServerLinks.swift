@@ -43,7 +43,8 @@ extension ServerEngine {
         if peer.sessions.isEmpty {
             dropLink(of: peer)
         } else {
-            agenda.set(peer, to: link.deadline(now: now))
+            let maySend = peer.stream?.isWritable ?? true
+            agenda.set(peer, to: LoopTimer.wake(link.deadline(now: now), maySend: maySend, now: now))
         }
     }
 
