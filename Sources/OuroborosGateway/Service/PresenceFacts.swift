@@ -69,6 +69,12 @@ extension MQTTSink.Gateway {
     ) {
         let presence = facts.presence
         self.init(
+            changes: { tell in
+                await withDiscardingTaskGroup { group in
+                    group.addTask { for await _ in server.events { tell() } }
+                    group.addTask { for await _ in presence.returns { tell() } }
+                }
+            },
             statuses: {
                 Dictionary(
                     uniqueKeysWithValues: try await server.connectedDevices().map {

@@ -37,6 +37,8 @@ final class MQTTConnection: @unchecked Sendable {
 
     /// Seconds: the broker says that the gateway is gone when it hears nothing for one and a half times as long.
     private static let keepAlive: Int32 = 30
+    /// Milliseconds between two looks whether it is time to tell the broker that the gateway is there.
+    private static let longestRest: Int32 = 5000
     /// Bytes that the broker may send at once.
     private static let largestPacket: UInt32 = 65_536
     private static let library: Int32 = mosquitto_lib_init()
@@ -132,7 +134,7 @@ final class MQTTConnection: @unchecked Sendable {
                 takeRequests()
                 wake.wait(
                     beside: mosquitto_socket(client), wantsWrite: mosquitto_want_write(client),
-                    milliseconds: 1000)
+                    milliseconds: Self.longestRest)
                 try turn()
             }
         } catch {

@@ -9,6 +9,8 @@ import Synchronization
 package final class MQTTSink: Sink {
     /// What the sink asks of the gateway.
     package struct Gateway: Sendable {
+        /// Tells, until the task is cancelled, that statuses may be others now.
+        package var changes: @Sendable (_ tell: @escaping @Sendable () -> Void) async -> Void
         /// The devices that have a session here.
         package var statuses: @Sendable () async throws -> [DeviceID: DeviceStatus]
         /// Others of which it speaks, unless somebody else does.
@@ -26,6 +28,7 @@ package final class MQTTSink: Sink {
         package typealias Outcome = @Sendable (_ tell: @Sendable ([UInt8]) async -> Void) async -> Void
 
         package init(
+            changes: @escaping @Sendable (_ tell: @escaping @Sendable () -> Void) async -> Void,
             statuses: @escaping @Sendable () async throws -> [DeviceID: DeviceStatus],
             gone: @escaping @Sendable () async throws -> [DeviceID: DeviceStatus],
             removed: @escaping @Sendable (Set<DeviceID>) async throws -> Set<DeviceID>,
@@ -33,6 +36,7 @@ package final class MQTTSink: Sink {
             names: @escaping @Sendable (Set<DeviceID>) async throws -> [DeviceID: String],
             send: @escaping @Sendable (DeviceID, MQTTMessage) async -> Outcome
         ) {
+            self.changes = changes
             self.statuses = statuses
             self.gone = gone
             self.removed = removed
@@ -60,11 +64,15 @@ package final class MQTTSink: Sink {
     private let gateway: Gateway
     private let logger: Logger
     private let state: Mutex<State>
+    /// Statuses may have changed.
+    private let bell = Doorbell()
 
     /// A connection that ends sooner is no reason to try again at once: two clients with one id would push each other
     /// out for ever. It is above the longest pause.
     private static let stable = Duration.seconds(60)
+    /// Between two looks at the statuses: after a change, and while nobody tells of one, as who falls silent does not.
     private static let statusPeriod = Duration.seconds(1)
+    private static let longestStatusPeriod = Duration.seconds(10)
     /// Commands that wait for the gateway; more are dropped, and told in the log.
     private static let mostCommands = 1024
 
@@ -162,6 +170,7 @@ package final class MQTTSink: Sink {
 
     /// Connects, and connects again whenever that ends.
     package func run() async {
+        async let _: Void = gateway.changes { [bell] in bell.ring() }
         var backoff = Backoff.ofSinks
         var telling = Telling<String>()
         var brief = 0
@@ -260,6 +269,7 @@ package final class MQTTSink: Sink {
                     logger.warning("the devices' statuses: \(error)", metadata: ["sink": "mqtt"])
                 }
             }
+            await bell.wait(atMost: Self.longestStatusPeriod)
         }
     }
 
