@@ -14,7 +14,7 @@ actor PresenceFacts {
     /// Devices that no list has, and that belong here all the same: those of a fleet's key.
     private var unlisted: Set<DeviceID> = []
 
-    private static let longestListAge = Duration.seconds(30)
+    private static let longestListAge = Duration.seconds(20)
 
     init(
         presence: Presence, known: KnownDevices, isShared: Bool,

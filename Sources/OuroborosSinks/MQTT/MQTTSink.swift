@@ -58,15 +58,14 @@ package final class MQTTSink: Sink {
         /// Those whose sensors are taken away as the broker tells them.
         var removed: Set<DeviceID> = []
         var problem = "it is not connected yet"
+        /// Rings when statuses may have changed.
+        var bell = Doorbell()
     }
 
     private let settings: MQTTSettings
     private let gateway: Gateway
     private let logger: Logger
     private let state: Mutex<State>
-    /// Statuses may have changed.
-    private let bell = Doorbell()
-
     /// A connection that ends sooner is no reason to try again at once: two clients with one id would push each other
     /// out for ever. It is above the longest pause.
     private static let stable = Duration.seconds(60)
@@ -170,7 +169,7 @@ package final class MQTTSink: Sink {
 
     /// Connects, and connects again whenever that ends.
     package func run() async {
-        async let _: Void = gateway.changes { [bell] in bell.ring() }
+        async let _: Void = gateway.changes { [self] in state.withLock(\.bell).ring() }
         var backoff = Backoff.ofSinks
         var telling = Telling<String>()
         var brief = 0
@@ -253,6 +252,8 @@ package final class MQTTSink: Sink {
 
     private func keepStatuses(over connection: MQTTConnection) async {
         var problem: String?
+        let bell = Doorbell()
+        state.withLock { $0.bell = bell }
         // What is retained comes first.
         while (try? await Task.sleep(for: Self.statusPeriod)) != nil {
             do {
