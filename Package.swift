@@ -175,8 +175,8 @@ let package = Package(
             name: "OuroborosHTTP",
             dependencies: [
                 httpTypes,
-                "Ouroboros", "OuroborosDownlink", "OuroborosMetrics", "OuroborosStore", hummingbird, logging,
-                nio("NIOCore"), "TraitGateway",
+                "Ouroboros", "OuroborosDownlink", "OuroborosMetrics", "OuroborosNIO", "OuroborosStore",
+                hummingbird, logging, nio("NIOCore"), "TraitGateway",
             ],
             swiftSettings: strict),
         // Its templates, style and script are files, which become part of the binary.

@@ -47,6 +47,11 @@ extension ServerEngine {
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.sharedPort), value: configuration.workers > 1 ? 1 : 0)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptPause { [self] in tellShortage($0) })
+                }
+            }
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(
                 .recvAllocator,
