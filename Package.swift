@@ -286,7 +286,7 @@ let package = Package(
             name: "OuroborosGatewayTests",
             dependencies: [
                 "LibC", "Ouroboros", "OuroborosDownlink", "OuroborosGateway", "OuroborosHTTP",
-                "OuroborosNIO", "OuroborosSinks", "OuroborosStore", "TestSupport", logging,
+                "OuroborosNIO", "OuroborosSinks", "OuroborosStore", "TestSupport", logging, metrics,
                 inMemoryLogging, lifecycle,
             ],
             swiftSettings: strict),
