@@ -52,7 +52,8 @@ import Testing
     @Test func tenThousandThatWaitAreReadOnce() async throws {
         for number in 1...10_000 {
             _ = try queue.add(
-                Array("\(number)".utf8), for: DeviceID(number: UInt64(number)), expiresAt: Self.nextCentury, now: 0)
+                Array("\(number)".utf8), for: DeviceID(number: UInt64(number)), expiresAt: Self.nextCentury,
+                now: 0)
         }
         let (queue, device) = (queue, device)
         try await withDownlink { _, server in
