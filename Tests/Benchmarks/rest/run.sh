@@ -48,7 +48,12 @@ connect() {
     "$bin/ouroboros" fleet --to "127.0.0.1:$port" --fleet-key-file "$scratch/fleet.key" --devices "$sessions" \
         --rate 0.001 --seconds 3600 >/dev/null 2>&1 &
     fleet=$!
-    wait_for ': connected' "$sessions"
+    wait_for ' connected$' 1
+    before=0
+    while now="$(grep -c ' connected$' "$scratch/log")" && [ "$now" -gt "$before" ]; do
+        before="$now"
+        sleep 3
+    done
 }
 
 # A line for each thread: its number, and how often it waited.
