@@ -187,7 +187,8 @@ package actor Downlink {
         if look == .whole {
             try await readWhole()
         }
-        looks.ended(look, at: .now, firstExpiry: try await queue.firstExpiry())
+        let first = try await queue.firstExpiry()
+        looks.ended(look, at: .now, firstExpiry: first)
     }
 
     private func readWhole() async throws {

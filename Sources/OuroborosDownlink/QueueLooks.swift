@@ -8,12 +8,12 @@ struct QueueLooks {
     }
 
     /// A look that follows another, or a try that follows one in vain.
-    static let soon = Duration.seconds(1)
+    private static let soon = Duration.seconds(1)
     /// The clock of people may be set while nobody looks at it.
-    static let late = Duration.seconds(10)
+    private static let late = Duration.seconds(10)
 
     /// What is known of the queue may be old.
-    private(set) var isStale = false
+    private var isStale = false
     private let period: Duration
     private var wholeAt: ContinuousClock.Instant
     /// When the first message that waits grows old, in milliseconds since 1970.

@@ -15,7 +15,7 @@ final class SinkRunner: Sendable {
     private let logger: Logger
     private let bell = Doorbell()
     /// Ends a pause, which what is new does not.
-    private let end = Doorbell()
+    private let stopBell = Doorbell()
     private let isStopping = Mutex(false)
 
     /// How often it is tried to take the place of the gateway that runs the sink.
@@ -57,7 +57,7 @@ final class SinkRunner: Sendable {
     func stop() {
         isStopping.withLock { $0 = true }
         bell.ring()
-        end.ring()
+        stopBell.ring()
     }
 
     private var stops: Bool { isStopping.withLock(\.self) || Task.isCancelled }
@@ -319,7 +319,7 @@ final class SinkRunner: Sendable {
     private func pause(_ time: Duration) async {
         let over = ContinuousClock.now + time
         while case let left = over - .now, left > .zero, !stops {
-            await end.wait(atMost: left)
+            await stopBell.wait(atMost: left)
         }
     }
 
