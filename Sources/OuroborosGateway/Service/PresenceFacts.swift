@@ -77,8 +77,8 @@ extension MQTTSink.Gateway {
             },
             statuses: {
                 Dictionary(
-                    uniqueKeysWithValues: try await server.connectedDevices().map {
-                        ($0.device, presence.status(of: $0.device, silence: $0.silence, hasSession: true))
+                    uniqueKeysWithValues: try await server.silences().map { device, silence in
+                        (device, presence.status(of: device, silence: silence, hasSession: true))
                     })
             },
             gone: { await facts.gone() }, removed: { try await facts.removed($0) },
