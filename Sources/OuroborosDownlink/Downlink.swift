@@ -25,7 +25,7 @@ package actor Downlink {
     /// What a packet takes.
     package static let mostBytes = LinkConfiguration.server.maxBody
     /// Between two looks at all that waits. Of a shared queue others tell what they do, and may not be heard.
-    private static let lookPeriod = Duration.seconds(60)
+    private static let lookPeriod = Duration.seconds(30)
     private static let sharedLookPeriod = Duration.seconds(10)
     /// How soon another gateway takes a message for a device that it has.
     private static let takenWithin = Duration.seconds(2)
@@ -36,7 +36,7 @@ package actor Downlink {
         queue: any DownlinkStore, server: OuroborosServer, settings: DownlinkSettings,
         metrics: DownlinkMetrics, logger: Logger,
         isKnown: @escaping @Sendable (DeviceID) async throws -> Bool
-    ) {
+    ) async throws {
         self.queue = queue
         self.server = server
         self.isKnown = isKnown
@@ -46,6 +46,10 @@ package actor Downlink {
         self.logger = logger
         looks = QueueLooks(
             period: queue.isShared ? Self.sharedLookPeriod : Self.lookPeriod, at: .now)
+        // One that cannot be read is told before it is used.
+        if let first = try await queue.firstExpiry() {
+            looks.waits(until: first)
+        }
         server.tellHeard { [due] device in due.ring([device]) }
     }
 

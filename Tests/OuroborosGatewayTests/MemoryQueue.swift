@@ -8,6 +8,7 @@ final class MemoryQueue: DownlinkStore {
         var lists = 0
         var takes: [DeviceID] = []
         var expiries = 0
+        var refused = 0
     }
 
     private struct State {
@@ -28,7 +29,10 @@ final class MemoryQueue: DownlinkStore {
 
     private func use<Value: Sendable>(_ body: (inout State) throws -> Value) throws -> Value {
         try state.withLock { state in
-            guard !state.refuses else { throw OuroborosError(.busy, "not now") }
+            guard !state.refuses else {
+                state.asked.refused += 1
+                throw OuroborosError(.busy, "not now")
+            }
             return try body(&state)
         }
     }

@@ -30,7 +30,7 @@ import Testing
         let place = try SocketAddress(ipAddress: "127.0.0.1", port: 0)
         try await OuroborosServer.withServer(at: place, registry: MemoryRegistry(credential)) {
             [settings, queue] server in
-            let downlink = Downlink(
+            let downlink = try await Downlink(
                 queue: queue, server: server, settings: settings,
                 metrics: DownlinkMetrics(factory: NOOPMetricsHandler.instance), logger: quiet,
                 isKnown: { _ in true })
@@ -101,10 +101,10 @@ import Testing
     @Test func whileTheQueueIsAwayItIsTriedAgain() async throws {
         let (queue, device) = (queue, device)
         _ = try queue.add([9], for: device, expiresAt: Self.nextCentury, now: 0)
-        queue.refuse(true)
         try await withDownlink { _, server in
+            queue.refuse(true)
             let connection = try await connect(to: server)
-            _ = try await connection.ping()
+            try await eventually("it was tried") { queue.asked.refused > 0 }
             queue.refuse(false)
             #expect(await connection.messages.first { _ in true }?.payload == [9])
             await connection.close()

@@ -39,9 +39,11 @@ struct GatewayOutputs {
                 try await Self.queue(settings, shared, number, logger)
             }
             self.queue = queue as? AwaitedQueue
-            downlink = Downlink(
-                queue: queue, server: server, settings: settings,
-                metrics: DownlinkMetrics(factory: metrics), logger: logger, isKnown: isKnown)
+            downlink = try await patience.wait {
+                try await Downlink(
+                    queue: queue, server: server, settings: settings,
+                    metrics: DownlinkMetrics(factory: metrics), logger: logger, isKnown: isKnown)
+            }
         } else {
             (queue, downlink) = (nil, nil)
         }
