@@ -9,13 +9,19 @@ public enum DescriptorLimit {
         let allowed = min(rlim_t(max(0, wanted)), limit.rlim_max)
         if limit.rlim_cur < allowed {
             limit.rlim_cur = allowed
-            _ = setrlimit(RLIMIT_NOFILE, &limit)
+            _ = setrlimit(resource, &limit)
         }
         return now
     }
 
+    #if canImport(Glibc)
+    private static let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    #else
+    private static let resource = RLIMIT_NOFILE
+    #endif
+
     private static var limit: rlimit? {
         var limit = rlimit()
-        return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit : nil
+        return getrlimit(resource, &limit) == 0 ? limit : nil
     }
 }

@@ -3,6 +3,7 @@ import NIOCore
 import Ouroboros
 import OuroborosDownlink
 import OuroborosNIO
+import OuroborosPage
 import OuroborosSinks
 import OuroborosStore
 import OuroborosText
