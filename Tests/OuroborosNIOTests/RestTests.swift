@@ -65,6 +65,7 @@ import Testing
                 to: [gateway], registry: MemoryRegistry(credential), configuration: serverConfiguration)
             let connection = try await OuroborosClient.connect(
                 to: gateway, credential: credential, configuration: configuration)
+            _ = try await connection.ping()
             let pending = server.post([1], to: device)
             try await time.sleep(for: .seconds(1))
             let before = loop.turns
