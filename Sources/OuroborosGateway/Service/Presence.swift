@@ -21,6 +21,9 @@ final class Presence: Sendable {
         (returns, returned) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
+    /// How late it may be noticed that a device is silent.
+    var lookPeriod: Duration { max(.seconds(1), min(sleepingAfter / 12, .seconds(10))) }
+
     func heard(_ devices: Set<DeviceID>, at now: ContinuousClock.Instant = .now) {
         let isNews = rhythms.withLock { rhythms in
             var isNews = false

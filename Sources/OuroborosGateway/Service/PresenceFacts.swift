@@ -75,6 +75,7 @@ extension MQTTSink.Gateway {
                     group.addTask { for await _ in presence.returns { tell() } }
                 }
             },
+            lookPeriod: presence.lookPeriod,
             statuses: {
                 Dictionary(
                     uniqueKeysWithValues: try await server.silences().map { device, silence in

@@ -11,6 +11,8 @@ package final class MQTTSink: Sink {
     package struct Gateway: Sendable {
         /// Tells, until the task is cancelled, that statuses may be others now.
         package var changes: @Sendable (_ tell: @escaping @Sendable () -> Void) async -> Void
+        /// How often statuses are looked at while nobody tells: who falls silent does not.
+        package var lookPeriod: Duration
         /// The devices that have a session here.
         package var statuses: @Sendable () async throws -> [DeviceID: DeviceStatus]
         /// Others of which it speaks, unless somebody else does.
@@ -29,6 +31,7 @@ package final class MQTTSink: Sink {
 
         package init(
             changes: @escaping @Sendable (_ tell: @escaping @Sendable () -> Void) async -> Void,
+            lookPeriod: Duration,
             statuses: @escaping @Sendable () async throws -> [DeviceID: DeviceStatus],
             gone: @escaping @Sendable () async throws -> [DeviceID: DeviceStatus],
             removed: @escaping @Sendable (Set<DeviceID>) async throws -> Set<DeviceID>,
@@ -37,6 +40,7 @@ package final class MQTTSink: Sink {
             send: @escaping @Sendable (DeviceID, MQTTMessage) async -> Outcome
         ) {
             self.changes = changes
+            self.lookPeriod = lookPeriod
             self.statuses = statuses
             self.gone = gone
             self.removed = removed
@@ -69,9 +73,8 @@ package final class MQTTSink: Sink {
     /// A connection that ends sooner is no reason to try again at once: two clients with one id would push each other
     /// out for ever. It is above the longest pause.
     private static let stable = Duration.seconds(60)
-    /// Between two looks at the statuses: after a change, and while nobody tells of one, as who falls silent does not.
+    /// Between two looks at the statuses at least.
     private static let statusPeriod = Duration.seconds(1)
-    private static let longestStatusPeriod = Duration.seconds(10)
     /// Commands that wait for the gateway; more are dropped, and told in the log.
     private static let mostCommands = 1024
 
@@ -270,7 +273,8 @@ package final class MQTTSink: Sink {
                     logger.warning("the devices' statuses: \(error)", metadata: ["sink": "mqtt"])
                 }
             }
-            await bell.wait(atMost: Self.longestStatusPeriod)
+            let rest = gateway.lookPeriod - Self.statusPeriod
+            if rest > .zero { await bell.wait(atMost: rest) }
         }
     }
 
