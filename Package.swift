@@ -172,8 +172,8 @@ let package = Package(
             name: "OuroborosHTTP",
             dependencies: [
                 httpTypes,
-                "Ouroboros", "OuroborosDownlink", "OuroborosMetrics", "OuroborosStore", hummingbird, logging,
-                nio("NIOCore"), "TraitGateway",
+                "Ouroboros", "OuroborosDownlink", "OuroborosMetrics", "OuroborosNIO", "OuroborosStore",
+                hummingbird, logging, nio("NIOCore"), "TraitGateway",
             ],
             swiftSettings: strict),
         // Its templates, style and script are files, which become part of the binary.
@@ -284,7 +284,7 @@ let package = Package(
             name: "OuroborosGatewayTests",
             dependencies: [
                 "LibC", "Ouroboros", "OuroborosDownlink", "OuroborosGateway", "OuroborosHTTP",
-                "OuroborosNIO", "OuroborosSinks", "OuroborosStore", "TestSupport", logging,
+                "OuroborosNIO", "OuroborosSinks", "OuroborosStore", "TestSupport", logging, metrics,
                 inMemoryLogging, lifecycle,
             ],
             swiftSettings: strict),

@@ -16,18 +16,19 @@ package actor Downlink {
     private let due = DueDevices()
     private let waiters = OutcomeWaiters()
     private var underWay: PlacesUnderWay
-    /// What the gateway knows of the queue may be old.
-    private var isStale = false
     /// The last command waited for the queue in vain.
     var waitedInVain = false
+    private var looks: QueueLooks
+    private var putOff = PutOffDevices()
+    private var pause: Task<Void, Never>?
     /// Until when outcomes are written, once the gateway ends.
     private var lastWrite: ContinuousClock.Instant?
 
     /// What a packet takes.
     package static let mostBytes = LinkConfiguration.server.maxBody
-    private static let sweepPeriod = Duration.seconds(1)
-    /// A shared queue is read once in so many sweeps: between them others tell what they do.
-    private static let sharedSweeps = 10
+    /// Between two looks at all that waits. Of a shared queue others tell what they do, and may not be heard.
+    private static let lookPeriod = Duration.seconds(30)
+    private static let sharedLookPeriod = Duration.seconds(10)
     /// How soon another gateway takes a message for a device that it has.
     private static let takenWithin = Duration.seconds(2)
     static let retryPeriod = Duration.milliseconds(500)
@@ -46,7 +47,13 @@ package actor Downlink {
         underWay = PlacesUnderWay(places: settings.places)
         self.metrics = metrics
         self.logger = logger
-        due.wait(for: try await queue.waitingDevices())
+        looks = QueueLooks(
+            period: queue.isShared ? Self.sharedLookPeriod : Self.lookPeriod, at: .now)
+        // One that cannot be read is told before it is used.
+        if let first = try await queue.firstExpiry() {
+            looks.waits(until: first)
+        }
+        server.tellHeard { [due] device in due.ring([device]) }
     }
 
     // MARK: For those who send
@@ -66,6 +73,9 @@ package actor Downlink {
             payload, for: device, expiresAt: now + time.milliseconds, now: now)
         due.wait(for: [device])
         due.ring([device])
+        if looks.waits(until: entry.expiresAt) {
+            pause?.cancel()
+        }
         return entry
     }
 
@@ -143,29 +153,55 @@ package actor Downlink {
                 due.wait(for: [device])
                 due.ring([device])
             case .settled(let id): waiters.settled(id)
-            case .missed: isStale = true
+            case .missed:
+                looks.missed()
+                pause?.cancel()
             }
         }
     }
 
-    /// Messages grow old, a device may have been heard without a message, and what others told may have been lost.
+    /// Messages grow old, places become free, and what others told may have been lost. A device for which something waits
+    /// costs nothing until it is heard, of which the server tells.
     private func sweep() async throws {
-        for turn in 1... {
-            guard (try? await Task.sleep(for: Self.sweepPeriod)) != nil else { return }
-            if isStale || !queue.isShared || turn % Self.sharedSweeps == 0 {
-                isStale = false
-                isStale = try await unlessAway { try await readQueue() } == nil
+        while !Task.isCancelled {
+            if let look = looks.due(at: .now, WallClock.milliseconds()) {
+                looks.began(look)
+                if try await unlessAway({ try await read(look) }) == nil { looks.missed() }
             }
-            due.ringAll()
+            due.ring(putOff.take(at: .now))
+            await rest()
         }
     }
 
-    private func readQueue() async throws {
+    /// Until something may be due.
+    private func rest() async {
+        let look = looks.pause(at: .now, WallClock.milliseconds())
+        let time = min(look, putOff.due.map { $0 - .now } ?? look)
+        let pause = Task { _ = try? await Task.sleep(for: time) }
+        self.pause = pause
+        await withTaskCancellationHandler {
+            await pause.value
+        } onCancel: {
+            pause.cancel()
+        }
+    }
+
+    private func read(_ look: QueueLooks.Look) async throws {
         for (id, state) in try await queue.expire(now: WallClock.milliseconds()) {
             metrics.count(state)
             waiters.settled(id)
         }
-        try await due.update { try await queue.waitingDevices() }
+        if look == .whole {
+            try await readWhole()
+        }
+        let first = try await queue.firstExpiry()
+        looks.ended(look, at: .now, firstExpiry: first)
+    }
+
+    private func readWhole() async throws {
+        let new = try await due.update { try await queue.waitingDevices() }
+        due.ring(try await server.heard(of: new, within: settings.sleepingAfter).keys)
+        server.tellOnly { [due] in due.waiting }
         let awaited = waiters.messages
         guard !awaited.isEmpty else { return }
         let pending = try await queue.pending(among: awaited)
@@ -185,9 +221,14 @@ package actor Downlink {
     }
 
     private func takeDue(_ device: DeviceID) async throws -> [DownlinkEntry] {
-        guard let silence = await silence(of: device) else { return [] }
+        let heard = try? await server.heard(of: [device], within: settings.sleepingAfter)
+        guard let silence = heard?[device] else { return [] }
         let room = underWay.room(for: device, silentFor: silence)
-        guard room > 0 else { return [] }
+        guard room > 0 else {
+            // What it has under way rings when it ends.
+            if !underWay.has(device) { tryAgain(device) }
+            return []
+        }
         // What is queued from now on is told anew.
         due.waitNoMore(for: device)
         let entries = try await unlessAway {
@@ -195,6 +236,7 @@ package actor Downlink {
         }
         guard let entries else {
             due.wait(for: [device])
+            tryAgain(device)
             return []
         }
         if entries.count == room {
@@ -202,6 +244,12 @@ package actor Downlink {
         }
         underWay.began(entries.count, for: device)
         return entries
+    }
+
+    private func tryAgain(_ device: DeviceID) {
+        if putOff.add(device, at: .now) {
+            pause?.cancel()
+        }
     }
 
     private func send(_ entry: DownlinkEntry) async throws {

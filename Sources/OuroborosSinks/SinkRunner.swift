@@ -14,17 +14,22 @@ final class SinkRunner: Sendable {
     private let metrics: SinkMetrics
     private let logger: Logger
     private let bell = Doorbell()
+    /// Ends a pause, which what is new does not.
+    private let stopBell = Doorbell()
     private let isStopping = Mutex(false)
 
     /// How often it is tried to take the place of the gateway that runs the sink.
     private static let claimPeriod = Duration.seconds(1)
-    /// Of messages that came to other gateways nobody tells.
+    /// Of messages that came to other gateways nobody tells: how soon it looks after some, and at rest.
     private static let pollPeriod = Duration.milliseconds(250)
+    private static let longestPollPeriod = Duration.seconds(2)
     /// While the spool's file cannot be used.
     private static let busyPeriod = Duration.seconds(1)
     private static let longestPause = Duration.seconds(5)
-    /// Of `ouroboros spool retry` nobody tells either.
+    /// Of `ouroboros spool retry` nobody tells either; without a message that was refused there is nothing to retry.
     private static let retryPeriod = Duration.seconds(5)
+    /// In a spool of the gateway's own, which rings.
+    private static let restPeriod = Duration.seconds(60)
     /// What is new has its turn after them.
     private static let retriesAtOnce = 100
 
@@ -52,6 +57,7 @@ final class SinkRunner: Sendable {
     func stop() {
         isStopping.withLock { $0 = true }
         bell.ring()
+        stopBell.ring()
     }
 
     private var stops: Bool { isStopping.withLock(\.self) || Task.isCancelled }
@@ -90,10 +96,10 @@ final class SinkRunner: Sendable {
         var run = RefusalRun()
         var dead = deadLetters()
         var nextRetry = ContinuousClock.now
+        var poll = Self.pollPeriod
         while !Task.isCancelled {
             if ContinuousClock.now >= nextRetry {
-                let isMore = try await retryDeadLetters(claim, &dead)
-                nextRetry = .now + (isMore ? .zero : Self.retryPeriod)
+                nextRetry = .now + (try await retryDeadLetters(claim, &dead))
             }
             let page = try await unlessBusy {
                 try await spool.page(after: progress.position, limit: size.now)
@@ -106,10 +112,12 @@ final class SinkRunner: Sendable {
                 try await record(&progress, claim)
                 let isKnown = try await recordRetry(&dead, claim) && progress.isRecorded
                 if stops { return noteUnrecorded(progress) }
-                let pause = pollPeriod(isBusy: page == nil || !isKnown)
+                let pause = pause(isBusy: page == nil || !isKnown, poll)
+                poll = min(poll * 2, Self.longestPollPeriod)
                 await bell.wait(atMost: min(pause, max(.zero, nextRetry - .now)))
                 continue
             }
+            poll = Self.pollPeriod
             if end != progress.batchEnd {
                 try await unlessBusy { try await claim.beginBatch(through: end) }
                 progress.begin(through: end)
@@ -128,6 +136,7 @@ final class SinkRunner: Sendable {
                     guard try await setAside(aside, through: end, &progress, &dead, claim) else {
                         return noteUnrecorded(progress)
                     }
+                    nextRetry = min(nextRetry, .now + Self.retryPeriod)
                 }
                 metrics.delivered.increment(by: messages.count - refused.count)
                 if refused.count < messages.count {
@@ -149,9 +158,9 @@ final class SinkRunner: Sendable {
     // MARK: What the spool knows
 
     /// How soon it looks again, if nobody rings before.
-    private func pollPeriod(isBusy: Bool) -> Duration {
-        if spool.isShared { return Self.pollPeriod }
-        return isBusy ? Self.busyPeriod : Self.retryPeriod
+    private func pause(isBusy: Bool, _ poll: Duration) -> Duration {
+        if isBusy { return Self.busyPeriod }
+        return spool.isShared ? poll : Self.restPeriod
     }
 
     /// Tells the spool what the sink has. While its file cannot be written that waits, and the sink does not.
@@ -284,25 +293,30 @@ final class SinkRunner: Sendable {
         )
     }
 
-    /// Each alone, under a key of its own: who remembers the old one may remember its refusal. True if there may be more.
-    private func retryDeadLetters(_ claim: any SinkClaim, _ dead: inout DeadLetters) async throws -> Bool {
-        guard try await recordRetry(&dead, claim) else { return false }
+    /// Each alone, under a key of its own: who remembers the old one may remember its refusal. Gives how soon there may be
+    /// more.
+    private func retryDeadLetters(
+        _ claim: any SinkClaim, _ dead: inout DeadLetters
+    ) async throws -> Duration {
+        guard try await recordRetry(&dead, claim) else { return Self.retryPeriod }
         let letters = try await unlessBusy {
             try await spool.deadLetters(toRetryAt: sink.name, limit: Self.retriesAtOnce)
         }
-        guard let letters else { return false }
+        guard let letters else { return Self.retryPeriod }
         for letter in letters {
             let message = letter.message
-            guard !stops else { return true }
+            guard !stops else { return .zero }
             let key = "\(identity)-\(message.id)-\(message.id)-\(letter.retries)"
             guard case .taken(let refused) = try await outcome(of: SinkBatch([message], key: key), claim)
-            else { return true }
+            else { return .zero }
             dead.tell([message], refused)
             metrics.delivered.increment(by: 1 - refused.count)
             dead.retried = (message.id, refused[message.id])
-            guard try await recordRetry(&dead, claim) else { return false }
+            guard try await recordRetry(&dead, claim) else { return Self.retryPeriod }
         }
-        return letters.count == Self.retriesAtOnce
+        guard letters.count < Self.retriesAtOnce else { return .zero }
+        let count = try await unlessBusy { try await spool.deadLetterCount(of: sink.name) }
+        return count == 0 ? Self.restPeriod : Self.retryPeriod
     }
 
     /// False while the spool's file cannot be written: until it knows of one no other is tried again.
@@ -316,9 +330,9 @@ final class SinkRunner: Sendable {
     }
 
     private func pause(_ time: Duration) async {
-        let end = ContinuousClock.now + time
-        while ContinuousClock.now < end, !stops {
-            try? await Task.sleep(for: .milliseconds(100))
+        let over = ContinuousClock.now + time
+        while case let left = over - .now, left > .zero, !stops {
+            await stopBell.wait(atMost: left)
         }
     }
 

@@ -1,3 +1,4 @@
+import LibC
 import Logging
 import Ouroboros
 import OuroborosNIO
@@ -31,6 +32,7 @@ package struct Gateway: Sendable {
 
     /// Listens, and puts together what serves. What cannot be had yet is waited for.
     package func open(tap: PacketTap? = nil) async throws -> OpenGateway {
+        makeRoom()
         let patience = StartPatience(manager: manager, logger: logger)
         let shared = try settings.registry.map {
             try SharedRegistry($0, try settings.encryption.key(), logger: logger)
@@ -58,7 +60,7 @@ package struct Gateway: Sendable {
         let page = try GatewayPage(settings, server: server, known: known, logger: logger)
         let service = GatewayService(
             server: server, events: events, store: devices.store, watch: watch,
-            activity: devices.store ?? shared?.activity, spool: spool, outputs: outputs, recent: page?.recent,
+            activity: devices.store ?? shared?.activity, spool: spool, outputs: outputs, page: page,
             echo: settings.echo, process: process,
             manager: manager, logger: logger)
         let facts = metrics.service(
@@ -68,6 +70,22 @@ package struct Gateway: Sendable {
             endpoints: server.endpoints,
             reload: GatewayReload(settings, outputs: outputs, logger: logger), service: service,
             outputs: outputs, facts: facts, logger: logger)
+    }
+
+    /// What a gateway has open beside its TCP connections: files, sockets, what is served and what it is connected to.
+    private static let otherDescriptors = 256
+
+    /// For as many TCP connections as it is to take.
+    private func makeRoom() {
+        guard settings.bind.contains(where: \.isStream) else { return }
+        let wanted = settings.server.maximumStreams * settings.server.workers + Self.otherDescriptors
+        guard let limit = DescriptorLimit.raise(to: wanted), limit < wanted else { return }
+        logger.warning(
+            """
+            there is room for some \(max(0, limit - Self.otherDescriptors)) TCP connections, fewer than max-streams allows: \
+            the process may have \(limit) files and sockets open; raise that (ulimit -Hn, LimitNOFILE= of a unit), or \
+            lower max-streams
+            """)
     }
 
     private func configuration(

@@ -3,6 +3,7 @@ import NIOCore
 import Ouroboros
 import OuroborosDownlink
 import OuroborosNIO
+import OuroborosPage
 import OuroborosSinks
 import OuroborosStore
 import OuroborosText
@@ -17,7 +18,7 @@ struct GatewayService: Service {
     let watch: StoreWatch
     let spool: (any SinkStore)?
     let outputs: GatewayOutputs
-    let recent: RecentMessages?
+    let page: GatewayPage?
     let echo: Bool
     let process: GatewayProcess
     let manager: ServiceManager
@@ -29,7 +30,7 @@ struct GatewayService: Service {
     init(
         server: OuroborosServer, events: AsyncStream<ServerEvent>, store: AwaitedStore?, watch: StoreWatch,
         activity: (any ActivityStore)?, spool: (any SinkStore)?, outputs: GatewayOutputs,
-        recent: RecentMessages?, echo: Bool, process: GatewayProcess, manager: ServiceManager,
+        page: GatewayPage?, echo: Bool, process: GatewayProcess, manager: ServiceManager,
         logger: Logger
     ) {
         self.server = server
@@ -38,7 +39,7 @@ struct GatewayService: Service {
         self.watch = watch
         self.spool = spool
         self.outputs = outputs
-        self.recent = recent
+        self.page = page
         self.echo = echo
         self.process = process
         self.manager = manager
@@ -51,6 +52,8 @@ struct GatewayService: Service {
     private static let mostEchoes = 4096
     /// Between two tries to store.
     private static let longestPause = Duration.seconds(1)
+    private static let shortestStorePause = Duration.milliseconds(200)
+    private static let tidyPeriod = Duration.seconds(10)
 
     func run() async throws {
         for endpoint in server.endpoints {
@@ -105,7 +108,9 @@ struct GatewayService: Service {
 
     private func work() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await maintain() }
+            group.addTask { await watch.run() }
+            group.addTask { await followStore() }
+            group.addTask { await tidy() }
             group.addTask { await showLife() }
             try await printMessages()
             group.cancelAll()
@@ -157,7 +162,8 @@ struct GatewayService: Service {
         }
         try await outputs.handOn(new, at: now)
         activity.add(messages: batch.messages)
-        recent?.add(new, at: now)
+        page?.feed.came(batch.messages.count)
+        page?.recent?.add(new, at: now)
         return new
     }
 
@@ -206,34 +212,53 @@ struct GatewayService: Service {
     private func showLife() async {
         guard let limit = manager.watchdog else { return }
         while (try? await Task.sleep(for: limit / 3)) != nil {
-            guard (try? await server.statistics()) != nil else { continue }
+            guard (try? await server.answer()) != nil else { continue }
             await outputs.sinks?.gate.answer()
             manager.alive()
         }
     }
 
-    /// Follows what other processes do to the store, tidies it, and counts.
-    private func maintain() async throws {
+    /// What other processes do to the store.
+    private func followStore() async {
+        guard let store else { return }
         var token: Int64?
-        for turn in 1... {
-            guard (try? await Task.sleep(for: .seconds(1))) != nil else { return }
-            await watch.look()
-            do {
-                let newToken = try await store?.changeToken()
-                if newToken != token {
-                    token = newToken
+        for await _ in store.writings() {
+            var isKnown = false
+            while !isKnown {
+                isKnown = await noteStore {
+                    let newToken = try await store.changeToken()
+                    guard newToken != token else { return }
                     try await server.dropUnknownDevices()
+                    token = newToken
                 }
-                if turn % 10 == 0 {
-                    try await activity.write()
-                    try await store?.tidy()
-                }
-            } catch let error as OuroborosError where error.code == .busy {
-                // It is told of the file.
-            } catch {
-                logger.error("the store: \(error)")
+                // Whoever writes often is followed a few times a second.
+                let pause = isKnown ? Self.shortestStorePause : Self.longestPause
+                guard (try? await Task.sleep(for: pause)) != nil else { return }
             }
         }
+    }
+
+    /// Counts what the devices did, and tidies the store.
+    private func tidy() async {
+        while (try? await Task.sleep(for: Self.tidyPeriod)) != nil {
+            _ = await noteStore {
+                try await activity.write()
+                try await store?.tidy()
+            }
+        }
+    }
+
+    /// False when the store failed.
+    private func noteStore(_ body: () async throws -> Void) async -> Bool {
+        do {
+            try await body()
+            return true
+        } catch let error as OuroborosError where error.code == .busy {
+            // It is told of the file.
+        } catch {
+            logger.error("the store: \(error)")
+        }
+        return false
     }
 }
 

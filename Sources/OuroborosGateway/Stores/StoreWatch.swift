@@ -12,6 +12,8 @@ actor StoreWatch {
 
     /// Nothing is told of a file more often.
     private static let period = Duration.seconds(60)
+    /// Between two tries to write one that cannot be written.
+    private static let pause = Duration.seconds(1)
 
     init(_ files: [any WatchedFile], logger: Logger) {
         self.files = files
@@ -29,14 +31,24 @@ actor StoreWatch {
         }
     }
 
-    /// To be called each second or so.
-    func look() async {
-        for file in files {
-            if file.trouble != nil {
+    /// Until the task is cancelled.
+    func run() async {
+        await withDiscardingTaskGroup { group in
+            for file in files {
+                group.addTask { await self.follow(file) }
+            }
+        }
+    }
+
+    private func follow(_ file: any WatchedFile) async {
+        for await _ in file.failures {
+            while let trouble = file.trouble {
+                tell(file.path, trouble, at: .now)
+                guard (try? await Task.sleep(for: Self.pause)) != nil else { return }
                 // Nobody else may have anything to write.
                 try? await file.probe()
             }
-            tell(file.path, file.trouble, at: .now)
+            tell(file.path, nil, at: .now)
         }
     }
 

@@ -1,6 +1,9 @@
 import Hummingbird
 import Logging
 import NIOCore
+import Ouroboros
+import OuroborosNIO
+import Synchronization
 
 /// A small HTTP server for the gateway's own machine or a private network: there is no TLS.
 package struct LocalServer: Sendable {
@@ -33,6 +36,7 @@ package struct LocalServer: Sendable {
         var quiet = logger
         quiet.logLevel = .critical
         let (logger, name, host) = (logger, name, host)
+        let shortage = Mutex(Telling<String>())
         let application = Application(
             router: router,
             // A client that stalls, or many of them, must not take what devices need.
@@ -41,6 +45,13 @@ package struct LocalServer: Sendable {
                 address: .hostname(host, port: port),
                 availableConnectionsDelegate: .maximum(64, logger: quiet)),
             onServerRunning: { channel in
+                try? await channel.eventLoop.submit {
+                    let pause = AcceptPause { error in
+                        guard shortage.withLock({ $0.isDue(name) }) else { return }
+                        logger.warning("\(name): \(AcceptPause.text(error))")
+                    }
+                    try channel.pipeline.syncOperations.addHandler(pause, position: .first)
+                }.get()
                 logger.info("\(name) on \(host) port \(channel.localAddress?.port ?? 0)")
             },
             logger: quiet)

@@ -312,7 +312,8 @@ final class ClientEngine: @unchecked Sendable {
 
     func arm(_ now: UInt64) {
         guard let link = state.link else { return }
-        timer?.arm(at: link.deadline(now: now), now: now)
+        let maySend = carrier.isWritable && firstPacket.deadline == nil
+        timer?.arm(at: LoopTimer.wake(link.deadline(now: now), maySend: maySend, now: now), now: now)
         timer?.arm(at: state.deadline, now: now)
         timer?.arm(at: firstPacket.deadline, now: now)
         timer?.arm(at: streamState.deadline, now: now)

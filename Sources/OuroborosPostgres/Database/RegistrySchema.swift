@@ -12,6 +12,7 @@ enum RegistrySchema {
         [generation],
         [deadLetter],
         [messageMarks, storedBatch, storedBatchAt],
+        [downlinkGrowsOld],
     ]
 
     /// Makes what is missing. Two that do so at once do it one after the other.
@@ -188,6 +189,10 @@ enum RegistrySchema {
 
     private static let downlinkWaits = """
         CREATE INDEX downlink_waits ON ouroboros.downlink (device, id) WHERE ended_at IS NULL
+        """
+
+    private static let downlinkGrowsOld = """
+        CREATE INDEX downlink_grows_old ON ouroboros.downlink (state, expires_at) WHERE ended_at IS NULL
         """
 
     private static let downlinkEnded = """

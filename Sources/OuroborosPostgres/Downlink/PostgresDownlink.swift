@@ -185,6 +185,14 @@ public final class PostgresDownlink: DownlinkStore {
         }
     }
 
+    public func firstExpiry() async throws -> Int64? {
+        try await store.database.run { connection in
+            try connection.query(
+                "SELECT min(expires_at) FROM ouroboros.downlink WHERE ended_at IS NULL AND state = 'queued'"
+            ).rows.first?.optionalInteger(0)
+        }
+    }
+
     private static func end(
         _ state: DownlinkState, as outcome: DownlinkState, _ reason: String, old: Int64, _ now: Int64
     ) -> PostgresStatement {

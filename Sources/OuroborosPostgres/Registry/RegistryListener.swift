@@ -19,6 +19,10 @@ final class RegistryListener<Notice: Sendable>: Sendable {
     private let isStopped = Mutex(false)
     private let hasLost = Mutex(false)
 
+    /// How soon the database is asked whether it is there, and how soon a reader that was full is tried again.
+    private static var askPeriod: Duration { .seconds(5) }
+    private static var lossPeriod: Duration { .seconds(1) }
+
     /// What it hears, as `read` understands it, for one reader; it ends when the reader does.
     static func notices(
         of database: PostgresDatabase, logger: Logger?,
@@ -71,11 +75,12 @@ final class RegistryListener<Notice: Sendable>: Sendable {
         var asked = ContinuousClock.now
         while !isStopped.withLock({ $0 }) {
             // A way that was cut says nothing by itself.
-            if ContinuousClock.now - asked > .seconds(5) {
+            if ContinuousClock.now - asked > Self.askPeriod {
                 try connection.query("SELECT 1")
                 asked = .now
             }
-            for text in try connection.notifications(within: .seconds(1)) {
+            let patience = hasLost.withLock(\.self) ? Self.lossPeriod : Self.askPeriod
+            for text in try connection.notifications(within: patience) {
                 guard let message = RegistryMessage(text) else {
                     logger?.warning("a notification on the registry's channel is none of a gateway's")
                     continue

@@ -23,8 +23,9 @@ final class HTTPConnection: @unchecked Sendable {
     private let loop: any EventLoop
     private let ended: EventLoopPromise<Void>
 
-    /// The longest that the thread sleeps, should it not be woken.
+    /// The longest that the thread sleeps, should it not be woken: while a request is under way, and while none is.
     private static let longestSleep: Int32 = 1000
+    private static let longestRest: Int32 = 600_000
     private static let closed = SinkFailure("the sink was closed")
     private static let library = curl_global_init(Int(CURL_GLOBAL_ALL))
 
@@ -108,7 +109,7 @@ final class HTTPConnection: @unchecked Sendable {
             }
             if let post { return post }
             if isClosing { return nil }
-            if curl_multi_poll(multi, nil, 0, Self.longestSleep, nil) != CURLM_OK {
+            if curl_multi_poll(multi, nil, 0, Self.longestRest, nil) != CURLM_OK {
                 // Without memory it does not wait.
                 Thread.sleep(forTimeInterval: 0.1)
             }

@@ -42,6 +42,8 @@ final class MQTTConnection: @unchecked Sendable {
     private static let keepAlive: Int32 = 30
     /// Seconds that the broker keeps what comes for a gateway that is away.
     private static let sessionExpiry: UInt32 = 86_400
+    /// Milliseconds between two looks whether it is time to tell the broker that the gateway is there.
+    private static let longestRest: Int32 = 5000
     /// Bytes that the broker may send at once.
     private static let largestPacket: UInt32 = 65_536
     private static let library: Int32 = mosquitto_lib_init()
@@ -142,7 +144,8 @@ final class MQTTConnection: @unchecked Sendable {
             try connect()
             while reason == nil {
                 takeRequests()
-                wake.wait(beside: mosquitto_socket(client), wantsWrite: mayWrite, milliseconds: 1000)
+                wake.wait(
+                    beside: mosquitto_socket(client), wantsWrite: mayWrite, milliseconds: Self.longestRest)
                 try turn()
             }
         } catch {

@@ -9,6 +9,10 @@ import Synchronization
 package final class MQTTSink: Sink {
     /// What the sink asks of the gateway.
     package struct Gateway: Sendable {
+        /// Tells, until the task is cancelled, that statuses may be others now.
+        package var changes: @Sendable (_ tell: @escaping @Sendable () -> Void) async -> Void
+        /// How often statuses are looked at while nobody tells: who falls silent does not.
+        package var lookPeriod: Duration
         /// The devices that have a session here.
         package var statuses: @Sendable () async throws -> [DeviceID: DeviceStatus]
         /// Others of which it speaks, unless somebody else does.
@@ -26,6 +30,8 @@ package final class MQTTSink: Sink {
         package typealias Outcome = @Sendable (_ tell: @Sendable ([UInt8]) async -> Void) async -> Void
 
         package init(
+            changes: @escaping @Sendable (_ tell: @escaping @Sendable () -> Void) async -> Void,
+            lookPeriod: Duration,
             statuses: @escaping @Sendable () async throws -> [DeviceID: DeviceStatus],
             gone: @escaping @Sendable () async throws -> [DeviceID: DeviceStatus],
             removed: @escaping @Sendable (Set<DeviceID>) async throws -> Set<DeviceID>,
@@ -33,6 +39,8 @@ package final class MQTTSink: Sink {
             names: @escaping @Sendable (Set<DeviceID>) async throws -> [DeviceID: String],
             send: @escaping @Sendable (DeviceID, MQTTMessage) async -> Outcome
         ) {
+            self.changes = changes
+            self.lookPeriod = lookPeriod
             self.statuses = statuses
             self.gone = gone
             self.removed = removed
@@ -54,16 +62,18 @@ package final class MQTTSink: Sink {
         /// Those whose sensors are taken away as the broker tells them.
         var removed: Set<DeviceID> = []
         var problem = "it is not connected yet"
+        /// Rings when statuses may have changed.
+        var bell = Doorbell()
     }
 
     private let settings: MQTTSettings
     private let gateway: Gateway
     private let logger: Logger
     private let state: Mutex<State>
-
     /// A connection that ends sooner is no reason to try again at once: two clients with one id would push each other
     /// out for ever. It is above the longest pause.
     private static let stable = Duration.seconds(60)
+    /// Between two looks at the statuses at least.
     private static let statusPeriod = Duration.seconds(1)
     /// Commands that wait for the gateway; more are dropped, and told in the log.
     private static let mostCommands = 1024
@@ -162,6 +172,7 @@ package final class MQTTSink: Sink {
 
     /// Connects, and connects again whenever that ends.
     package func run() async {
+        async let _: Void = gateway.changes { [self] in state.withLock(\.bell).ring() }
         var backoff = Backoff.ofSinks
         var telling = Telling<String>()
         var brief = 0
@@ -249,6 +260,8 @@ package final class MQTTSink: Sink {
 
     private func keepStatuses(over connection: MQTTConnection) async {
         var problem: String?
+        let bell = Doorbell()
+        state.withLock { $0.bell = bell }
         // What is retained comes first.
         while (try? await Task.sleep(for: Self.statusPeriod)) != nil {
             do {
@@ -265,6 +278,8 @@ package final class MQTTSink: Sink {
                     logger.warning("the devices' statuses: \(error)", metadata: ["sink": "mqtt"])
                 }
             }
+            let rest = gateway.lookPeriod - Self.statusPeriod
+            if rest > .zero { await bell.wait(atMost: rest) }
         }
     }
 

@@ -22,6 +22,8 @@ package protocol WatchedFile: ReadsRows {
     var path: String { get }
     /// Why it cannot be written now, as the last writes tell.
     var trouble: OuroborosError? { get }
+    /// Tells that writes fail, for one reader.
+    var failures: AsyncStream<Void> { get }
     /// Tries to write, and changes nothing.
     func probe() async throws
 }

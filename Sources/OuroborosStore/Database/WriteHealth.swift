@@ -35,6 +35,13 @@ struct WriteHealth {
 /// The same, for all who have the file open.
 final class SharedWriteHealth: Sendable {
     private let health = Mutex(WriteHealth())
+    /// Tells that writes fail, for one reader.
+    let failures: AsyncStream<Void>
+    private let failure: AsyncStream<Void>.Continuation
+
+    init() {
+        (failures, failure) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    }
 
     var trouble: OuroborosError? { health.withLock { $0.trouble(at: .now) } }
 
@@ -44,13 +51,12 @@ final class SharedWriteHealth: Sendable {
     }
 
     func note(_ outcome: Result<Void, any Error>) {
-        health.withLock { health in
-            switch outcome {
-            case .success: health.succeeded()
-            case .failure(let error as OuroborosError) where error.code == .busy:
-                health.failed(error, at: .now)
-            case .failure: break
-            }
+        switch outcome {
+        case .success: health.withLock { $0.succeeded() }
+        case .failure(let error as OuroborosError) where error.code == .busy:
+            health.withLock { $0.failed(error, at: .now) }
+            failure.yield()
+        case .failure: break
         }
     }
 }

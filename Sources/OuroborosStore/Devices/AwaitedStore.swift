@@ -11,6 +11,9 @@ package struct AwaitedStore: Sendable {
 
     private static let patience = Duration.seconds(10)
     private static let pause = Duration.milliseconds(250)
+    /// How often somebody has to look whether it was written, with the system's help and without.
+    private static let seldom = Duration.seconds(10)
+    private static let often = Duration.seconds(1)
 
     package init(_ store: GatewayStore) {
         self.store = store
@@ -23,6 +26,25 @@ package struct AwaitedStore: Sendable {
         try await lists.run { [store] in
             try store.lists.read { _ = try Row.fetchOne($0, sql: "SELECT 1 FROM device") }
         }
+    }
+
+    /// Tells, for one reader, that somebody may have written the store, the first time at once.
+    package func writings() -> AsyncStream<Void> {
+        let (writings, writing) = AsyncStream.makeStream(
+            of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        // What is written goes into the write-ahead log first.
+        let changes = FileChanges(of: path + "-wal") { writing.yield() }
+        let period = changes == nil ? Self.often : Self.seldom
+        let looks = Task {
+            repeat {
+                writing.yield()
+            } while (try? await Task.sleep(for: period)) != nil
+        }
+        writing.onTermination = { _ in
+            looks.cancel()
+            withExtendedLifetime(changes) {}
+        }
+        return writings
     }
 
     package func changeToken() async throws -> Int64 {
@@ -69,6 +91,7 @@ extension AwaitedStore: WatchedFile {
     package var path: String { store.database.path }
     package var unreadable: UnreadableRows { store.unreadable }
     package var trouble: OuroborosError? { store.database.health.trouble }
+    package var failures: AsyncStream<Void> { store.database.health.failures }
 
     package func probe() async throws {
         try await writes.run { [store] in try store.database.probe() }

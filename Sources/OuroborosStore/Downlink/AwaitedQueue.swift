@@ -42,6 +42,10 @@ package struct AwaitedQueue: DownlinkStore {
         try await thread.run { [queue] in try queue.expire(now: now) }
     }
 
+    package func firstExpiry() async throws -> Int64? {
+        try await thread.run { [queue] in try queue.firstExpiry() }
+    }
+
     package func entry(_ id: Int64) async throws -> DownlinkEntry? {
         try await thread.run { [queue] in try queue.entry(id) }
     }
@@ -61,6 +65,7 @@ extension AwaitedQueue: WatchedFile {
     package var path: String { queue.database.path }
     package var unreadable: UnreadableRows { queue.unreadable }
     package var trouble: OuroborosError? { queue.database.health.trouble }
+    package var failures: AsyncStream<Void> { queue.database.health.failures }
 
     package func probe() async throws {
         try await thread.run { [queue] in try queue.database.probe() }

@@ -101,6 +101,14 @@ public final class DownlinkQueue: DownlinkStore {
         }
     }
 
+    public func firstExpiry() throws -> Int64? {
+        try database.read { database in
+            try Int64.fetchOne(
+                database,
+                sql: "SELECT MIN(expires_at) FROM message WHERE ended_at IS NULL AND state = 'queued'")
+        }
+    }
+
     public func entry(_ id: Int64) throws -> DownlinkEntry? {
         try database.read { database in
             try Row.fetchOne(database, sql: "SELECT * FROM message WHERE id = ?", arguments: [id])

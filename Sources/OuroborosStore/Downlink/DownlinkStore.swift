@@ -112,6 +112,9 @@ public protocol DownlinkStore: Sendable {
     /// that are known now.
     func expire(now: Int64) async throws -> [Int64: DownlinkState]
 
+    /// When the first of the messages that wait will have waited too long; nil when none waits.
+    func firstExpiry() async throws -> Int64?
+
     func entry(_ id: Int64) async throws -> DownlinkEntry?
 
     /// Those of these messages that have no fate yet.

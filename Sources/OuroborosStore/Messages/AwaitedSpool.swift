@@ -110,6 +110,7 @@ extension AwaitedSpool: WatchedFile {
     package var path: String { spool.database.path }
     package var unreadable: UnreadableRows { spool.unreadable }
     package var trouble: OuroborosError? { spool.database.health.trouble }
+    package var failures: AsyncStream<Void> { spool.database.health.failures }
 
     package func probe() async throws {
         try await writes.run { [spool] in try spool.database.probe() }

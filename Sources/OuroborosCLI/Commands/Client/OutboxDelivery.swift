@@ -13,6 +13,9 @@ struct OutboxDelivery: Sendable {
     let logger: Logger
     private let progress = Progress()
 
+    /// Between two looks at the connection: while more may come, and while the rest is waited for.
+    private static let look = Duration.seconds(1)
+    private static let endingLook = Duration.milliseconds(250)
     /// Between two tries to connect.
     private static let longestPause = Duration.seconds(60)
 
@@ -115,12 +118,14 @@ struct OutboxDelivery: Sendable {
 
     /// Gives the gateway up when nothing more comes and it does not answer.
     private func watch(_ connection: OuroborosConnection) async throws {
+        var isEnding = false
         while true {
-            try await Task.sleep(for: .milliseconds(250))
+            try await Task.sleep(for: sender.isFinishing ? Self.endingLook : Self.look)
             if connection.state == .closed {
                 throw OuroborosError(.closed, "the connection is closed")
             }
-            guard sender.isFinishing, !outbox.isEmpty else {
+            guard isEnding, !outbox.isEmpty else {
+                isEnding = sender.isFinishing
                 progress.touch()
                 continue
             }

@@ -127,7 +127,8 @@ struct Send: AsyncParsableCommand {
             }
             if let timeout = client.timeout?.duration {
                 group.addTask {
-                    while (try? await Task.sleep(for: .milliseconds(50))) != nil {
+                    let look = max(.milliseconds(50), timeout / 20)
+                    while (try? await Task.sleep(for: look)) != nil {
                         if progress.isStalled(for: timeout) {
                             return await giveUp(unreachable("\(timeout)"))
                         }

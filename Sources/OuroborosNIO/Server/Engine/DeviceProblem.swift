@@ -88,6 +88,11 @@ extension ServerEngine {
             """)
     }
 
+    func tellShortage(_ error: IOError) {
+        guard hub.isDue(.shortage) else { return }
+        logger?.warning("\(AcceptPause.text(error))")
+    }
+
     /// A session of the device was confirmed.
     func note(_ address: SocketAddress?, ofSessionOf device: DeviceID, in places: inout SessionPlaces) {
         guard let address, let (first, second) = places.note(address, now: now) else { return }
@@ -99,4 +104,5 @@ extension ServerEngine {
 enum ServerTelling: Hashable {
     case device(DeviceID, DeviceProblem)
     case stream(String)
+    case shortage
 }

@@ -29,6 +29,8 @@ final class ServerEngine: @unchecked Sendable {
     var room: ReceiveRoom<ServerPeer>
     var agenda = Agenda()
     var comparisons = RegistryComparisons()
+    /// Devices of which it is told when they are heard next.
+    var awaited: Set<DeviceID> = []
     /// What came in this turn, for the application.
     var arrivals: [ReceivedMessage] = []
     var statistics = ServerStatistics()

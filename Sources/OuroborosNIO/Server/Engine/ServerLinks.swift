@@ -44,7 +44,8 @@ extension ServerEngine {
         if peer.sessions.isEmpty {
             dropLink(of: peer)
         } else {
-            agenda.set(peer, to: link.deadline(now: now))
+            let maySend = peer.stream?.isWritable ?? true
+            agenda.set(peer, to: LoopTimer.wake(link.deadline(now: now), maySend: maySend, now: now))
         }
     }
 
@@ -164,7 +165,9 @@ extension ServerEngine {
             logger?.warning("\(OuroborosError.stalledText(size))", metadata: ["device": "\(device)"])
             hub.events.send(.stalled(device, size: size))
         case .failed(let id): peer.sends.finish(id, .failure(.neverSent))
-        case .established(let session): hub.events.send(.connected(device, sessionID: session))
+        case .established(let session):
+            hub.events.send(.connected(device, sessionID: session))
+            tellHeard(device)
         case .closed(let reason, let byPeer, let missing):
             hub.events.send(.closed(device, reason, byDevice: byPeer, missing: missing))
         case .dead: hub.events.send(.silent(device))

@@ -97,7 +97,9 @@ extension ServerEngine {
             return
         }
         switch link.receive(packet, from: address, now: now) {
-        case .taken: peer.lastHeard = now
+        case .taken:
+            peer.lastHeard = now
+            tellHeard(peer.device)
         // The link counts its drops itself.
         case .dropped: break
         case .ended(let error): logger?.debug("\(error)", metadata: ["device": "\(peer.device)"])
