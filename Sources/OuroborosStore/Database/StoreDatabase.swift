@@ -121,7 +121,7 @@ struct StoreDatabase {
         do {
             return try queue.read(body)
         } catch {
-            throw Self.translate(error, path)
+            throw health.translated(error, path)
         }
     }
 
@@ -131,7 +131,7 @@ struct StoreDatabase {
             health.note(.success(()))
             return value
         } catch {
-            let error = Self.translate(error, path)
+            let error = health.translated(error, path)
             health.note(.failure(error))
             throw error
         }
@@ -150,7 +150,7 @@ struct StoreDatabase {
         do {
             _ = try queue.writeWithoutTransaction { try $0.checkpoint(.passive) }
         } catch {
-            throw Self.translate(error, path)
+            throw health.translated(error, path)
         }
     }
 
@@ -159,7 +159,7 @@ struct StoreDatabase {
         do {
             _ = try queue.writeWithoutTransaction { try $0.checkpoint(.truncate) }
         } catch {
-            throw Self.translate(error, path)
+            throw health.translated(error, path)
         }
     }
 

@@ -1,3 +1,4 @@
+import GRDB
 import Ouroboros
 import Synchronization
 
@@ -32,15 +33,27 @@ struct WriteHealth {
     }
 }
 
-/// The same, for all who have the file open.
+/// The same, for all who have the file open, and whether it turned out to be broken.
 final class SharedWriteHealth: Sendable {
     private let health = Mutex(WriteHealth())
+    private let broken = Mutex<OuroborosError?>(nil)
+
+    var damage: OuroborosError? { broken.withLock(\.self) }
 
     var trouble: OuroborosError? { health.withLock { $0.trouble(at: .now) } }
 
     /// Throws if a write failed just now, so that not each of many waits as long as the first.
     func refuseWhileFailing() throws {
         if let failure = health.withLock({ $0.recentFailure(at: .now) }) { throw failure }
+    }
+
+    /// What SQLite's error means; a file that is broken is so for all who have it open.
+    func translated(_ error: any Error, _ path: String) -> any Error {
+        let translated = StoreDatabase.translate(error, path)
+        if let code = (error as? DatabaseError)?.resultCode, !StoreFailure(code).passes {
+            broken.withLock { $0 = $0 ?? translated as? OuroborosError }
+        }
+        return translated
     }
 
     func note(_ outcome: Result<Void, any Error>) {
