@@ -287,7 +287,7 @@ let package = Package(
             dependencies: [
                 "LibC", "Ouroboros", "OuroborosDownlink", "OuroborosGateway", "OuroborosHTTP",
                 "OuroborosNIO", "OuroborosSinks", "OuroborosStore", "TestSupport", logging,
-                inMemoryLogging, lifecycle,
+                inMemoryLogging, lifecycle, metrics,
             ],
             swiftSettings: strict),
         .testTarget(

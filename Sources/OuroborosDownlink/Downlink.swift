@@ -18,6 +18,7 @@ package actor Downlink {
     private var underWay: PlacesUnderWay
     /// What the gateway knows of the queue may be old.
     private var isStale = false
+    private var telling = Telling<String>()
     /// Until when outcomes are written, once the gateway ends.
     private var lastWrite: ContinuousClock.Instant?
 
@@ -114,18 +115,22 @@ package actor Downlink {
     /// Sends what waits, until ``stop()``; then it returns once everything under way has an outcome. While the queue is
     /// away it waits.
     package func run() async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await self.sweep() }
-            group.addTask { await self.listen() }
-            try await withThrowingDiscardingTaskGroup { sends in
-                for await device in due.devices {
-                    for entry in try await takeDue(device) {
-                        sends.addTask { try await self.send(entry) }
-                    }
+        try await together(
+            { await self.sendDue() },
+            beside: [
+                "the sweep of messages to devices": { await self.sweep() },
+                "listening to other gateways": { await self.listen() },
+            ])
+    }
+
+    private func sendDue() async {
+        await withDiscardingTaskGroup { sends in
+            for await device in due.devices {
+                for entry in await takeDue(device) {
+                    sends.addTask { await self.send(entry) }
                 }
-                lastWrite = .now + Self.endTime
             }
-            group.cancelAll()
+            lastWrite = .now + Self.endTime
         }
     }
 
@@ -134,24 +139,30 @@ package actor Downlink {
     }
 
     private func listen() async {
-        for await notice in queue.notices() {
-            switch notice {
-            case .waits(let device):
-                due.wait(for: [device])
-                due.ring([device])
-            case .settled(let id): waiters.settled(id)
-            case .missed: isStale = true
+        while !Task.isCancelled {
+            for await notice in queue.notices() {
+                switch notice {
+                case .waits(let device):
+                    due.wait(for: [device])
+                    due.ring([device])
+                case .settled(let id): waiters.settled(id)
+                case .missed: isStale = true
+                }
             }
+            // Of a queue of the gateway's own nobody else tells.
+            guard queue.isShared else { return await untilCancelled() }
+            isStale = true
+            try? await Task.sleep(for: Self.sweepPeriod)
         }
     }
 
     /// Messages grow old, a device may have been heard without a message, and what others told may have been lost.
-    private func sweep() async throws {
+    private func sweep() async {
         for turn in 1... {
             guard (try? await Task.sleep(for: Self.sweepPeriod)) != nil else { return }
             if isStale || !queue.isShared || turn % Self.sharedSweeps == 0 {
                 isStale = false
-                isStale = try await unlessAway { try await readQueue() } == nil
+                if await unlessFailing({ try await readQueue() }) == nil { isStale = true }
             }
             due.ringAll()
         }
@@ -181,13 +192,13 @@ package actor Downlink {
         return silence < settings.sleepingAfter ? silence : nil
     }
 
-    private func takeDue(_ device: DeviceID) async throws -> [DownlinkEntry] {
+    private func takeDue(_ device: DeviceID) async -> [DownlinkEntry] {
         guard let silence = await silence(of: device) else { return [] }
         let room = underWay.room(for: device, silentFor: silence)
         guard room > 0 else { return [] }
         // What is queued from now on is told anew.
         due.waitNoMore(for: device)
-        let entries = try await unlessAway {
+        let entries = await unlessFailing {
             try await queue.take(for: device, limit: room, now: WallClock.milliseconds())
         }
         guard let entries else {
@@ -201,7 +212,19 @@ package actor Downlink {
         return entries
     }
 
-    private func send(_ entry: DownlinkEntry) async throws {
+    private func send(_ entry: DownlinkEntry) async {
+        do {
+            try await deliver(entry)
+        } catch {
+            logger.error(
+                "what became of a message to a device cannot be written: \(error)",
+                metadata: ["device": "\(entry.device)", "id": "\(entry.id)"])
+        }
+        underWay.ended(for: entry.device)
+        due.ring([entry.device])
+    }
+
+    private func deliver(_ entry: DownlinkEntry) async throws {
         let left = Duration.milliseconds(max(1, entry.expiresAt - WallClock.milliseconds()))
         let pending = server.post(entry.payload, to: entry.device, timeToLive: left)
         var failure: OuroborosError?
@@ -215,8 +238,6 @@ package actor Downlink {
         } else {
             try await finish(entry, .delivered)
         }
-        underWay.ended(for: entry.device)
-        due.ring([entry.device])
     }
 
     /// When its time is over the message is taken back, or else it is unknown whether it arrived.
@@ -292,6 +313,18 @@ package actor Downlink {
             return try await body()
         } catch let error as OuroborosError where error.code.passes {
             logger.debug("messages to devices wait: \(error)")
+            return nil
+        }
+    }
+
+    /// The same, and what fails otherwise is told: it is tried again, and other devices get what is theirs.
+    private func unlessFailing<Value>(_ body: () async throws -> Value) async -> Value? {
+        do {
+            return try await unlessAway(body)
+        } catch {
+            if !Task.isCancelled, telling.isDue("\(error)") {
+                logger.error("messages to devices, which wait: \(error)")
+            }
             return nil
         }
     }
