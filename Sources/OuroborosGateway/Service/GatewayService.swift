@@ -92,20 +92,21 @@ struct GatewayService: Service {
         do {
             try await activity.write()
             try await store?.tidy()
-        } catch let error as OuroborosError where error.code == .busy {
+        } catch let error as OuroborosError where error.code.passes {
             logger.warning("what the devices did last is not counted: \(error.message)")
         }
         logger.info("stopped")
     }
 
     private func work() async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await logEvents() }
-            group.addTask { try await maintain() }
-            group.addTask { await showLife() }
-            try await printMessages()
-            group.cancelAll()
-        }
+        try await together(
+            { try await printMessages() },
+            beside: [
+                "the log of devices": { await logEvents() },
+                "the watch of files": { try await watchFiles() },
+                "the care of the store": { await maintain() },
+                "the sign of life": { await showLife() },
+            ])
     }
 
     private func printMessages() async throws {
@@ -196,11 +197,13 @@ struct GatewayService: Service {
             case .stalled: break
             }
         }
+        // The server has ended, and those who read its messages hear so.
+        await untilCancelled()
     }
 
     /// The manager restarts a gateway whose loops or sinks hang, not one that waits for a disk, a database or a collector.
     private func showLife() async {
-        guard let limit = manager.watchdog else { return }
+        guard let limit = manager.watchdog else { return await untilCancelled() }
         while (try? await Task.sleep(for: limit / 3)) != nil {
             guard (try? await server.statistics()) != nil else { continue }
             await outputs.sinks?.gate.answer()
@@ -208,12 +211,19 @@ struct GatewayService: Service {
         }
     }
 
+    /// Beside the care of the store, which waits where a disk hangs.
+    private func watchFiles() async throws {
+        while (try? await Task.sleep(for: .seconds(1))) != nil {
+            try await watch.look()
+        }
+    }
+
     /// Follows what other processes do to the store, tidies it, and counts.
-    private func maintain() async throws {
+    private func maintain() async {
+        var telling = Telling<String>()
         var token: Int64?
         for turn in 1... {
             guard (try? await Task.sleep(for: .seconds(1))) != nil else { return }
-            await watch.look()
             do {
                 let newToken = try await store?.changeToken()
                 if newToken != token {
@@ -224,10 +234,10 @@ struct GatewayService: Service {
                     try await activity.write()
                     try await store?.tidy()
                 }
-            } catch let error as OuroborosError where error.code == .busy {
-                // It is told of the file.
+            } catch let error as OuroborosError where error.code.passes {
+                // It is told of the file, or of the registry.
             } catch {
-                logger.error("the store: \(error)")
+                if telling.isDue("\(error)") { logger.error("the store: \(error)") }
             }
         }
     }
