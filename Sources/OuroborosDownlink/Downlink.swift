@@ -21,6 +21,7 @@ package actor Downlink {
     private var looks: QueueLooks
     private var putOff = PutOffDevices()
     private var pause: Task<Void, Never>?
+    private var telling = Telling<String>()
     /// Until when outcomes are written, once the gateway ends.
     private var lastWrite: ContinuousClock.Instant?
 
@@ -127,18 +128,22 @@ package actor Downlink {
     /// Sends what waits, until ``stop()``; then it returns once everything under way has an outcome. While the queue is
     /// away it waits.
     package func run() async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await self.sweep() }
-            group.addTask { await self.listen() }
-            try await withThrowingDiscardingTaskGroup { sends in
-                for await device in due.devices {
-                    for entry in try await takeDue(device) {
-                        sends.addTask { try await self.send(entry) }
-                    }
+        try await together(
+            { await self.sendDue() },
+            beside: [
+                "the sweep of messages to devices": { await self.sweep() },
+                "listening to other gateways": { await self.listen() },
+            ])
+    }
+
+    private func sendDue() async {
+        await withDiscardingTaskGroup { sends in
+            for await device in due.devices {
+                for entry in await takeDue(device) {
+                    sends.addTask { await self.send(entry) }
                 }
-                lastWrite = .now + Self.endTime
             }
-            group.cancelAll()
+            lastWrite = .now + Self.endTime
         }
     }
 
@@ -147,26 +152,36 @@ package actor Downlink {
     }
 
     private func listen() async {
-        for await notice in queue.notices() {
-            switch notice {
-            case .waits(let device):
-                due.wait(for: [device])
-                due.ring([device])
-            case .settled(let id): waiters.settled(id)
-            case .missed:
-                looks.missed()
-                pause?.cancel()
+        while !Task.isCancelled {
+            for await notice in queue.notices() {
+                switch notice {
+                case .waits(let device):
+                    due.wait(for: [device])
+                    due.ring([device])
+                case .settled(let id): waiters.settled(id)
+                case .missed: lookAgain()
+                }
             }
+            // Of a queue of the gateway's own nobody else tells.
+            guard queue.isShared else { return await untilCancelled() }
+            lookAgain()
+            try? await Task.sleep(for: Self.retryPeriod)
         }
+    }
+
+    /// What is known of the queue may be old.
+    private func lookAgain() {
+        looks.missed()
+        pause?.cancel()
     }
 
     /// Messages grow old, places become free, and what others told may have been lost. A device for which something waits
     /// costs nothing until it is heard, of which the server tells.
-    private func sweep() async throws {
+    private func sweep() async {
         while !Task.isCancelled {
             if let look = looks.due(at: .now, WallClock.milliseconds()) {
                 looks.began(look)
-                if try await unlessAway({ try await read(look) }) == nil { looks.missed() }
+                if await unlessFailing({ try await read(look) }) == nil { looks.missed() }
             }
             due.ring(putOff.take(at: .now))
             await rest()
@@ -220,7 +235,7 @@ package actor Downlink {
         return silence < settings.sleepingAfter ? silence : nil
     }
 
-    private func takeDue(_ device: DeviceID) async throws -> [DownlinkEntry] {
+    private func takeDue(_ device: DeviceID) async -> [DownlinkEntry] {
         let heard = try? await server.heard(of: [device], within: settings.sleepingAfter)
         guard let silence = heard?[device] else { return [] }
         let room = underWay.room(for: device, silentFor: silence)
@@ -231,7 +246,7 @@ package actor Downlink {
         }
         // What is queued from now on is told anew.
         due.waitNoMore(for: device)
-        let entries = try await unlessAway {
+        let entries = await unlessFailing {
             try await queue.take(for: device, limit: room, now: WallClock.milliseconds())
         }
         guard let entries else {
@@ -252,7 +267,19 @@ package actor Downlink {
         }
     }
 
-    private func send(_ entry: DownlinkEntry) async throws {
+    private func send(_ entry: DownlinkEntry) async {
+        do {
+            try await deliver(entry)
+        } catch {
+            logger.error(
+                "what became of a message to a device cannot be written: \(error)",
+                metadata: ["device": "\(entry.device)", "id": "\(entry.id)"])
+        }
+        underWay.ended(for: entry.device)
+        due.ring([entry.device])
+    }
+
+    private func deliver(_ entry: DownlinkEntry) async throws {
         let left = Duration.milliseconds(max(1, entry.expiresAt - WallClock.milliseconds()))
         let pending = server.post(entry.payload, to: entry.device, timeToLive: left)
         var failure: OuroborosError?
@@ -266,8 +293,6 @@ package actor Downlink {
         } else {
             try await finish(entry, .delivered)
         }
-        underWay.ended(for: entry.device)
-        due.ring([entry.device])
     }
 
     /// When its time is over the message is taken back, or else it is unknown whether it arrived.
@@ -343,6 +368,18 @@ package actor Downlink {
             return try await body()
         } catch let error as OuroborosError where error.code.passes {
             logger.debug("messages to devices wait: \(error)")
+            return nil
+        }
+    }
+
+    /// The same, and what fails otherwise is told: it is tried again, and other devices get what is theirs.
+    private func unlessFailing<Value>(_ body: () async throws -> Value) async -> Value? {
+        do {
+            return try await unlessAway(body)
+        } catch {
+            if !Task.isCancelled, telling.isDue("\(error)") {
+                logger.error("messages to devices, which wait: \(error)")
+            }
             return nil
         }
     }

@@ -13,10 +13,14 @@ final class SinkRunner: Sendable {
     private let identity: String
     private let metrics: SinkMetrics
     private let logger: Logger
+    private let keeper: SinkKeeper
     private let bell = Doorbell()
     /// Ends a pause, which what is new does not.
     private let stopBell = Doorbell()
     private let isStopping = Mutex(false)
+    private let slowAfter: Duration
+    /// When the sink was given the batch that is under way.
+    private let givenAt = Mutex<ContinuousClock.Instant?>(nil)
 
     /// How often it is tried to take the place of the gateway that runs the sink.
     private static let claimPeriod = Duration.seconds(1)
@@ -34,17 +38,19 @@ final class SinkRunner: Sendable {
     private static let retriesAtOnce = 100
 
     init(
-        _ sink: any Sink, spool: any SinkStore, gate: SpoolGate, identity: String, metrics: SinkMetrics,
-        logger: Logger
+        _ sink: any Sink, spool: any SinkStore, gate: SpoolGate, identity: String, slowAfter: Duration,
+        metrics: SinkMetrics, logger: Logger
     ) {
         self.sink = sink
         self.spool = spool
         self.gate = gate
         self.identity = identity
+        self.slowAfter = slowAfter
         self.metrics = metrics
         var logger = logger
         logger[metadataKey: "sink"] = "\(sink.name)"
         self.logger = logger
+        keeper = SinkKeeper(sink.name, logger: logger)
     }
 
     /// There is something new in the spool.
@@ -62,9 +68,27 @@ final class SinkRunner: Sendable {
 
     private var stops: Bool { isStopping.withLock(\.self) || Task.isCancelled }
 
-    /// Until ``stop()``, or the task is cancelled: what was not delivered by then stays in the spool. It waits for a
-    /// database that is away, and for a file that cannot be used now; it throws when the spool fails otherwise.
-    func run() async throws {
+    /// Throws while the sink's work has failed, and while it hangs.
+    func check() throws {
+        try keeper.check()
+        guard let since = givenAt.withLock(\.self), .now - since > slowAfter else { return }
+        throw OuroborosError(
+            .busy, "the sink “\(sink.name)” takes nothing: it has had the same messages for \(slowAfter)")
+    }
+
+    /// Until ``stop()``, or the task is cancelled: what was not delivered by then stays in the spool.
+    func run() async {
+        await keeper.keep({ [self] in stops }) { try await work() }
+        await sink.close()
+    }
+
+    /// What the sink does beside, until the task is cancelled.
+    func runBeside() async {
+        await keeper.keep({ false }) { await sink.run() }
+    }
+
+    /// It waits for a database that is away, and for a file that cannot be used now; it throws when the spool fails otherwise.
+    private func work() async throws {
         var backoff = Backoff.ofSinks
         var isTold = false
         while true {
@@ -224,7 +248,7 @@ final class SinkRunner: Sendable {
         }
         while true {
             do {
-                try await sink.deliver(batch)
+                try await give(batch)
                 noteTaken()
                 return .taken(but: [:])
             } catch {
@@ -254,6 +278,21 @@ final class SinkRunner: Sendable {
             }
             try await claim.check()
         }
+    }
+
+    /// A disk or a reader may hang, and says nothing itself.
+    private func give(_ batch: SinkBatch) async throws {
+        let alarm = Task { [logger, slowAfter] in
+            try await Task.sleep(for: slowAfter)
+            logger.warning(
+                "the sink hangs: it has had the same messages for \(slowAfter); the others wait in the spool")
+        }
+        givenAt.withLock { $0 = .now }
+        defer {
+            alarm.cancel()
+            givenAt.withLock { $0 = nil }
+        }
+        try await sink.deliver(batch)
     }
 
     // MARK: What is refused for good

@@ -31,7 +31,7 @@ import Testing
     private func drain(_ sink: MemorySink) async throws {
         let group = try await group([sink])
         group.stop()
-        try await group.run()
+        await group.run()
     }
 
     private func isLogged(_ words: String) -> Int {
@@ -55,7 +55,7 @@ import Testing
                 [sink], spool: spool, limits: .init(), metrics: NOOPMetricsHandler.instance,
                 logger: Logger(label: "test") { _ in log })
             group.stop()
-            try await group.run()
+            await group.run()
             let (dead, others) = (bad.filter { !$0.isEmpty }, bad.filter(\.isEmpty))
             #expect(sink.taken == good[..<place] + others + good[place...])
             let letters = try spool.deadLetters()
@@ -152,7 +152,7 @@ import Testing
         // Each try that somebody asks for has a key of its own.
         #expect(Set(sink.keys).count == sink.keys.count)
         group.stop()
-        try await running
+        await running
     }
 
     @Test func withoutRoomTheSinkWaits() async throws {
@@ -168,7 +168,7 @@ import Testing
         try await eventually("it goes on") { sink.taken == ["after"] }
         #expect(try spool.deadLetters().map(\.message.id) == [2])
         group.stop()
-        try await running
+        await running
     }
 
     @Test func whatIsRefusedWaitsWhileTheSpoolCannotBeWritten() async throws {
@@ -194,7 +194,7 @@ import Testing
         // It was asked once.
         #expect(sink.state.withLock { $0.batches.count { $0.texts == ["bad"] } } == 1)
         group.stop()
-        try await running
+        await running
     }
 
     @Test func whatIsTriedAgainWhileTheSpoolCannotBeWrittenGoesOutOnce() async throws {
@@ -215,7 +215,7 @@ import Testing
         try await eventually("both are taken, once") { try spool.deadLetters().isEmpty }
         #expect(sink.taken == ["bad", "bad"])
         group.stop()
-        try await running
+        await running
     }
 
     @Test func aSinkThatRefusesEverythingGetsItSlowly() async throws {
@@ -227,7 +227,7 @@ import Testing
         let count = try spool.deadLetterCount(of: "memory")
         #expect((101...110).contains(count), "\(count)")
         group.stop()
-        try await running
+        await running
     }
 }
 

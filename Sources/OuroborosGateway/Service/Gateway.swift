@@ -69,7 +69,7 @@ package struct Gateway: Sendable {
         return OpenGateway(
             endpoints: server.endpoints,
             reload: GatewayReload(settings, outputs: outputs, logger: logger), service: service,
-            outputs: outputs, facts: facts, logger: logger)
+            outputs: outputs, facts: facts, process: process, logger: logger)
     }
 
     /// What a gateway has open beside its TCP connections: files, sockets, what is served and what it is connected to.
@@ -137,21 +137,28 @@ package struct OpenGateway: Service {
     fileprivate let outputs: GatewayOutputs
     /// Metrics and page, if they are asked for.
     fileprivate let facts: (any Service)?
+    fileprivate let process: GatewayProcess
     fileprivate let logger: Logger
 
     package func run() async throws {
-        var services = outputs.before.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
-        services.append(
-            .init(
-                service: service, successTerminationBehavior: .gracefullyShutdownGroup,
-                failureTerminationBehavior: .cancelGroup))
-        services += outputs.after.map { .init(service: $0) }
-        if let facts {
-            services.append(.init(service: facts, failureTerminationBehavior: .cancelGroup))
+        // In this order: the last ends first.
+        var parts = outputs.before
+        parts.append(("taking messages", service))
+        parts += outputs.after
+        if let facts { parts.append(("metrics and page", facts)) }
+        let limit = EndLimit(giveUp: process.giveUp)
+        defer { limit.over() }
+        let services = parts.map { name, service in
+            ServiceGroupConfiguration.ServiceConfiguration(service: EssentialService(name, service, limit))
         }
         // What the lifecycle has to tell is not the gateway's log.
         var quiet = logger
         quiet.logLevel = .critical
-        try await ServiceGroup(configuration: .init(services: services, logger: quiet)).run()
+        let group = ServiceGroup(configuration: .init(services: services, logger: quiet))
+        try await withGracefulShutdownHandler {
+            try await group.run()
+        } onGracefulShutdown: {
+            limit.begin()
+        }
     }
 }

@@ -26,6 +26,7 @@ struct GatewayService: Service {
     private let activity: ActivityCount
     private let outboxes: OutboxWatch
     private let stopping = Stopping()
+    private let telling = Mutex(Telling<String>())
 
     init(
         server: OuroborosServer, events: AsyncStream<ServerEvent>, store: AwaitedStore?, watch: StoreWatch,
@@ -107,14 +108,14 @@ struct GatewayService: Service {
     }
 
     private func work() async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await watch.run() }
-            group.addTask { await followStore() }
-            group.addTask { await tidy() }
-            group.addTask { await showLife() }
-            try await printMessages()
-            group.cancelAll()
-        }
+        try await together(
+            { try await printMessages() },
+            beside: [
+                "the watch of files": { try await watch.run() },
+                "the look at the store": { await followStore() },
+                "the care of the store": { await tidy() },
+                "the sign of life": { await showLife() },
+            ])
     }
 
     private func printMessages() async throws {
@@ -210,7 +211,7 @@ struct GatewayService: Service {
 
     /// The manager restarts a gateway whose loops or sinks hang, not one that waits for a disk, a database or a collector.
     private func showLife() async {
-        guard let limit = manager.watchdog else { return }
+        guard let limit = manager.watchdog else { return await untilCancelled() }
         while (try? await Task.sleep(for: limit / 3)) != nil {
             guard (try? await server.answer()) != nil else { continue }
             await outputs.sinks?.gate.answer()
@@ -220,7 +221,7 @@ struct GatewayService: Service {
 
     /// What other processes do to the store.
     private func followStore() async {
-        guard let store else { return }
+        guard let store else { return await untilCancelled() }
         var token: Int64?
         for await _ in store.writings() {
             var isKnown = false
@@ -253,10 +254,10 @@ struct GatewayService: Service {
         do {
             try await body()
             return true
-        } catch let error as OuroborosError where error.code == .busy {
-            // It is told of the file.
+        } catch let error as OuroborosError where error.code.passes {
+            // It is told of the file, or of the registry.
         } catch {
-            logger.error("the store: \(error)")
+            if telling.withLock({ $0.isDue("\(error)") }) { logger.error("the store: \(error)") }
         }
         return false
     }

@@ -1,5 +1,4 @@
 import CCurl
-import Foundation
 import LibC
 import NIOCore
 import NIOPosix
@@ -31,7 +30,10 @@ final class HTTPConnection: @unchecked Sendable {
 
     static func open() throws -> HTTPConnection {
         let connection = try HTTPConnection()
-        Thread.detachNewThread { connection.work() }
+        guard runDetached({ connection.work() }) else {
+            connection.ended.succeed()
+            throw SinkFailure("the system gives no thread")
+        }
         return connection
     }
 
@@ -76,29 +78,22 @@ final class HTTPConnection: @unchecked Sendable {
         }
     }
 
-    /// Gives up what is under way, and returns once the thread has ended.
+    /// Gives up what is under way, and returns once the thread has ended, or the task is cancelled.
     func close() async {
         orders.withLock { $0.isClosing = true }
         curl_multi_wakeup(multi)
-        try? await ended.futureResult.get()
+        let end = Promised<Void>()
+        ended.futureResult.whenComplete(end.finish)
+        try? await end.value()
     }
 
     // MARK: The thread
 
     private func work() {
-        blockSignals()
         while let post = nextPost() {
             post.answer.completeWith(Result { try perform(post) })
         }
         ended.succeed()
-    }
-
-    /// A connection that the server closed is an error, and not the end of the process.
-    private func blockSignals() {
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGPIPE)
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
     }
 
     /// Waits for one; nil when it is to end.
@@ -111,7 +106,7 @@ final class HTTPConnection: @unchecked Sendable {
             if isClosing { return nil }
             if curl_multi_poll(multi, nil, 0, Self.longestRest, nil) != CURLM_OK {
                 // Without memory it does not wait.
-                Thread.sleep(forTimeInterval: 0.1)
+                usleep(100_000)
             }
         }
     }

@@ -1,5 +1,5 @@
 import CMosquitto
-import Foundation
+import LibC
 import NIOCore
 import NIOPosix
 import OuroborosStore
@@ -54,7 +54,10 @@ final class MQTTConnection: @unchecked Sendable {
         _ settings: MQTTSettings, onMessage: @escaping @Sendable (MQTTMessage) -> Bool
     ) async throws -> MQTTConnection {
         let connection = try MQTTConnection(settings, onMessage)
-        Thread.detachNewThread { connection.work() }
+        if !runDetached({ connection.work() }) {
+            connection.reason = "the system gives no thread"
+            connection.end()
+        }
         try await withTaskCancellationHandler {
             try await connection.connected.futureResult.get()
         } onCancel: {
@@ -88,7 +91,7 @@ final class MQTTConnection: @unchecked Sendable {
 
     // MARK: From tasks
 
-    /// Returns once the broker has acknowledged them all. What it refuses for good is told apart
+    /// Returns once the broker has acknowledged them all; one that does not in time is left. What it refuses for good is told apart
     /// (``SinkFailure/Outlook/neverThese(_:)``).
     func publish(_ publications: [MQTTPublication]) async throws {
         guard !publications.isEmpty else { return }
@@ -107,10 +110,18 @@ final class MQTTConnection: @unchecked Sendable {
 
     private func request(_ make: (EventLoopPromise<Void>) -> Request) async throws {
         let promise = loop.makePromise(of: Void.self)
+        let answer = Promised<Void>()
+        promise.futureResult.whenComplete(answer.finish)
         if !put(make(promise)) {
             promise.fail(SinkFailure("the connection to \(settings.broker.name) has ended"))
         }
-        try await promise.futureResult.get()
+        let limit = loop.scheduleTask(in: TimeAmount(settings.patience)) { [self] in
+            let (broker, time) = (settings.broker.name, settings.patience)
+            answer.finish(.failure(SinkFailure("\(broker) acknowledges nothing within \(time)")))
+            close()
+        }
+        defer { limit.cancel() }
+        try await answer.value()
     }
 
     /// Says goodbye; what is not acknowledged fails.
@@ -118,12 +129,15 @@ final class MQTTConnection: @unchecked Sendable {
         _ = put(.close)
     }
 
-    /// Why it ended, once it has.
+    /// Why it ended, once it has. A task that is cancelled ends it, and does not wait for that.
     func whenEnded() async -> String {
-        await withTaskCancellationHandler {
-            (try? await ended.futureResult.get()) ?? ""
-        } onCancel: {
+        let reason = Promised<String>()
+        ended.futureResult.whenComplete(reason.finish)
+        do {
+            return try await reason.value()
+        } catch {
             close()
+            return "closed"
         }
     }
 

@@ -24,6 +24,8 @@ package struct MQTTSettings: Sendable {
     package var payload = Payload.bytes
     /// The prefix of Home Assistant's discovery; nil when it is off.
     package var discoveryPrefix: String?
+    /// How long a broker may take to acknowledge what it is given.
+    package var patience = Duration.seconds(30)
 
     package init(
         broker: MQTTBroker, clientID: String, up: TopicTemplate, status: TopicTemplate, gatewayTopic: String

@@ -124,7 +124,7 @@ struct StoreDatabase {
         do {
             return try queue.read(body)
         } catch {
-            throw Self.translate(error, path)
+            throw health.translated(error, path)
         }
     }
 
@@ -134,7 +134,7 @@ struct StoreDatabase {
             health.note(.success(()))
             return value
         } catch {
-            let error = Self.translate(error, path)
+            let error = health.translated(error, path)
             health.note(.failure(error))
             throw error
         }
@@ -153,7 +153,7 @@ struct StoreDatabase {
         do {
             _ = try queue.writeWithoutTransaction { try $0.checkpoint(.passive) }
         } catch {
-            throw Self.translate(error, path)
+            throw health.translated(error, path)
         }
     }
 
@@ -162,7 +162,7 @@ struct StoreDatabase {
         do {
             _ = try queue.writeWithoutTransaction { try $0.checkpoint(.truncate) }
         } catch {
-            throw Self.translate(error, path)
+            throw health.translated(error, path)
         }
     }
 

@@ -1,3 +1,4 @@
+import GRDB
 import Ouroboros
 import Synchronization
 
@@ -32,10 +33,11 @@ struct WriteHealth {
     }
 }
 
-/// The same, for all who have the file open.
+/// The same, for all who have the file open, and whether it turned out to be broken.
 final class SharedWriteHealth: Sendable {
     private let health = Mutex(WriteHealth())
-    /// Tells that writes fail, for one reader.
+    private let broken = Mutex<OuroborosError?>(nil)
+    /// Tells that writes fail, or that it broke, for one reader.
     let failures: AsyncStream<Void>
     private let failure: AsyncStream<Void>.Continuation
 
@@ -43,11 +45,23 @@ final class SharedWriteHealth: Sendable {
         (failures, failure) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
+    var damage: OuroborosError? { broken.withLock(\.self) }
+
     var trouble: OuroborosError? { health.withLock { $0.trouble(at: .now) } }
 
     /// Throws if a write failed just now, so that not each of many waits as long as the first.
     func refuseWhileFailing() throws {
         if let failure = health.withLock({ $0.recentFailure(at: .now) }) { throw failure }
+    }
+
+    /// What SQLite's error means; a file that is broken is so for all who have it open.
+    func translated(_ error: any Error, _ path: String) -> any Error {
+        let translated = StoreDatabase.translate(error, path)
+        if let code = (error as? DatabaseError)?.resultCode, !StoreFailure(code).passes {
+            broken.withLock { $0 = $0 ?? translated as? OuroborosError }
+            failure.yield()
+        }
+        return translated
     }
 
     func note(_ outcome: Result<Void, any Error>) {

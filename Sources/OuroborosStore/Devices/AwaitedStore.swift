@@ -1,13 +1,14 @@
 import GRDB
+import LibC
 import Ouroboros
 
 /// A gateway's store for those who must not wait on a thread for a disk.
 package struct AwaitedStore: Sendable {
     private let store: GatewayStore
-    private let lookups = DiskThread("store.lookups")
+    private let lookups = OwnThread()
     /// A list of thousands is no reason for a HELLO to wait.
-    private let lists = DiskThread("store.lists")
-    private let writes = DiskThread("store.writes")
+    private let lists = OwnThread()
+    private let writes = OwnThread()
 
     private static let patience = Duration.seconds(10)
     private static let pause = Duration.milliseconds(250)
@@ -23,7 +24,7 @@ package struct AwaitedStore: Sendable {
 
     /// Throws when it cannot be read.
     package func check() async throws {
-        try await lists.run { [store] in
+        try await lists.runUnlessCancelled { [store] in
             try store.lists.read { _ = try Row.fetchOne($0, sql: "SELECT 1 FROM device") }
         }
     }
@@ -48,7 +49,7 @@ package struct AwaitedStore: Sendable {
     }
 
     package func changeToken() async throws -> Int64 {
-        try await writes.run { [store] in try store.changeToken() }
+        try await writes.runUnlessCancelled { [store] in try store.changeToken() }
     }
 
     package func tidy() async throws {
@@ -58,7 +59,7 @@ package struct AwaitedStore: Sendable {
 
 extension AwaitedStore: AwaitedDeviceRegistry {
     package func credential(of device: DeviceID) async throws -> Credential? {
-        try await lookups.run { [store] in try store.credential(of: device) }
+        try await lookups.runUnlessCancelled { [store] in try store.credential(of: device) }
     }
 
     /// A busy file is waited for, and the device with it, but not for ever: then it begins anew.
@@ -79,7 +80,7 @@ extension AwaitedStore: AwaitedDeviceRegistry {
 
 extension AwaitedStore: DeviceDirectory, ActivityStore {
     package func records(of devices: Set<DeviceID>?) async throws -> [DeviceRecord] {
-        try await lists.run { [store] in try store.records(of: devices) }
+        try await lists.runUnlessCancelled { [store] in try store.records(of: devices) }
     }
 
     package func count(_ activities: [DeviceID: DeviceActivity], at time: Int64) async throws {
@@ -90,10 +91,13 @@ extension AwaitedStore: DeviceDirectory, ActivityStore {
 extension AwaitedStore: WatchedFile {
     package var path: String { store.database.path }
     package var unreadable: UnreadableRows { store.unreadable }
-    package var trouble: OuroborosError? { store.database.health.trouble }
     package var failures: AsyncStream<Void> { store.database.health.failures }
+    package var trouble: OuroborosError? {
+        store.database.health.trouble ?? [lookups, lists, writes].hang(at: path)
+    }
+    package var damage: OuroborosError? { store.database.health.damage }
 
     package func probe() async throws {
-        try await writes.run { [store] in try store.database.probe() }
+        try await writes.runUnlessCancelled { [store] in try store.database.probe() }
     }
 }

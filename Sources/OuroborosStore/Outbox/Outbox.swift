@@ -144,6 +144,11 @@ public final class Outbox: Sendable {
         try append(payloads, orHold: true)
     }
 
+    /// Whether memory has room for them, should the file not be written: else the oldest would be dropped there.
+    package func mayHold(_ payloads: [[UInt8]]) -> Bool {
+        memory.withLock { $0.unsaved.hasRoom(for: payloads) }
+    }
+
     private func append(_ payloads: [[UInt8]], orHold: Bool) throws -> (dropped: Int, isSaved: Bool) {
         for payload in payloads where payload.count > Self.mostMessageBytes {
             throw OuroborosError.tooLarge(payload.count, limit: Self.mostMessageBytes)

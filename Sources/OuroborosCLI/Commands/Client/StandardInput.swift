@@ -10,7 +10,7 @@ final class StandardInput: Sendable {
 
     /// What is there, once there is something; nothing at the end. It throws a CancellationError after ``end()``.
     func read() async throws -> [UInt8] {
-        let reading = Reading { try await OwnThread.runUnlessCancelled(Self.readPiece) }
+        let reading = Reading { try await OwnThread().runUnlessCancelled(Self.readPiece) }
         let isEnded = state.withLock { state in
             state.reading = reading
             return state.isEnded

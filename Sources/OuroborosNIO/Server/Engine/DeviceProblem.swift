@@ -32,6 +32,11 @@ enum DeviceProblem: Hashable {
         }
     }
 
+    /// What is told once a minute: two devices that take turns come from either place first.
+    var subject: DeviceProblem {
+        if case .twoPlaces = self { .twoPlaces("", "") } else { self }
+    }
+
     /// What a dropped HELLO of a device that is known tells.
     init?(_ reason: DropReason) {
         switch reason {
@@ -70,7 +75,7 @@ struct SessionPlaces {
 extension ServerEngine {
     /// In the log, once a minute at most.
     func tell(_ problem: DeviceProblem, of device: DeviceID) {
-        guard hub.isDue(.device(device, problem)) else { return }
+        guard hub.isDue(.device(device, problem.subject)) else { return }
         logger?.warning("\(problem.text)", metadata: ["device": "\(device)"])
     }
 
