@@ -123,7 +123,7 @@ enum RegistrySchema {
 
     /// Who stores a batch and does not hear whether it is stored finds its token here.
     private static let storedBatch = """
-        CREATE TABLE ouroboros.stored_batch (
+        CREATE TABLE IF NOT EXISTS ouroboros.stored_batch (
             token bigint CONSTRAINT \(tokenIsThere) PRIMARY KEY,
             at timestamptz NOT NULL DEFAULT clock_timestamp()
         )
@@ -132,7 +132,7 @@ enum RegistrySchema {
     static let tokenIsThere = "stored_batch_token"
 
     private static let storedBatchAt = """
-        CREATE INDEX stored_batch_at ON ouroboros.stored_batch (at)
+        CREATE INDEX IF NOT EXISTS stored_batch_at ON ouroboros.stored_batch (at)
         """
 
     private static let onceRecord = """
