@@ -51,19 +51,19 @@ import Testing
         #expect(room.unconfirmed == 3)
     }
 
-    @Test func aTurnIsTakenAsAWholeOnceSomethingWasGivenBack() {
-        var room = room()
+    /// Until the queue, or a share of it, was full, and again once something was given back.
+    @Test(arguments: [(8, 4), (4, 8)]) func aTurnIsTakenAsAWhole(ofAll: Int, ofOne: Int) {
+        var room = room(ofAll: ofAll, ofOne: ofOne, [(one, 3)])
         room.beginTurn()
         #expect(room.takesAll)
-        room.take(for: one)
+        for _ in 0..<3 { room.take(for: one) }
+        #expect(room.takesAll)
         room.beginTurn()
         #expect(!room.takesAll)
         room.giveBack(for: one)
         #expect(!room.takesAll)
-        for takesAll in [true, false] {
-            room.beginTurn()
-            #expect(room.takesAll == takesAll)
-        }
+        room.beginTurn()
+        #expect(room.takesAll)
     }
 
     /// Half of what one can have counts, and of a small queue that is less than half of its share.

@@ -18,7 +18,7 @@ struct ReceiveRoom<Taker: RoomTaker> {
     private(set) var unconfirmed = 0
     /// What is read in this turn is taken as a whole by those who had room: most of a turn's work is the same for one
     /// packet and for many, and small queues would be slow. So it is where the application has given something back since
-    /// the turn before: one that does nothing gets no more than its queue.
+    /// the queue was full: one that does nothing gets no more.
     private(set) var takesAll = true
     private var isAtWork = true
     /// Those whose room others have taken.
@@ -35,13 +35,15 @@ struct ReceiveRoom<Taker: RoomTaker> {
     /// The first of a turn's messages is there.
     mutating func beginTurn() {
         takesAll = isAtWork
-        isAtWork = false
     }
 
     /// A packet's messages go to the application.
     mutating func take(for taker: Taker) {
         unconfirmed += 1
         taker.share.unconfirmed += 1
+        if unconfirmed >= ofAll || taker.share.unconfirmed >= ofOne {
+            isAtWork = false
+        }
     }
 
     /// They are safe; nil is one that has left.
