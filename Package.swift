@@ -33,6 +33,8 @@ let subprocess = Target.Dependency.product(
     name: "Subprocess", package: "swift-subprocess", condition: .when(traits: ["Tool"]))
 let hummingbird = Target.Dependency.product(
     name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Gateway"]))
+let hummingbirdCore = Target.Dependency.product(
+    name: "HummingbirdCore", package: "hummingbird", condition: .when(traits: ["Gateway"]))
 let httpTypes = Target.Dependency.product(
     name: "HTTPTypes", package: "swift-http-types", condition: .when(traits: ["Gateway"]))
 let system = Target.Dependency.product(
@@ -172,8 +174,9 @@ let package = Package(
             name: "OuroborosHTTP",
             dependencies: [
                 httpTypes,
-                "Ouroboros", "OuroborosDownlink", "OuroborosMetrics", "OuroborosNIO", "OuroborosStore",
-                hummingbird, logging, nio("NIOCore"), "TraitGateway",
+                "LibC", "Ouroboros", "OuroborosDownlink", "OuroborosMetrics", "OuroborosNIO",
+                "OuroborosStore", hummingbird, hummingbirdCore, lifecycle, logging, nio("NIOCore"),
+                nio("NIOHTTP1"), nio("NIOPosix"), "TraitGateway",
             ],
             swiftSettings: strict),
         // Its templates, style and script are files, which become part of the binary.
