@@ -137,7 +137,7 @@ import Testing
         let server = try silentBroker(takesConnection: false)
         let settings = try settings(of: server)
         let outcome = try await cancelled("connecting", once: { server.connections == 1 }) {
-            _ = try await MQTTConnection.open(settings) { _ in }
+            _ = try await MQTTConnection.open(settings) { _ in true }
         }
         expectCancelled(outcome)
         try await eventually("the connection is closed") { server.ended == 1 }
@@ -145,7 +145,7 @@ import Testing
 
     @Test func publishingToABrokerThatIsSilent() async throws {
         let server = try silentBroker(takesConnection: true)
-        let connection = try await MQTTConnection.open(try settings(of: server)) { _ in }
+        let connection = try await MQTTConnection.open(try settings(of: server)) { _ in true }
         let isThere = Flag()
         let published = try await cancelled("publishing", once: { isThere.isSet }) {
             isThere.set()
@@ -164,7 +164,7 @@ import Testing
         defer { withExtendedLifetime(server) {} }
         var settings = try settings(of: server)
         settings.patience = .milliseconds(200)
-        let connection = try await MQTTConnection.open(settings) { _ in }
+        let connection = try await MQTTConnection.open(settings) { _ in true }
         let error = await #expect(throws: SinkFailure.self) {
             try await connection.publish([MQTTPublication(topic: "t", payload: [1])])
         }

@@ -23,6 +23,11 @@ struct TroubledSpool: SinkStore {
         return try spool.messages(after: id, limit: limit)
     }
 
+    func page(after id: Int64, limit: Int) async throws -> SpoolPage {
+        try await trouble(.messages)
+        return try spool.page(after: id, limit: limit)
+    }
+
     func remove(through id: Int64) throws -> Int { try spool.remove(through: id) }
     func identity() throws -> String { try spool.identity() }
     func register(sinks: [String]) throws -> [String: SinkState] { try spool.register(sinks: sinks) }

@@ -189,7 +189,7 @@ public final class PostgresDownlink: DownlinkStore {
         try await store.database.run { connection in
             try connection.query(
                 "SELECT min(expires_at) FROM ouroboros.downlink WHERE ended_at IS NULL AND state = 'queued'"
-            ).rows.first?.optionalInteger(0)
+            ).rows(of: "downlink").first?.optionalInteger(0)
         }
     }
 
