@@ -118,7 +118,7 @@ let package = Package(
         .target(
             name: "OuroborosNIO",
             dependencies: [
-                "LibC", "Ouroboros", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), logging,
+                "LibC", "Ouroboros", nio("NIOCore"), nio("NIOPosix"), logging,
                 collections, metrics, lifecycle, "TraitNIO",
             ],
             swiftSettings: strict),
@@ -152,7 +152,8 @@ let package = Package(
                 "LibC", "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
-        .target(name: "OuroborosMetrics", dependencies: [metrics, "TraitNIO"], swiftSettings: strict),
+        .target(
+            name: "OuroborosMetrics", dependencies: ["LibC", metrics, "TraitNIO"], swiftSettings: strict),
         .systemLibrary(
             name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         .systemLibrary(
@@ -167,7 +168,7 @@ let package = Package(
         .target(
             name: "OuroborosDownlink",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosText", logging, metrics,
+                "LibC", "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosText", logging, metrics,
             ],
             swiftSettings: strict),
         .target(
@@ -182,7 +183,7 @@ let package = Package(
         // Its templates, style and script are files, which become part of the binary.
         .target(
             name: "OuroborosPage",
-            dependencies: [hummingbird, mustache, logging, nio("NIOCore"), "TraitGateway"],
+            dependencies: ["LibC", hummingbird, mustache, logging, nio("NIOCore"), "TraitGateway"],
             resources: [.embedInCode("Resources")], swiftSettings: strict),
         .target(
             name: "OuroborosGateway",
@@ -220,7 +221,9 @@ let package = Package(
         example("PipeSession", ["ExampleKit", "Ouroboros"]),
         .executableTarget(
             name: "NIOBench",
-            dependencies: [system, "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), subprocess],
+            dependencies: [
+                "LibC", system, "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), subprocess,
+            ],
             path: "Tests/Benchmarks/NIOBench", swiftSettings: strict),
         .executableTarget(
             name: "Flood", path: "Tests/Flood", cSettings: [.treatAllWarnings(as: .error)]),
@@ -235,7 +238,7 @@ let package = Package(
         .testTarget(
             name: "OuroborosNIOTests",
             dependencies: [
-                "Ouroboros", "OuroborosMetrics", "OuroborosNIO", "OuroborosTesting", "TestSupport",
+                "LibC", "Ouroboros", "OuroborosMetrics", "OuroborosNIO", "OuroborosTesting", "TestSupport",
                 nio("NIOCore"), nio("NIOPosix"), logging, inMemoryLogging, lifecycle,
             ],
             swiftSettings: strict),
@@ -245,7 +248,7 @@ let package = Package(
         .testTarget(
             name: "OuroborosPageTests",
             dependencies: [
-                httpTypes,
+                "LibC", httpTypes,
                 "OuroborosPage", hummingbird, logging, nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
@@ -256,13 +259,13 @@ let package = Package(
         .testTarget(
             name: "OuroborosTestingTests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosTesting", "TestSupport", nio("NIOCore"),
+                "LibC", "Ouroboros", "OuroborosNIO", "OuroborosTesting", "TestSupport", nio("NIOCore"),
                 nio("NIOPosix"),
             ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests",
-            dependencies: ["Ouroboros", "OuroborosStore", "OuroborosTesting", "TestSupport", grdb],
+            dependencies: ["LibC", "Ouroboros", "OuroborosStore", "OuroborosTesting", "TestSupport", grdb],
             exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "OuroborosPostgresTests",
@@ -271,7 +274,7 @@ let package = Package(
         .testTarget(
             name: "OuroborosSinksTests",
             dependencies: [
-                "Ouroboros", "OuroborosSinks", "OuroborosStore", "TestSupport", logging, metrics,
+                "LibC", "Ouroboros", "OuroborosSinks", "OuroborosStore", "TestSupport", logging, metrics,
                 inMemoryLogging,
             ],
             swiftSettings: strict),

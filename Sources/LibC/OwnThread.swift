@@ -1,5 +1,3 @@
-import Synchronization
-
 /// What blocks for as long as it likes, on a thread of its own: neither the tasks' threads, of which a small machine has
 /// one, nor any that others share wait with it. Calls follow one another; the thread is there while there are any.
 public final class OwnThread: Sendable {
@@ -11,7 +9,7 @@ public final class OwnThread: Sendable {
         var began: ContinuousClock.Instant?
     }
 
-    private let queue = Mutex(Queue())
+    private let queue = Locked(Queue())
 
     /// A system that has no thread to give may have one soon.
     private static let pause = Duration.milliseconds(100)

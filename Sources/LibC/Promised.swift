@@ -1,5 +1,3 @@
-import Synchronization
-
 /// What tasks wait for, and that comes once. A task that is cancelled goes on at once, and leaves nothing behind.
 public final class Promised<Value: Sendable>: Sendable {
     private struct State {
@@ -8,7 +6,7 @@ public final class Promised<Value: Sendable>: Sendable {
         var lastWaiter: UInt64 = 0
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     public init() {}
 

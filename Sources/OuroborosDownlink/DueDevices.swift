@@ -1,5 +1,5 @@
+import LibC
 import Ouroboros
-import Synchronization
 
 /// The devices for which messages wait, and those of them that are due: each is told once.
 final class DueDevices: Sendable {
@@ -10,7 +10,7 @@ final class DueDevices: Sendable {
         var rung: Set<DeviceID> = []
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
     private let stream: AsyncStream<DeviceID>
     private let continuation: AsyncStream<DeviceID>.Continuation
 

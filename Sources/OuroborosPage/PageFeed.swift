@@ -1,5 +1,5 @@
+import LibC
 import Logging
-import Synchronization
 
 /// What the page shows, at one time.
 struct PageState: Sendable {
@@ -37,7 +37,7 @@ public final class PageFeed: Sendable {
     let source: any PageSource
     let settings: Settings
     private let logger: Logger
-    private let state: Mutex<State>
+    private let state: Locked<State>
     /// Somebody listens.
     private let wakes: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
@@ -50,7 +50,7 @@ public final class PageFeed: Sendable {
         self.source = source
         self.settings = settings
         self.logger = logger
-        state = Mutex(
+        state = Locked(
             State(rates: MessageRates(slot: settings.period, slots: settings.history, since: .now)))
         (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }

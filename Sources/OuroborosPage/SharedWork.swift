@@ -1,8 +1,8 @@
-import Synchronization
+import LibC
 
 /// What is made of one state for those who look: each thing once, however many ask for it.
 final class SharedWork<Key: Hashable & Sendable, Value: Sendable>: Sendable {
-    private let tasks = Mutex<[Key: Task<Value, Never>]>([:])
+    private let tasks = Locked<[Key: Task<Value, Never>]>([:])
 
     /// More are made for each who asks: keys may be anybody's choice.
     private static var most: Int { 64 }

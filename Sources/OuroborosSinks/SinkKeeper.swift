@@ -1,12 +1,12 @@
+import LibC
 import Logging
 import Ouroboros
-import Synchronization
 
 /// Starts a sink's work again when it fails, or ends by itself, and tells of it: the other sinks go on.
 final class SinkKeeper: Sendable {
     private let sink: String
     private let logger: Logger
-    private let trouble = Mutex<(failure: OuroborosError, until: ContinuousClock.Instant)?>(nil)
+    private let trouble = Locked<(failure: OuroborosError, until: ContinuousClock.Instant)?>(nil)
 
     private static let longestPause = Duration.seconds(60)
     /// Work that failed once and is done again for so long is well.

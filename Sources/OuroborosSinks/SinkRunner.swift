@@ -1,8 +1,8 @@
+import LibC
 import CoreMetrics
 import Logging
 import Ouroboros
 import OuroborosStore
-import Synchronization
 
 /// Brings a spool's messages to one sink, for as long as that takes. In a spool that gateways share one of them does so
 /// at a time, and another takes its place.
@@ -17,10 +17,10 @@ final class SinkRunner: Sendable {
     private let bell = Doorbell()
     /// Ends a pause, which what is new does not.
     private let stopBell = Doorbell()
-    private let isStopping = Mutex(false)
+    private let isStopping = Locked(false)
     private let slowAfter: Duration
     /// When the sink was given the batch that is under way.
-    private let givenAt = Mutex<ContinuousClock.Instant?>(nil)
+    private let givenAt = Locked<ContinuousClock.Instant?>(nil)
 
     /// How often it is tried to take the place of the gateway that runs the sink.
     private static let claimPeriod = Duration.seconds(1)

@@ -1,9 +1,9 @@
+import LibC
 import Foundation
 import NIOCore
 import NIOPosix
 import Ouroboros
 import OuroborosNIO
-import Synchronization
 import TestSupport
 import Testing
 
@@ -12,10 +12,10 @@ import Testing
 /// A database whose host has a name.
 @Suite(.serialized, .timeLimit(.minutes(6))) struct DatabaseNameTests {
     private final class Names: NameLookup {
-        private let state: Mutex<(hosts: [String], lookUps: Int)>
+        private let state: Locked<(hosts: [String], lookUps: Int)>
 
         init(_ hosts: String...) {
-            state = Mutex((hosts, 0))
+            state = Locked((hosts, 0))
         }
 
         var lookUps: Int { state.withLock(\.lookUps) }

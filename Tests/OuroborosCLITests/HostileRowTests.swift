@@ -1,7 +1,7 @@
+import LibC
 import Foundation
 import Ouroboros
 import OuroborosStore
-import Synchronization
 import TestSupport
 import Testing
 
@@ -13,7 +13,7 @@ import Testing
     private static let kek = SecretKey.random()
 
     private final class Told: Sendable {
-        private let reasons = Mutex<[String]>([])
+        private let reasons = Locked<[String]>([])
         var all: [String] { reasons.withLock(\.self) }
 
         init(_ store: PostgresStore) {

@@ -1,7 +1,7 @@
+import LibC
 import Foundation
 import NIOCore
 import NIOPosix
-import Synchronization
 
 /// Stands before PostgreSQL's socket, counts what it is asked, and can lose the answer to a statement that is committed.
 final class LostAnswer: Sendable {
@@ -20,8 +20,8 @@ final class LostAnswer: Sendable {
         var turns = 0
     }
 
-    private let state = Mutex(State())
-    private let listener = Mutex<(any Channel)?>(nil)
+    private let state = Locked(State())
+    private let listener = Locked<(any Channel)?>(nil)
     private let socket: String
     private let path: String
 

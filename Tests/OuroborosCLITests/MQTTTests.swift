@@ -3,7 +3,6 @@ import LibC
 import Ouroboros
 import OuroborosNIO
 import Subprocess
-import Synchronization
 import TestSupport
 import Testing
 
@@ -228,7 +227,7 @@ import Testing
         try await broker.publish("away", to: topic)
         gateway = try await site.gateway(flags)
         try await site.connected(to: try await site.port(of: "listening on", gateway)) { connection in
-            let texts = Mutex<[String]>([])
+            let texts = Locked<[String]>([])
             let reader = Task {
                 for await message in connection.messages {
                     texts.withLock { $0.append(String(decoding: message.payload, as: UTF8.self)) }

@@ -3,7 +3,6 @@ import LibC
 import Ouroboros
 import OuroborosPostgres
 import Subprocess
-import Synchronization
 import SystemPackage
 import TestSupport
 
@@ -107,7 +106,7 @@ final class PostgresCluster: Sendable {
 
 /// Goes away with the process.
 private enum EmptyCluster {
-    static let path = Mutex("")
+    static let path = Locked("")
 
     static func remove() {
         try? FileManager.default.removeItem(atPath: path.withLock { $0 })

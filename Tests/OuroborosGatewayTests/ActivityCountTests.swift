@@ -1,14 +1,14 @@
+import LibC
 import Ouroboros
 import OuroborosStore
-import Synchronization
 import Testing
 
 @testable import OuroborosGateway
 
 @Suite struct ActivityCountTests {
     private final class Store: ActivityStore {
-        let refusals = Mutex(1)
-        let counted = Mutex<[DeviceID: DeviceActivity]>([:])
+        let refusals = Locked(1)
+        let counted = Locked<[DeviceID: DeviceActivity]>([:])
 
         func count(_ activities: [DeviceID: DeviceActivity], at time: Int64) throws {
             try refusals.withLock { refusals in

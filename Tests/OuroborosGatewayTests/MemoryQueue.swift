@@ -1,6 +1,6 @@
+import LibC
 import Ouroboros
 import OuroborosStore
-import Synchronization
 
 /// Messages to devices in memory, and how often it was asked for what.
 final class MemoryQueue: DownlinkStore {
@@ -17,7 +17,7 @@ final class MemoryQueue: DownlinkStore {
         var refuses = false
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     var isShared: Bool { false }
     var asked: Asked { state.withLock(\.asked) }

@@ -1,8 +1,8 @@
+import LibC
 import Logging
 import Ouroboros
 import OuroborosNIO
 import ServiceLifecycle
-import Synchronization
 import TestSupport
 import Testing
 
@@ -12,8 +12,8 @@ let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
 /// What the gateway printed, and why it gave up.
 final class Printed: Sendable {
-    private let text = Mutex("")
-    private let reasons = Mutex<[String]>([])
+    private let text = Locked("")
+    private let reasons = Locked<[String]>([])
 
     var lines: [String] { text.withLock { $0.split(separator: "\n").map(String.init) } }
     var givenUp: [String] { reasons.withLock(\.self) }

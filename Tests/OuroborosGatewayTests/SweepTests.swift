@@ -1,10 +1,10 @@
+import LibC
 import CoreMetrics
 import InMemoryLogging
 import Logging
 import Ouroboros
 import OuroborosNIO
 import OuroborosStore
-import Synchronization
 import TestSupport
 import Testing
 
@@ -60,7 +60,7 @@ import Testing
 
     @Test func eachFailsOnceAndMessagesArrive() async throws {
         let scratch = try Scratch()
-        let calls = Mutex<[Queue.Call: Int]>([:])
+        let calls = Locked<[Queue.Call: Int]>([:])
         let queue = Queue(queue: try DownlinkQueue(path: scratch.file("queue"), now: 0)) { call in
             let count = calls.withLock { calls in
                 calls[call, default: 0] += 1

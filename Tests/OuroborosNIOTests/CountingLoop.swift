@@ -1,11 +1,11 @@
+import LibC
 import Dispatch
 import NIOCore
-import Synchronization
 
 /// Another loop, and how often something ran on it: what was asked for now, and what was asked for later.
 final class CountingLoop: EventLoop {
     private let inner: any EventLoop
-    private let runs = Mutex(0)
+    private let runs = Locked(0)
 
     init(_ inner: any EventLoop) {
         self.inner = inner

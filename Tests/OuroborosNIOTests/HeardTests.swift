@@ -1,7 +1,7 @@
+import LibC
 import NIOCore
 import Ouroboros
 import OuroborosNIO
-import Synchronization
 import TestSupport
 import Testing
 
@@ -36,7 +36,7 @@ import Testing
     }
 
     private final class Told: Sendable {
-        private let devices = Mutex<[DeviceID]>([])
+        private let devices = Locked<[DeviceID]>([])
 
         var all: [DeviceID] { devices.withLock(\.self) }
 

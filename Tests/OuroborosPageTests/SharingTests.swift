@@ -1,5 +1,5 @@
+import LibC
 import HTTPTypes
-import Synchronization
 import Testing
 
 @testable import OuroborosPage
@@ -103,7 +103,7 @@ import Testing
     }
 
     private final class Made: Sendable {
-        private let state = Mutex(0)
+        private let state = Locked(0)
 
         var count: Int { state.withLock(\.self) }
 

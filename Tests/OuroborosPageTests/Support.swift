@@ -1,8 +1,8 @@
+import LibC
 import Hummingbird
 import Logging
 import NIOCore
 import NIOEmbedded
-import Synchronization
 import Testing
 
 @testable import OuroborosPage
@@ -18,7 +18,7 @@ final class Facts: PageSource {
     }
 
     let gateway: PageGateway
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     init(
         _ devices: [PageDevice] = [], messages: [String: [PageMessage]]? = nil,
@@ -152,7 +152,7 @@ struct Asked: Sendable {
     }
 
     final class Body: ResponseBodyWriter, Sendable {
-        let bytes = Mutex(ByteBuffer())
+        let bytes = Locked(ByteBuffer())
 
         func write(_ buffer: ByteBuffer) async throws {
             bytes.withLock { _ = $0.writeImmutableBuffer(buffer) }

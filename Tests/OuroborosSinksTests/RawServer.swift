@@ -21,7 +21,7 @@ final class RawServer: Sendable {
     let port: Int
     private let listener: Int32
     private let isStopped = Atomic(false)
-    private let seen = Mutex<(connections: Int, requests: [Request], ended: Int)>((0, [], 0))
+    private let seen = Locked<(connections: Int, requests: [Request], ended: Int)>((0, [], 0))
 
     var requests: [Request] { seen.withLock(\.requests) }
     var connections: Int { seen.withLock(\.connections) }

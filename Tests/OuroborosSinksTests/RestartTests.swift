@@ -1,9 +1,9 @@
+import LibC
 import CoreMetrics
 import InMemoryLogging
 import Logging
 import Ouroboros
 import OuroborosStore
-import Synchronization
 import TestSupport
 import Testing
 
@@ -38,7 +38,7 @@ import Testing
 
     @Test func aRunnerThatThrowsIsStartedAgain() async throws {
         try spool.store(["1", "2"])
-        let failures = Mutex(2)
+        let failures = Locked(2)
         let (first, second) = (MemorySink("a"), MemorySink("b"))
         let group = try await group([first, second]) { call in
             guard call == .claim("a") else { return }
@@ -67,7 +67,7 @@ import Testing
     @Test func whatASinkDoesBesideIsStartedAgainWhenItReturns() async throws {
         final class Brief: Sink {
             let name = "brief"
-            let runs = Mutex(0)
+            let runs = Locked(0)
 
             func deliver(_ batch: SinkBatch) {}
 

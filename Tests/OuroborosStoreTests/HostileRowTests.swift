@@ -1,6 +1,6 @@
+import LibC
 import Foundation
 import Ouroboros
-import Synchronization
 import TestSupport
 import Testing
 
@@ -16,7 +16,7 @@ import Testing
     }
 
     private final class Told: Sendable {
-        private let reasons = Mutex<[String]>([])
+        private let reasons = Locked<[String]>([])
 
         init(_ reader: any ReadsRows) {
             reader.unreadable.tell { [self] reason in reasons.withLock { $0.append(reason) } }

@@ -1,13 +1,13 @@
+import LibC
 import NIOCore
 import Ouroboros
-import Synchronization
 import Testing
 
 @testable import OuroborosNIO
 
 /// What a gateway was brought, in order.
 final class Taken: Sendable {
-    private let all = Mutex<[[UInt8]]>([])
+    private let all = Locked<[[UInt8]]>([])
 
     var payloads: [[UInt8]] { all.withLock(\.self) }
 

@@ -1,7 +1,6 @@
 import LibC
 import Ouroboros
 import ServiceLifecycle
-import Synchronization
 
 /// A part of the gateway without which it does not go on: when it ends, or fails, so does the gateway, and whoever started
 /// it starts it anew.
@@ -45,7 +44,7 @@ final class EndLimit: Sendable {
 
     private let time: Duration
     private let giveUp: @Sendable (String) -> Void
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     /// Below the 15 s that the unit gives.
     static let usual = Duration.seconds(14)

@@ -1,3 +1,4 @@
+import LibC
 import CoreMetrics
 import Logging
 import NIOCore
@@ -9,7 +10,6 @@ import OuroborosNIO
 import OuroborosPage
 import OuroborosStore
 import ServiceLifecycle
-import Synchronization
 
 /// The gateway's metrics, when they are asked for.
 struct GatewayMetrics {
@@ -103,7 +103,7 @@ private final class RegistryMetrics: Sendable {
     private let shared: SharedRegistry
     private let isUp: Meter
     private let failures: Counter
-    private let counted = Mutex<UInt64>(0)
+    private let counted = Locked<UInt64>(0)
 
     init(_ shared: SharedRegistry, _ registry: PrometheusRegistry) {
         self.shared = shared

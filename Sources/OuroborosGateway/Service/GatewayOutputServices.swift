@@ -1,10 +1,10 @@
+import LibC
 import NIOCore
 import Ouroboros
 import OuroborosDownlink
 import OuroborosHTTP
 import OuroborosSinks
 import ServiceLifecycle
-import Synchronization
 
 /// The sinks, until the gateway has stopped and they have what it stored, or time is over.
 struct SinkService: Service {
@@ -17,7 +17,7 @@ struct SinkService: Service {
     func run() async throws {
         let (sinks, process) = (sinks, process)
         let work = Task { await sinks.run() }
-        let limit = Mutex<Task<Void, any Error>?>(nil)
+        let limit = Locked<Task<Void, any Error>?>(nil)
         defer { limit.withLock(\.self)?.cancel() }
         await withTaskCancellationHandler {
             await withGracefulShutdownHandler {

@@ -1,3 +1,4 @@
+import LibC
 import Logging
 import NIOCore
 import Ouroboros
@@ -8,7 +9,6 @@ import OuroborosSinks
 import OuroborosStore
 import OuroborosText
 import ServiceLifecycle
-import Synchronization
 
 /// The gateway at work: from the server to the spool, if there is one, and standard output.
 struct GatewayService: Service {
@@ -26,7 +26,7 @@ struct GatewayService: Service {
     private let activity: ActivityCount
     private let outboxes: OutboxWatch
     private let stopping = Stopping()
-    private let telling = Mutex(Telling<String>())
+    private let telling = Locked(Telling<String>())
 
     init(
         server: OuroborosServer, events: AsyncStream<ServerEvent>, store: AwaitedStore?, watch: StoreWatch,
@@ -69,7 +69,7 @@ struct GatewayService: Service {
             sinks == nil ? "standard output" : nil, spool.map { $0.isShared ? "the registry" : "the spool" },
         ].compactMap(\.self)
         let stopping = stopping
-        let limit = Mutex<Task<Void, any Error>?>(nil)
+        let limit = Locked<Task<Void, any Error>?>(nil)
         // They end with the server.
         async let told: Void = logEvents()
         defer { limit.withLock(\.self)?.cancel() }
@@ -264,7 +264,7 @@ struct GatewayService: Service {
 }
 
 private final class Stopping: Sendable {
-    private let state = Mutex(false)
+    private let state = Locked(false)
 
     var hasBegun: Bool { state.withLock(\.self) }
 
@@ -274,7 +274,7 @@ private final class Stopping: Sendable {
 }
 
 private final class EchoCount: Sendable {
-    private let count = Mutex(0)
+    private let count = Locked(0)
 
     func begin(limit: Int) -> Bool {
         count.withLock { count in

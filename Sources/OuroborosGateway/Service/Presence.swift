@@ -1,12 +1,12 @@
+import LibC
 import Ouroboros
 import OuroborosSinks
-import Synchronization
 
 /// When a device was heard here, and how often it usually is: so long silence tells nothing.
 final class Presence: Sendable {
     private let sleepingAfter: Duration
     private let offlineAfter: Duration
-    private let rhythms = Mutex<[DeviceID: Rhythm]>([:])
+    private let rhythms = Locked<[DeviceID: Rhythm]>([:])
 
     /// Tells that a device was heard that had been silent, or never heard; for one reader.
     let returns: AsyncStream<Void>

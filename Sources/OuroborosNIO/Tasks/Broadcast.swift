@@ -1,3 +1,4 @@
+import LibC
 /// Changes for as many readers as there are. Each hears of all that come after it asked, however slow it is: what it has
 /// not read is kept for it.
 final class Broadcast<Element: Sendable>: Sendable {

@@ -1,10 +1,10 @@
+import LibC
 import Foundation
 import Logging
 import NIOPosix
 import Ouroboros
 import OuroborosNIO
 import OuroborosStore
-import Synchronization
 
 /// A database of ours, its connections, and how it is: one that cannot be reached is tried again with pauses that
 /// grow, and until then whoever asks hears so at once.
@@ -21,7 +21,7 @@ final class PostgresDatabase: Sendable {
     let logger: Logger?
     private let lookup: any NameLookup
     private let threads: NIOThreadPool
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     private static let connections = 4
     private static let longestPause = Duration.seconds(5)

@@ -1,6 +1,6 @@
+import LibC
 import Ouroboros
 import OuroborosStore
-import Synchronization
 
 /// For the gateway that has the device.
 extension PostgresDownlink {
@@ -105,7 +105,7 @@ final class DownlinkTakes: Sendable {
         var lost: [Int64: ContinuousClock.Instant] = [:]
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     /// How long a database that is slow may still carry out a call whose answer was lost.
     private static let lostTime = Duration.seconds(600)

@@ -1,6 +1,6 @@
+import LibC
 import Ouroboros
 import OuroborosStore
-import Synchronization
 
 /// A box of a device's.
 struct PostgresBox: Hashable {
@@ -10,7 +10,7 @@ struct PostgresBox: Hashable {
 
 /// What this gateway has written of boxes. Others may have changed it since: the database is asked whether it still holds.
 final class KnownBoxes: Sendable {
-    private let records = Mutex<[PostgresBox: OnceRecord]>([:])
+    private let records = Locked<[PostgresBox: OnceRecord]>([:])
 
     private static let most = 10_000
 

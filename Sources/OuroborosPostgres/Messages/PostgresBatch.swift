@@ -1,7 +1,7 @@
+import LibC
 import Foundation
 import Ouroboros
 import OuroborosStore
-import Synchronization
 
 /// Messages on their way into the spool, however many, in one transaction: one way to the database and back where their
 /// boxes are known here, two where they are not. Its token is in the database once it is stored, so that it is stored
@@ -25,7 +25,7 @@ final class PostgresBatch: Sendable {
     private let unreadable: UnreadableRows
     private let token = PostgresValue.integer(.random(in: .min ... .max))
     /// Of the last try whose commit was sent.
-    private let sent = Mutex<[Bool]?>(nil)
+    private let sent = Locked<[Bool]?>(nil)
 
     init(
         _ messages: [(device: DeviceID, message: Message)], now: Int64, _ known: KnownBoxes,

@@ -1,6 +1,6 @@
+import LibC
 import Ouroboros
 import OuroborosStore
-import Synchronization
 
 /// How far each sink of the gateways is. Whoever runs one holds an advisory lock of its session for it, which ends with
 /// the connection.
@@ -89,7 +89,7 @@ extension PostgresMessages: SinkStore {
     }
 
     public func claim(_ sink: String) async throws -> (any SinkClaim)? {
-        let start = Mutex(SinkState())
+        let start = Locked(SinkState())
         let connection = try await store.database.own { connection in
             let (number, _) = try Self.register(sink, connection)
             guard try Self.isLocked(number, connection) else { return false }
@@ -116,14 +116,14 @@ extension PostgresMessages: SinkStore {
 private final class PostgresClaim: SinkClaim {
     let start: SinkState
     private let database: PostgresDatabase
-    private let connection: Mutex<PostgresConnection>
+    private let connection: Locked<PostgresConnection>
     private let sink: String
 
     init(
         _ database: PostgresDatabase, _ connection: PostgresConnection, sink: String, start: SinkState
     ) {
         self.database = database
-        self.connection = Mutex(connection)
+        self.connection = Locked(connection)
         self.sink = sink
         self.start = start
     }

@@ -1,15 +1,15 @@
+import LibC
 import Foundation
 import Logging
 import Ouroboros
 import OuroborosStore
-import Synchronization
 
 /// The devices of a store for a gateway that runs, which tells the other gateways of its sessions and hears of theirs.
 public final class PostgresRegistry: SharedDeviceRegistry {
     private let store: PostgresStore
     private let logger: Logger?
     /// Sessions that the others have not been told of: the newest of each device.
-    private let untold = Mutex<(sessions: [DeviceID: ConfirmedSession], isBusy: Bool)>(([:], false))
+    private let untold = Locked<(sessions: [DeviceID: ConfirmedSession], isBusy: Bool)>(([:], false))
 
     /// How long a move is tried again: the device waits for it.
     private static let movePatience = Duration.seconds(10)

@@ -1,7 +1,7 @@
+import LibC
 import Foundation
 import Logging
 import Ouroboros
-import Synchronization
 
 /// What a listener hears.
 enum RegistryEvent {
@@ -16,8 +16,8 @@ final class RegistryListener<Notice: Sendable>: Sendable {
     private let logger: Logger?
     private let reader: AsyncStream<Notice>.Continuation
     private let read: @Sendable (RegistryEvent) -> Notice?
-    private let isStopped = Mutex(false)
-    private let hasLost = Mutex(false)
+    private let isStopped = Locked(false)
+    private let hasLost = Locked(false)
 
     /// How soon the database is asked whether it is there, and how soon a reader that was full is tried again.
     private static var askPeriod: Duration { .seconds(5) }

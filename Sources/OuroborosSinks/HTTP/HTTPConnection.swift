@@ -2,7 +2,6 @@ import CCurl
 import LibC
 import NIOCore
 import NIOPosix
-import Synchronization
 
 /// A connection to a server over libcurl, which opens it again when it has to: one request after the other.
 ///
@@ -18,7 +17,7 @@ final class HTTPConnection: @unchecked Sendable {
 
     private let multi: UnsafeMutableRawPointer
     private let easy: UnsafeMutableRawPointer
-    private let orders = Mutex(Orders())
+    private let orders = Locked(Orders())
     private let loop: any EventLoop
     private let ended: EventLoopPromise<Void>
 

@@ -3,7 +3,6 @@ import LibC
 import NIOCore
 import NIOPosix
 import OuroborosStore
-import Synchronization
 
 /// One connection to a broker, over Eclipse Mosquitto's library, until it ends; another one follows it.
 ///
@@ -22,8 +21,8 @@ final class MQTTConnection: @unchecked Sendable {
     let onMessage: @Sendable (MQTTMessage) -> Bool
     /// Messages that nobody has made safe yet. The library acknowledges one when it has read it, and until they are safe
     /// nothing is written.
-    let held = Mutex(0)
-    private let requests = Mutex<(list: [Request], isOver: Bool)>(([], false))
+    let held = Locked(0)
+    private let requests = Locked<(list: [Request], isOver: Bool)>(([], false))
     private let wake: WakePipe
     let client: OpaquePointer
     private let loop: any EventLoop

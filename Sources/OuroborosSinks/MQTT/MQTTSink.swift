@@ -1,9 +1,9 @@
+import LibC
 import CMosquitto
 import Logging
 import Ouroboros
 import OuroborosStore
 import OuroborosText
-import Synchronization
 
 /// A broker that the gateway publishes to, and takes messages to devices from.
 package final class MQTTSink: Sink {
@@ -69,7 +69,7 @@ package final class MQTTSink: Sink {
     private let settings: MQTTSettings
     private let gateway: Gateway
     private let logger: Logger
-    private let state: Mutex<State>
+    private let state: Locked<State>
     /// A connection that ends sooner is no reason to try again at once: two clients with one id would push each other
     /// out for ever. It is above the longest pause.
     private static let stable = Duration.seconds(60)
@@ -82,7 +82,7 @@ package final class MQTTSink: Sink {
         self.settings = settings
         self.gateway = gateway
         self.logger = logger
-        state = Mutex(
+        state = Locked(
             State(
                 discovery: settings.discoveryPrefix.map { Discovery(prefix: $0, settings: settings) },
                 board: StatusBoard(gateway: settings.clientID)))

@@ -1,5 +1,5 @@
+import LibC
 import Ouroboros
-import Synchronization
 
 /// A row of a database holds what cannot be: somebody else wrote to it, or it is damaged.
 package struct UnreadableRow: Error, CustomStringConvertible {
@@ -22,7 +22,7 @@ package final class UnreadableRows: Sendable {
         var told: Set<String> = []
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
     private static let most = 1000
 
     package init() {}

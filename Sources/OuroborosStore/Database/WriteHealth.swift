@@ -1,6 +1,6 @@
+import LibC
 import GRDB
 import Ouroboros
-import Synchronization
 
 /// Whether a file can be written, as the last writes tell.
 struct WriteHealth {
@@ -35,8 +35,8 @@ struct WriteHealth {
 
 /// The same, for all who have the file open, and whether it turned out to be broken.
 final class SharedWriteHealth: Sendable {
-    private let health = Mutex(WriteHealth())
-    private let broken = Mutex<OuroborosError?>(nil)
+    private let health = Locked(WriteHealth())
+    private let broken = Locked<OuroborosError?>(nil)
     /// Tells that writes fail, or that it broke, for one reader.
     let failures: AsyncStream<Void>
     private let failure: AsyncStream<Void>.Continuation

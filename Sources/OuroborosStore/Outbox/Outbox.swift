@@ -2,7 +2,6 @@ import Foundation
 import GRDB
 import LibC
 import Ouroboros
-import Synchronization
 
 /// Messages that a device keeps in its state file until the gateway acknowledged them.
 ///
@@ -71,7 +70,7 @@ public final class Outbox: Sendable {
 
     private let database: StoreDatabase
     private let limits: Limits
-    private let memory: Mutex<Memory>
+    private let memory: Locked<Memory>
     // The file belongs to one process for as long as this lives.
     private let state: DeviceState
 
@@ -82,7 +81,7 @@ public final class Outbox: Sendable {
         self.state = state
         self.limits = limits
         database = state.database
-        memory = Mutex(
+        memory = Locked(
             try database.write { database in
                 if try Row.fetchOne(database, sql: "SELECT 1 FROM outbox") == nil {
                     try Self.beginBox(database)

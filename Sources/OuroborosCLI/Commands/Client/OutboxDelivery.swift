@@ -1,9 +1,9 @@
+import LibC
 import Logging
 import Ouroboros
 import OuroborosNIO
 import OuroborosStore
 import OuroborosText
-import Synchronization
 
 /// Brings what is in an outbox to the gateway, and connects as often as that takes.
 struct OutboxDelivery: Sendable {
@@ -143,7 +143,7 @@ struct OutboxDelivery: Sendable {
     }
 
     private final class Progress: Sendable {
-        private let state = Mutex((delivered: 0, last: ContinuousClock.now))
+        private let state = Locked((delivered: 0, last: ContinuousClock.now))
 
         var delivered: Int { state.withLock(\.delivered) }
 

@@ -1,7 +1,7 @@
+import LibC
 import Ouroboros
 import OuroborosStore
 import OuroborosText
-import Synchronization
 
 /// `send` with an outbox.
 final class OutboxSend: Sendable {
@@ -18,7 +18,7 @@ final class OutboxSend: Sendable {
         var isTold = false
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     /// How many messages at once wait in memory for room there, while the outbox cannot be written.
     private static let piece = 100

@@ -1,3 +1,4 @@
+import LibC
 import Logging
 import NIOCore
 import Ouroboros

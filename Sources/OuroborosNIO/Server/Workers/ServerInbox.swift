@@ -1,3 +1,4 @@
+import LibC
 /// The server's queue: a reader takes all that is there at once.
 final class ServerInbox: Sendable {
     private struct State {
