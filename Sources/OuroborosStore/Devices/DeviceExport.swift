@@ -29,7 +29,7 @@ extension GatewayStore {
                     throw row.wrong("key", "does not open, that of device \(id)")
                 }
                 return StoredDevice(
-                    credential: credential, name: try row.text("name"), addedAt: try row.seconds("added_at"))
+                    credential: credential, name: try row.text("name"), addedAt: try row.integer("added_at"))
             }
         }
         return try Self.chosen(wanted, of: devices)
