@@ -66,8 +66,6 @@ struct GatewayService: Service {
         ].compactMap(\.self)
         let stopping = stopping
         let limit = Mutex<Task<Void, any Error>?>(nil)
-        // They end with the server.
-        async let told: Void = logEvents()
         defer { limit.withLock(\.self)?.cancel() }
         do {
             try await withGracefulShutdownHandler {
@@ -93,7 +91,6 @@ struct GatewayService: Service {
             throw error
         }
         await server.close()
-        await told
         do {
             try await activity.write()
             try await store?.tidy()
@@ -105,6 +102,7 @@ struct GatewayService: Service {
 
     private func work() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await logEvents() }
             group.addTask { try await maintain() }
             group.addTask { await showLife() }
             try await printMessages()
