@@ -224,6 +224,8 @@ import Testing
         try await eventually("the gateway is sent it") {
             broker.log.contains { $0.contains("Sending PUBLISH to me ") && $0.contains(topic) }
         }
+        // By then an acknowledgement would have come.
+        try await Task.sleep(for: .seconds(1))
         try await gateway.killed()
         try lock.release()
         #expect(!broker.log.contains { $0.contains("Received PUBACK from me ") })

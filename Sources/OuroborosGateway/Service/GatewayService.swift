@@ -55,6 +55,7 @@ struct GatewayService: Service {
     private static let longestPause = Duration.seconds(1)
     private static let shortestStorePause = Duration.milliseconds(200)
     private static let tidyPeriod = Duration.seconds(10)
+    private static let longestGathering = Duration.milliseconds(5)
 
     func run() async throws {
         for endpoint in server.endpoints {
@@ -126,8 +127,10 @@ struct GatewayService: Service {
                 let devices = Set(batch.messages.map(\.device))
                 outputs.downlink?.heard(devices)
                 outputs.presence.heard(devices)
+                let began = ContinuousClock.now
                 guard let new = try await makeSafe(batch) else { return }
                 batch.confirm()
+                try await gather(since: began)
                 guard echo else { continue }
                 for received in new {
                     guard underWay.begin(limit: Self.mostEchoes) else {
@@ -146,6 +149,13 @@ struct GatewayService: Service {
                 }
             }
         }
+    }
+
+    /// On the way to a database what devices send once they hear of a batch goes with what came meanwhile, and not a way
+    /// later.
+    private func gather(since began: ContinuousClock.Instant) async throws {
+        guard let spool, spool.isShared else { return }
+        try await Task.sleep(for: min((.now - began) / 4, Self.longestGathering))
     }
 
     /// Stores or prints a batch, or both; gives those of its messages that did not come before, or nil when the
