@@ -42,11 +42,11 @@ actor StoreWatch {
                 group.addTask {
                     for await _ in file.failures { try await self.attend(to: file) }
                 }
-            }
-            // What hangs does not fail.
-            while (try? await Task.sleep(for: Self.hangPeriod)) != nil {
-                for file in files where file.trouble != nil {
-                    group.addTask { try await self.attend(to: file) }
+                // What hangs does not fail.
+                group.addTask {
+                    while (try? await Task.sleep(for: Self.hangPeriod)) != nil {
+                        if file.trouble != nil { try await self.attend(to: file) }
+                    }
                 }
             }
         }
