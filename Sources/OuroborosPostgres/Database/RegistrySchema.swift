@@ -11,6 +11,7 @@ enum RegistrySchema {
         [downlink, downlinkWaits, downlinkEnded],
         [generation],
         [deadLetter],
+        [management],
     ]
 
     /// Makes what is missing. Two that do so at once do it one after the other.
@@ -75,6 +76,12 @@ enum RegistrySchema {
             messages bigint NOT NULL DEFAULT 0,
             bytes bigint NOT NULL DEFAULT 0
         )
+        """
+
+    /// `tags` are words with spaces between; `disabled` is 1 for a device that is refused.
+    private static let management = """
+        ALTER TABLE ouroboros.device ADD COLUMN session_at bigint, ADD COLUMN address text,
+            ADD COLUMN tags text NOT NULL DEFAULT '', ADD COLUMN disabled bigint NOT NULL DEFAULT 0
         """
 
     /// Of a device with a fixed credential, also where it has no row above: it stays when that goes. `move` names the one

@@ -83,7 +83,7 @@ extension PostgresStore: DeviceStore {
         if case .locked = vault { throw Vault.missingKey(database.location.name) }
     }
 
-    public func add(_ devices: [StoredDevice]) throws {
+    public func add(_ devices: [StoredDevice], skippingExisting: Bool) throws -> Int {
         let rows = try devices.map { device in
             let credential = device.credential
             let key = try closed(credential)
@@ -92,26 +92,52 @@ extension PostgresStore: DeviceStore {
                 [
                     credential.deviceID.value, .text(device.name), .text(credential.kind.name),
                     try Self.epoch(credential.epoch, of: credential.deviceID), .text(key.form),
-                    .bytes(key.bytes),
-                    .integer(device.addedAt),
+                    .bytes(key.bytes), .integer(device.addedAt), .text(try DeviceTags.text(device.tags)),
+                    .integer(device.isDisabled ? 1 : 0),
                 ] as [PostgresValue]
             )
         }
-        try database.runNow { connection in
+        return try database.runNow { connection in
             try connection.transaction {
+                var added: [DeviceID] = []
                 for (id, values) in rows {
-                    let added = try connection.query(
+                    let changed = try connection.query(
                         """
-                        INSERT INTO ouroboros.device (id, name, kind, epoch, key_form, key, added_at)
-                        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
-                        """, values)
-                    guard added.changed == 1 else {
+                        INSERT INTO ouroboros.device
+                            (id, name, kind, epoch, key_form, key, added_at, tags, disabled)
+                        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING
+                        """, values
+                    ).changed
+                    guard skippingExisting || changed == 1 else {
                         throw OuroborosError(
                             .storage, "device \(id) is in the registry already: remove it first")
                     }
-                    // A gateway may know it by a fleet's key.
-                    try RegistryMessage.changed(id).send(on: connection)
+                    if changed == 1 { added.append(id) }
                 }
+                // A gateway may know them by a fleet's key.
+                try RegistryMessage.send(added.map { .changed($0) }, on: connection)
+                return added.count
+            }
+        }
+    }
+
+    public func change(_ device: DeviceID, _ change: DeviceChange) throws -> Bool {
+        try database.runNow { connection in
+            try connection.transaction {
+                let row = try connection.query(
+                    "SELECT tags FROM ouroboros.device WHERE id = $1 FOR UPDATE", [device.value]
+                ).rows.first
+                guard let row else { return false }
+                let (column, value): (String, PostgresValue) =
+                    switch change {
+                    case .name(let name): ("name", .text(name))
+                    case .isDisabled(let isDisabled): ("disabled", .integer(isDisabled ? 1 : 0))
+                    case .tags: ("tags", .text(try change.changed(tags: try row.text(0))))
+                    }
+                try connection.query(
+                    "UPDATE ouroboros.device SET \(column) = $2 WHERE id = $1", [device.value, value])
+                try RegistryMessage.changed(device).send(on: connection)
+                return true
             }
         }
     }
@@ -148,8 +174,10 @@ extension PostgresStore: DeviceStore {
         }
     }
 
-    private static let records =
-        "SELECT id, name, kind, epoch, added_at, last_seen, sessions, messages, bytes FROM ouroboros.device"
+    private static let records = """
+        SELECT id, name, kind, epoch, added_at, last_seen, sessions, messages, bytes, session_at, address, tags, disabled
+        FROM ouroboros.device
+        """
 
     public func list() throws -> [DeviceRecord] {
         try database.runNow { try $0.query(Self.records + " ORDER BY id").rows.map(Self.record) }
@@ -166,17 +194,20 @@ extension PostgresStore: DeviceStore {
             id: try DeviceID(try row.bytes(0)), name: try row.text(1),
             kind: try row.text(2) == "fixed" ? .fixed : .evolving, epoch: UInt64(try row.integer(3)),
             addedAt: try row.integer(4), lastSeen: try row.optionalInteger(5), sessions: try row.integer(6),
-            messages: try row.integer(7), bytes: try row.integer(8))
+            messages: try row.integer(7), bytes: try row.integer(8), sessionAt: try row.optionalInteger(9),
+            address: try row.optionalText(10), tags: DeviceTags.list(try row.text(11)),
+            isDisabled: try row.integer(12) != 0)
     }
 
     public func devices(_ wanted: [DeviceID]?) throws -> [StoredDevice] {
         let devices = try database.runNow { connection in
             try connection.query(
-                "SELECT \(Self.deviceColumns), id, name, added_at FROM ouroboros.device ORDER BY id"
+                "SELECT \(Self.deviceColumns), id, name, added_at, tags, disabled FROM ouroboros.device ORDER BY id"
             ).rows.map { row in
                 StoredDevice(
                     credential: try credential(row, device: try DeviceID(try row.bytes(4))),
-                    name: try row.text(5), addedAt: try row.integer(6))
+                    name: try row.text(5), addedAt: try row.integer(6),
+                    tags: DeviceTags.list(try row.text(7)), isDisabled: try row.integer(8) != 0)
             }
         }
         return try GatewayStore.chosen(wanted, of: devices)
@@ -209,11 +240,14 @@ extension PostgresStore: ActivityStore {
                     try connection.query(
                         """
                         UPDATE ouroboros.device SET last_seen = greatest(coalesce(last_seen, 0), $2),
-                            sessions = sessions + $3, messages = messages + $4, bytes = bytes + $5 WHERE id = $1
+                            sessions = sessions + $3, messages = messages + $4, bytes = bytes + $5,
+                            session_at = coalesce($6, session_at), address = coalesce($7, address) WHERE id = $1
                         """,
                         [
                             device.value, .integer(time), .integer(activity.sessions),
                             .integer(activity.messages), .integer(activity.bytes),
+                            activity.sessionAt.map { .integer($0) } ?? .null,
+                            activity.address.map { .text($0) } ?? .null,
                         ])
                 }
             }
