@@ -180,7 +180,7 @@ struct GatewayService: Service {
         for await event in server.events {
             switch event {
             case .connected(let device, let session):
-                activity.add(sessionOf: device)
+                activity.add(sessionOf: device, from: try? await server.address(of: device))
                 logger.info("connected", metadata: ["device": "\(device)", "session": "\(session)"])
             case .disconnected(let device):
                 logger.info("disconnected", metadata: ["device": "\(device)"])

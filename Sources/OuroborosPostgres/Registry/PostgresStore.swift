@@ -83,7 +83,7 @@ extension PostgresStore: DeviceStore {
         if case .locked = vault { throw Vault.missingKey(database.location.name) }
     }
 
-    public func add(_ devices: [StoredDevice], skippingExisting: Bool) throws -> Int {
+    public func add(_ devices: [StoredDevice]) throws {
         let rows = try devices.map { device in
             let credential = device.credential
             let key = try closed(credential)
@@ -97,9 +97,8 @@ extension PostgresStore: DeviceStore {
                 ] as [PostgresValue]
             )
         }
-        return try database.runNow { connection in
+        try database.runNow { connection in
             try connection.transaction {
-                var added: [DeviceID] = []
                 for (id, values) in rows {
                     let changed = try connection.query(
                         """
@@ -108,15 +107,13 @@ extension PostgresStore: DeviceStore {
                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING
                         """, values
                     ).changed
-                    guard skippingExisting || changed == 1 else {
+                    guard changed == 1 else {
                         throw OuroborosError(
                             .storage, "device \(id) is in the registry already: remove it first")
                     }
-                    if changed == 1 { added.append(id) }
                 }
                 // A gateway may know them by a fleet's key.
-                try RegistryMessage.send(added.map { .changed($0) }, on: connection)
-                return added.count
+                try RegistryMessage.send(rows.map { .changed($0.0) }, on: connection)
             }
         }
     }

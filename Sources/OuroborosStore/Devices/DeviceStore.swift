@@ -5,8 +5,8 @@ public protocol DeviceStore: Sendable {
     var isSealed: Bool { get }
     /// Throws when the keys are sealed and the key that opens them was not given.
     func requireKeys() throws
-    /// All of them or, when one is there already, none; or those that are not there yet. Gives how many it added.
-    func add(_ devices: [StoredDevice], skippingExisting: Bool) throws -> Int
+    /// All of them or, when one is there already, none.
+    func add(_ devices: [StoredDevice]) throws
     /// Gives a device a new root key, at epoch 0.
     func rotate(_ device: DeviceID, to rootKey: RootKey) throws
     /// False when there is no such device.
@@ -17,13 +17,6 @@ public protocol DeviceStore: Sendable {
     func record(of device: DeviceID) throws -> DeviceRecord?
     /// The devices with their keys: all, or some.
     func devices(_ wanted: [DeviceID]?) throws -> [StoredDevice]
-}
-
-extension DeviceStore {
-    /// All of them or, when one is there already, none.
-    public func add(_ devices: [StoredDevice]) throws {
-        _ = try add(devices, skippingExisting: false)
-    }
 }
 
 /// Who belongs to a gateway, for those who must not wait on a thread for a database.

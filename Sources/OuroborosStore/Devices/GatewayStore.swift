@@ -40,34 +40,31 @@ public final class GatewayStore: Sendable {
         try add([StoredDevice(credential: credential, name: name, addedAt: Int64(time(nil)))])
     }
 
-    public func add(_ devices: [StoredDevice], skippingExisting: Bool) throws -> Int {
+    /// All of them or, when one is there already, none.
+    public func add(_ devices: [StoredDevice]) throws {
         let rows = try devices.map { device in
             (device, try StoreDatabase.epoch(of: device.credential), try database.closed(device.credential))
         }
-        let added = try database.write { database in
-            let statement = try database.cachedStatement(
+        try database.write { database in
+            let statement = try database.makeStatement(
                 sql: """
                     INSERT INTO device (id, name, kind, epoch, key_form, key, added_at, tags, disabled)
                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
                     """)
-            var added = 0
             for (device, epoch, key) in rows {
                 let credential = device.credential
                 try statement.execute(arguments: [
                     Data(credential.deviceID.bytes), device.name, credential.kind.name, epoch, key.form,
                     key.bytes, device.addedAt, try DeviceTags.text(device.tags), device.isDisabled,
                 ])
-                added += database.changesCount
-                guard skippingExisting || database.changesCount > 0 else {
+                guard database.changesCount > 0 else {
                     throw OuroborosError(
                         .storage, "device \(credential.deviceID) is in the store already: remove it first")
                 }
             }
-            return added
         }
         // A plain copy of the file holds them, though a gateway has it open.
         try? database.checkpoint()
-        return added
     }
 
     public func change(_ device: DeviceID, _ change: DeviceChange) throws -> Bool {

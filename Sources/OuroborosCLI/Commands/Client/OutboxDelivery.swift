@@ -134,7 +134,7 @@ struct OutboxDelivery: Sendable {
     }
 
     private func unreachable(_ time: String) -> OuroborosError {
-        OuroborosError(.unreachable, "\(client.to) has stopped answering: nothing came within \(time)")
+        OuroborosError(.unreachable, "\(identity.server) has stopped answering: nothing came within \(time)")
     }
 
     private final class Progress: Sendable {

@@ -7,8 +7,8 @@ struct DeviceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "device", abstract: "The devices that a gateway knows.",
         subcommands: [
-            Add.self, List.self, Show.self, Remove.self, Rotate.self, Export.self, Import.self,
-            Backup.self,
+            New.self, Reissue.self, Add.self, List.self, Show.self, Rename.self, Tag.self, Disable.self,
+            Enable.self, Remove.self, Rotate.self, Export.self, Import.self, Backup.self,
         ])
 
     struct DeviceOption: ParsableArguments {
@@ -43,32 +43,18 @@ struct DeviceCommand: ParsableCommand {
         }
     }
 
-    struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Prints the devices, one line each: id, kind, epoch, time added, name.")
-
-        @OptionGroup var store: StoreOption
-
-        func run() throws {
-            for device in try store.open().list() {
-                let kind = device.kind == .fixed ? "fixed" : "evolving"
-                let added = WallClock.string(seconds: device.addedAt)
-                try Output.line("\(device.id)\t\(kind)\t\(device.epoch)\t\(added)\t\(device.name)")
-            }
-        }
-    }
-
     struct Remove: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Removes a device; a gateway that runs ends its session.")
 
         @OptionGroup var store: StoreOption
-        @OptionGroup var device: DeviceOption
+        @OptionGroup var device: DeviceChoice
 
         func run() throws {
-            let id = try device.id()
-            guard try store.open().remove(id) else {
-                throw OuroborosError(.storage, "there is no device \(id) in “\(store.name)”")
+            let store = try store.open()
+            let id = try device.record(in: store, self.store.name).id
+            guard try store.remove(id) else {
+                throw OuroborosError(.storage, "there is no device \(id) in “\(self.store.name)”")
             }
         }
     }
