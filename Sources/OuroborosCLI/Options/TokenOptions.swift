@@ -32,7 +32,7 @@ struct TokenOptions: ParsableArguments {
     var wifiFile: String?
 
     @Option(
-        help: "Writes the 49 bytes of the credential to this new file, in its place, for a microcontroller.")
+        help: "Writes credential and gateway to this new file, in its place, as microcontrollers keep them.")
     var blob: String?
 
     func validate() throws {
@@ -54,7 +54,7 @@ struct TokenOptions: ParsableArguments {
         var files: [NewFile] = []
         if let out { files.append(NewFile(path: out, bytes: line)) }
         if let blob {
-            files.append(NewFile(path: blob, bytes: CredentialBlob.bytes(of: token.credential)))
+            files.append(NewFile(path: blob, bytes: token.blob))
         }
         if let nvs {
             let wifi = try wifiFile.map { try NVSTable.WiFi(file: $0) }

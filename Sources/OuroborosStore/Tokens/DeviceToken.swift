@@ -17,6 +17,8 @@ public struct DeviceToken: Sendable, Equatable {
     private static let start = "ouro1:"
     private static let hostAt = CredentialBlob.count + 3
     private static let checkCount = 4
+    /// Whole bytes, up to the length of the name at least.
+    private static let headDigits = (Base32.digits(of: hostAt) + 7) / 8 * 8
 
     public init(credential: Credential, host: String, port: UInt16) throws {
         guard Self.isName(host), port != 0 else {
@@ -41,23 +43,27 @@ public struct DeviceToken: Sendable, Equatable {
     // MARK: As text
 
     public func text() throws -> SecretBytes {
-        let bodyCount = Self.hostAt + host.utf8.count
-        let bytes = try SecretBytes.filled(count: bodyCount + Self.checkCount) { bytes in
-            CredentialBlob.write(
-                credential, to: UnsafeMutableRawBufferPointer(rebasing: bytes[..<CredentialBlob.count]))
-            bytes[CredentialBlob.count] = UInt8(port >> 8)
-            bytes[CredentialBlob.count + 1] = UInt8(port & 0xff)
-            bytes[CredentialBlob.count + 2] = UInt8(host.utf8.count)
-            UnsafeMutableRawBufferPointer(rebasing: bytes[Self.hostAt...]).copyBytes(from: host.utf8)
-            let check = try Self.check(UnsafeRawBufferPointer(rebasing: bytes[..<bodyCount]))
-            UnsafeMutableRawBufferPointer(rebasing: bytes[bodyCount...]).copyBytes(from: check)
-        }
+        let blob = blob
+        let check = try blob.withUnsafeBytes { try Self.check($0) }
+        let bytes = SecretBytes.joined([blob, .copying(check)])
         let startCount = Self.start.utf8.count
         return SecretBytes.filled(count: startCount + Base32.digits(of: bytes.count)) { text in
             text.copyBytes(from: Self.start.utf8)
             bytes.withUnsafeBytes {
                 Base32.write($0, to: UnsafeMutableRawBufferPointer(rebasing: text[startCount...]))
             }
+        }
+    }
+
+    /// Credential and gateway as a microcontroller is given them.
+    package var blob: SecretBytes {
+        SecretBytes.filled(count: Self.hostAt + host.utf8.count) { bytes in
+            CredentialBlob.write(
+                credential, to: UnsafeMutableRawBufferPointer(rebasing: bytes[..<CredentialBlob.count]))
+            bytes[CredentialBlob.count] = UInt8(port >> 8)
+            bytes[CredentialBlob.count + 1] = UInt8(port & 0xff)
+            bytes[CredentialBlob.count + 2] = UInt8(host.utf8.count)
+            UnsafeMutableRawBufferPointer(rebasing: bytes[Self.hostAt...]).copyBytes(from: host.utf8)
         }
     }
 
@@ -73,12 +79,22 @@ public struct DeviceToken: Sendable, Equatable {
         guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { throw noToken }
         try checkVersion(line[..<colon])
         let digits = UnsafeRawBufferPointer(rebasing: line[(colon + 1)...])
-        let count = Base32.bytes(of: digits.count)
-        guard count >= hostAt + 1 + checkCount else { throw cut }
+        guard digits.count >= headDigits else { throw cut }
+        let head = try bytes(of: UnsafeRawBufferPointer(rebasing: digits[..<headDigits]))
+        let nameCount = head.withUnsafeBytes { Int($0[hostAt - 1]) }
+        let count = Base32.digits(of: hostAt + nameCount + checkCount)
+        guard digits.count >= count else { throw cut }
+        guard digits.count == count else { throw changed }
+        return try bytes(of: digits).withUnsafeBytes { try read(bytes: $0) }
+    }
+
+    private static func bytes(of digits: UnsafeRawBufferPointer) throws -> SecretBytes {
         var isText = false
-        let bytes = SecretBytes.filled(count: count) { isText = Base32.read(digits, to: $0) }
+        let bytes = SecretBytes.filled(count: Base32.bytes(of: digits.count)) {
+            isText = Base32.read(digits, to: $0)
+        }
         guard isText else { throw changed }
-        return try bytes.withUnsafeBytes { try read(bytes: $0) }
+        return bytes
     }
 
     private static func checkVersion(_ name: Slice<UnsafeRawBufferPointer>) throws {
@@ -91,11 +107,9 @@ public struct DeviceToken: Sendable, Equatable {
     }
 
     private static func read(bytes: UnsafeRawBufferPointer) throws -> DeviceToken {
-        let bodyCount = hostAt + Int(bytes[hostAt - 1])
-        guard bytes.count >= bodyCount + checkCount else { throw cut }
-        guard bytes.count == bodyCount + checkCount,
-            try check(UnsafeRawBufferPointer(rebasing: bytes[..<bodyCount])).elementsEqual(
-                bytes[bodyCount...]),
+        let bodyCount = bytes.count - checkCount
+        let check = try check(UnsafeRawBufferPointer(rebasing: bytes[..<bodyCount]))
+        guard check.elementsEqual(bytes[bodyCount...]),
             let host = String(validating: bytes[hostAt..<bodyCount], as: UTF8.self)
         else { throw changed }
         let blob = UnsafeRawBufferPointer(rebasing: bytes[..<CredentialBlob.count])

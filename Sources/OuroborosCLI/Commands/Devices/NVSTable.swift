@@ -30,11 +30,11 @@ enum NVSTable {
         }
         var parts = [
             text("key,type,encoding,value\nouroboros,namespace,,\ncredential,data,hex2bin,"), digits,
-            text("\ngateway,data,string,"), quoted(text(token.host)), text("\nport,data,u16,\(token.port)\n"),
+            text("\nhost,data,string,"), quoted(text(token.host)), text("\nport,data,u16,\(token.port)\n"),
         ]
         if let wifi {
             parts += [
-                text("wifi_name,data,string,"), quoted(wifi.name), text("\nwifi_password,data,string,"),
+                text("wifi_ssid,data,string,"), quoted(wifi.name), text("\nwifi_pass,data,string,"),
                 quoted(wifi.password), text("\n"),
             ]
         }
