@@ -11,7 +11,8 @@ struct OuroborosCommand: AsyncParsableCommand {
         version: "ouroboros \(Build.description)",
         subcommands: [
             Keygen.self, DeviceCommand.self, GatewayCommand.self, Join.self, Send.self, Sensor.self,
-            Ping.self, Bench.self, Fleet.self, Analyze.self, Decode.self, Vectors.self, Impair.self,
+            Listen.self, Ping.self, Bench.self, Fleet.self, Analyze.self, Decode.self, Vectors.self,
+            Impair.self,
             OutboxCommand.self,
             SpoolCommand.self,
         ])

@@ -38,7 +38,7 @@ struct ClientOptions: ParsableArguments {
         let server: EndpointName
         let credential: Credential
         let store: DeviceState?
-        let configuration: ClientConfiguration
+        var configuration: ClientConfiguration
     }
 
     func identity() throws -> Identity {
