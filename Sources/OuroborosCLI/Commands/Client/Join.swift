@@ -97,12 +97,12 @@ struct Join: AsyncParsableCommand {
     private func refusal(of token: DeviceToken, _ path: String) -> OuroborosError {
         let used =
             token.credential.kind == .evolving
-            ? "the token was used before: then somebody else has joined with it, and `device reissue` shuts him out; "
+            ? "or the token was used before: then somebody else has joined with it, and `device reissue` shuts him out; "
             : ""
         return OuroborosError(
             .unreachable,
             "\(token.gateway) did not answer within \(timeout.duration), and gives no reason; its log does. It does not run or "
-                + "is out of reach; or \(used)or the device has a newer token, was disabled or removed. “\(path)” "
+                + "is out of reach; \(used)or the device has a newer token, was disabled or removed. “\(path)” "
                 + "stays, and the same call goes on with it")
     }
 }

@@ -11,20 +11,15 @@ struct DeviceCommand: ParsableCommand {
             Enable.self, Remove.self, Rotate.self, Export.self, Import.self, Backup.self,
         ])
 
-    struct DeviceOption: ParsableArguments {
-        @Option(help: "The device's id, 16 hexadecimal digits.")
-        var device: String
-
-        func id() throws -> DeviceID { try DeviceID(hex: device) }
-    }
-
     struct Add: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Adds a device; makes the store at first.")
 
         @OptionGroup var store: StoreOption
-        @OptionGroup var device: DeviceOption
         @OptionGroup var keys: RootKeyOptions
         @OptionGroup var encryption: KeyEncryptionOptions
+
+        @Option(help: "The device's id, 16 hexadecimal digits.")
+        var device: String
 
         @Option(help: "A name for people.")
         var name = ""
@@ -33,7 +28,7 @@ struct DeviceCommand: ParsableCommand {
         var evolving = false
 
         func run() throws {
-            let id = try device.id()
+            let id = try DeviceID(hex: device)
             let key = try keys.rootKey()
             let credential: Credential =
                 evolving ? .evolving(device: id, key: key) : .fixed(device: id, rootKey: key)
