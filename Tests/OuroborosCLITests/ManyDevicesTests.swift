@@ -201,7 +201,7 @@ import Testing
         let (low, high) = (4, width - 5)
         // Each corner but one is dark, with a light ring in it; around all there is nothing.
         for (row, column) in [(low, low), (low, high - 6), (high - 6, low)] {
-            #expect(rows[row][column..<column + 7].allSatisfy(\.self))
+            #expect(rows[row][column..<column + 7].allSatisfy { $0 })
             #expect(
                 rows[row + 1][column..<column + 7].elementsEqual([
                     true, false, false, false, false, false, true,
