@@ -114,7 +114,7 @@ import Testing
         #expect(other == [0] + Array(1...8) + Array(0..<32) + Array(repeating: 0, count: 8))
         #expect(try other.withUnsafeBytes { try CredentialBlob.read($0) } == fixed)
         let whole = try token().blob.withUnsafeBytes { Array($0) }
-        #expect(whole.dropFirst(49) == [0x16, 0x44, 8] + Array("gw.local".utf8))
+        #expect(Array(whole.dropFirst(49)) == [0x16, 0x44, 8] + Array("gw.local".utf8))
     }
 
     @Test func aBlobThatIsNoneIsRefused() throws {
