@@ -9,8 +9,11 @@ import Testing
     private final class Store: ActivityStore {
         let refusals = Mutex(1)
         let counted = Mutex<[DeviceID: DeviceActivity]>([:])
+        /// What happens while it is asked.
+        let meanwhile = Mutex<(@Sendable () -> Void)?>(nil)
 
         func count(_ activities: [DeviceID: DeviceActivity], at time: Int64) throws {
+            meanwhile.withLock { $0?() }
             try refusals.withLock { refusals in
                 guard refusals == 0 else {
                     refusals -= 1
@@ -26,8 +29,9 @@ import Testing
         let activity = ActivityCount(store)
         let (first, second) = (DeviceID(number: 1), DeviceID(number: 2))
         activity.add(sessionOf: first, from: "192.0.2.1:1")
+        store.meanwhile.withLock { $0 = { activity.add(sessionOf: first, from: "192.0.2.1:2") } }
         await #expect(throws: OuroborosError.self) { try await activity.write() }
-        activity.add(sessionOf: first, from: "192.0.2.1:2")
+        store.meanwhile.withLock { $0 = nil }
         activity.add(sessionOf: second, from: nil)
         try await activity.write()
         let counted = store.counted.withLock(\.self)
