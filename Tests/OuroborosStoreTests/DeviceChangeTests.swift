@@ -98,19 +98,9 @@ import Testing
     /// As version 2 of the schema had it.
     @Test func aStoreOfBeforeOpens() throws {
         let path = scratch.file("old.sqlite")
-        try PrivateFile.prepare(path)
-        let queue = try DatabaseQueue(path: path)
-        try queue.write { database in
-            for step in StoreDatabase.Purpose.gateway.steps[..<2] {
-                try database.execute(sql: step)
-            }
-            try database.execute(sql: "PRAGMA application_id = \(StoreDatabase.Purpose.gateway.rawValue)")
-            try database.execute(sql: "PRAGMA user_version = 2")
-            try database.execute(
-                sql: "INSERT INTO device VALUES (?, 'old', 'fixed', 0, 'plain', ?, 5, 6, 7, 8, 9)",
-                arguments: [Data(device.bytes), credential.key.withUnsafeBytes { Data($0) }])
-        }
-        try queue.close()
+        try StoreDatabase.Purpose.gateway.makeFile(
+            path, version: 2, "INSERT INTO device VALUES (?, 'old', 'fixed', 0, 'plain', ?, 5, 6, 7, 8, 9)",
+            [Data(device.bytes), credential.key.withUnsafeBytes { Data($0) }])
         let store = try GatewayStore(path: path)
         #expect(try store.credential(of: device) == .fixed(device: device, rootKey: credential.key))
         let record = try #require(try store.record(of: device))

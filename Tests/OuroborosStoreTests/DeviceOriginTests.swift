@@ -58,19 +58,9 @@ import Testing
 
     /// As version 3 of the schema had it.
     @Test func aStateOfBeforeOpens() throws {
-        try PrivateFile.prepare(path)
-        let queue = try DatabaseQueue(path: path)
-        try queue.write { database in
-            for step in StoreDatabase.Purpose.device.steps[..<3] {
-                try database.execute(sql: step)
-            }
-            try database.execute(sql: "PRAGMA application_id = \(StoreDatabase.Purpose.device.rawValue)")
-            try database.execute(sql: "PRAGMA user_version = 3")
-            try database.execute(
-                sql: "INSERT INTO credential VALUES (1, ?, 'evolving', 4, 'plain', ?, 0)",
-                arguments: [Data(device.bytes), key.withUnsafeBytes { Data($0) }])
-        }
-        try queue.close()
+        try StoreDatabase.Purpose.device.makeFile(
+            path, version: 3, "INSERT INTO credential VALUES (1, ?, 'evolving', 4, 'plain', ?, 0)",
+            [Data(device.bytes), key.withUnsafeBytes { Data($0) }])
         let state = try DeviceState(path: path)
         #expect(try state.credential() == .evolving(device: device, epoch: 4, key: key))
         #expect(try state.gateway() == nil)
