@@ -54,12 +54,6 @@ final class PostgresCluster: Sendable {
         _ = try await run("pg_ctl", ["-D", path + "/data", "-m", "immediate", "-w", "stop"])
     }
 
-    /// What stands in a store of ours is changed from outside.
-    func execute(_ sql: String) async throws {
-        _ = try await run(
-            "psql", ["-h", path, "-U", "gateway", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-c", sql])
-    }
-
     private func end() async {
         // A test that is cancelled leaves no database behind either.
         await Task { try? await stop() }.value

@@ -1,9 +1,10 @@
 import Foundation
 import Ouroboros
-import OuroborosPostgres
 import OuroborosStore
 import TestSupport
 import Testing
+
+@testable import OuroborosPostgres
 
 /// What is changed of devices that gateways share.
 @Suite(.timeLimit(.minutes(6)), .serialized) struct RegistryChangeTests {
@@ -54,15 +55,9 @@ import Testing
     /// As version 5 of the schema had it.
     @Test func aRegistryOfBeforeIsBroughtUpToDate() async throws {
         try await PostgresCluster.with { cluster in
-            try Self.store(cluster).add([
-                StoredDevice(credential: Self.credential, name: "old", addedAt: 5)
-            ])
-            try await cluster.execute(
-                """
-                ALTER TABLE ouroboros.device DROP COLUMN session_at, DROP COLUMN address, DROP COLUMN tags,
-                    DROP COLUMN disabled;
-                UPDATE ouroboros.version SET number = 5
-                """)
+            let older = try Self.store(cluster)
+            try older.add([StoredDevice(credential: Self.credential, name: "old", addedAt: 5)])
+            try await older.takeBackManagement(toVersion: 5)
             let store = try Self.store(cluster)
             let record = try #require(try store.record(of: Self.device))
             #expect(record.name == "old")
@@ -87,6 +82,20 @@ import Testing
                     StoredDevice(credential: Self.credential, name: "", addedAt: 5)
                 ])
             }
+        }
+    }
+}
+
+extension PostgresStore {
+    /// Devices as they were before version 6 of the schema.
+    func takeBackManagement(toVersion version: Int64) async throws {
+        try await database.run { connection in
+            _ = try connection.query(
+                """
+                ALTER TABLE ouroboros.device DROP COLUMN session_at, DROP COLUMN address, DROP COLUMN tags,
+                    DROP COLUMN disabled
+                """)
+            _ = try connection.query("UPDATE ouroboros.version SET number = $1", [.integer(version)])
         }
     }
 }
