@@ -5,9 +5,15 @@ SYSTEM_PACKAGES = gcc libc6-dev pkg-config libmbedtls-dev libsqlite3-dev libpcap
 CHECK_PACKAGES = $(SYSTEM_PACKAGES) g++ libcjson-dev clang-format-14 cppcheck valgrind libc6-dbg tshark spin \
 	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl stunnel4 \
 	chromium chromium-driver python3-selenium curl prometheus jq \
-	python3-markdown-it sudo procps tcpdump nftables sqlite3
+	python3-markdown-it sudo procps tcpdump nftables sqlite3 faketime
 BUILD = build
-export OUROBOROS_COMMIT := $(or $(shell git describe --always --dirty --exclude '*' --abbrev=12 2>/dev/null),unknown)
+COMMIT := $(or $(shell git describe --always --dirty --exclude '*' --abbrev=12 2>/dev/null),unknown)
+HASH := \#
+COMMIT_LINE := $(HASH)define OURO_COMMIT "$(COMMIT)"
+# The file is compiled anew when the commit is another one, and when none was told before.
+ifneq ($(shell cat Sources/CBuild/commit.h 2>/dev/null),$(COMMIT_LINE))
+$(shell echo '$(COMMIT_LINE)' >Sources/CBuild/commit.h; touch Sources/CBuild/build.c)
+endif
 C_WARNINGS = -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 C_FLAGS = $(C_WARNINGS) -Iinclude
 # Swift's own clang: it brings the sanitizers' runtimes along.
@@ -131,9 +137,9 @@ flood: setup-check ## good traffic beside 10,000 forged packets a second, for SE
 	swift build -c release --product Flood
 	.build/release/NIOBench flood $(SECONDS)
 
-netns: setup-check ## the real command across network namespaces (root): loss, rate, MTU, NAT, a restart
+netns: setup-check $(FWB)/posix_sensor ## the real command across network namespaces (root): loss, rate, MTU, NAT, a restart
 	swift build --product ouroboros
-	@Tests/netns.sh .build/debug/ouroboros
+	@Tests/netns.sh .build/debug/ouroboros $(FWB)/posix_sensor
 
 FUZZERS = packet handshake saved links analyzer
 # Bytes of an input: a packet is at most 1,232, a capture holds a few.
@@ -186,10 +192,9 @@ formal: ## the formal models of docs/formal: SPIN, and ProVerif where it is inst
 	@docs/formal/run.sh $(BUILD)/formal
 
 docs: setup ## the Swift modules' documentation, as a web site in build/docs
-	@mkdir -p $(BUILD)/docs
-	OUROBOROS_DOCS=1 swift package --allow-writing-to-directory $(BUILD)/docs \
-		generate-documentation $(DOCS_TARGETS:%=--target %) --warnings-as-errors \
-		--enable-experimental-combined-documentation --output-path $(BUILD)/docs
+	@mkdir -p $(BUILD)
+	swift build --build-tests
+	@Tests/Docs/modules.sh $(BUILD)/docs $(DOCS_TARGETS)
 
 test-swift: setup-check ## the tests in Swift
 	swift test --no-parallel

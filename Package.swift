@@ -1,8 +1,6 @@
 // swift-tools-version: 6.3
 import PackageDescription
 
-// The Makefile tells it: what SwiftPM knows of git is as old as its copy of this manifest.
-let commit = Context.environment["OUROBOROS_COMMIT"] ?? "unknown"
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
@@ -35,6 +33,8 @@ let subprocess = Target.Dependency.product(
     name: "Subprocess", package: "swift-subprocess", condition: .when(traits: ["Tool"]))
 let hummingbird = Target.Dependency.product(
     name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Gateway"]))
+let hummingbirdCore = Target.Dependency.product(
+    name: "HummingbirdCore", package: "hummingbird", condition: .when(traits: ["Gateway"]))
 let httpTypes = Target.Dependency.product(
     name: "HTTPTypes", package: "swift-http-types", condition: .when(traits: ["Gateway"]))
 let system = Target.Dependency.product(
@@ -115,14 +115,12 @@ let package = Package(
         traitCheck("NIO"), traitCheck("Store"), traitCheck("Postgres"), traitCheck("Gateway"),
         traitCheck("Tool"),
         .target(name: "OuroborosText", dependencies: ["LibC", "Ouroboros"], swiftSettings: strict),
-        .target(
-            name: "CBuild",
-            cSettings: [.define("OURO_COMMIT", to: "\"\(commit)\""), .treatAllWarnings(as: .error)]),
+        .target(name: "CBuild", cSettings: [.treatAllWarnings(as: .error)]),
         .target(name: "OuroborosBuild", dependencies: ["CBuild", "COuroboros"], swiftSettings: strict),
         .target(
             name: "OuroborosNIO",
             dependencies: [
-                "LibC", "Ouroboros", nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers"), logging,
+                "LibC", "Ouroboros", nio("NIOCore"), nio("NIOPosix"), logging,
                 collections, metrics, lifecycle, "TraitNIO",
             ],
             swiftSettings: strict),
@@ -143,7 +141,8 @@ let package = Package(
         .target(
             name: "OuroborosPostgres",
             dependencies: [
-                "LibC", "Ouroboros", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"), logging,
+                "LibC", "Ouroboros", "OuroborosNIO", "OuroborosStore", nio("NIOCore"), nio("NIOPosix"),
+                logging,
                 .target(name: "CPq", condition: .when(traits: ["Postgres"])),
                 "TraitPostgres",
             ],
@@ -155,7 +154,8 @@ let package = Package(
                 "LibC", "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
-        .target(name: "OuroborosMetrics", dependencies: [metrics, "TraitNIO"], swiftSettings: strict),
+        .target(
+            name: "OuroborosMetrics", dependencies: ["LibC", metrics, "TraitNIO"], swiftSettings: strict),
         .systemLibrary(
             name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         .systemLibrary(
@@ -170,21 +170,22 @@ let package = Package(
         .target(
             name: "OuroborosDownlink",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosText", logging, metrics,
+                "LibC", "Ouroboros", "OuroborosNIO", "OuroborosStore", "OuroborosText", logging, metrics,
             ],
             swiftSettings: strict),
         .target(
             name: "OuroborosHTTP",
             dependencies: [
                 httpTypes,
-                "Ouroboros", "OuroborosDownlink", "OuroborosMetrics", "OuroborosStore", hummingbird, logging,
-                nio("NIOCore"), "TraitGateway",
+                "LibC", "Ouroboros", "OuroborosDownlink", "OuroborosMetrics", "OuroborosNIO",
+                "OuroborosStore", hummingbird, hummingbirdCore, lifecycle, logging, nio("NIOCore"),
+                nio("NIOHTTP1"), nio("NIOPosix"), "TraitGateway",
             ],
             swiftSettings: strict),
         // Its templates, style and script are files, which become part of the binary.
         .target(
             name: "OuroborosPage",
-            dependencies: [hummingbird, mustache, logging, nio("NIOCore"), "TraitGateway"],
+            dependencies: ["LibC", hummingbird, mustache, logging, nio("NIOCore"), "TraitGateway"],
             resources: [.embedInCode("Resources")], swiftSettings: strict),
         .target(
             name: "OuroborosGateway",
@@ -226,7 +227,9 @@ let package = Package(
         example("PipeSession", ["ExampleKit", "Ouroboros"]),
         .executableTarget(
             name: "NIOBench",
-            dependencies: [system, "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), subprocess],
+            dependencies: [
+                "LibC", system, "Ouroboros", "OuroborosNIO", nio("NIOCore"), nio("NIOPosix"), subprocess,
+            ],
             path: "Tests/Benchmarks/NIOBench", swiftSettings: strict),
         .executableTarget(
             name: "Flood", path: "Tests/Flood", cSettings: [.treatAllWarnings(as: .error)]),
@@ -241,7 +244,7 @@ let package = Package(
         .testTarget(
             name: "OuroborosNIOTests",
             dependencies: [
-                "Ouroboros", "OuroborosMetrics", "OuroborosNIO", "OuroborosTesting", "TestSupport",
+                "LibC", "Ouroboros", "OuroborosMetrics", "OuroborosNIO", "OuroborosTesting", "TestSupport",
                 nio("NIOCore"), nio("NIOPosix"), logging, inMemoryLogging, lifecycle,
             ],
             swiftSettings: strict),
@@ -251,7 +254,7 @@ let package = Package(
         .testTarget(
             name: "OuroborosPageTests",
             dependencies: [
-                httpTypes,
+                "LibC", httpTypes,
                 "OuroborosPage", hummingbird, logging, nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
             ],
             swiftSettings: strict),
@@ -262,21 +265,22 @@ let package = Package(
         .testTarget(
             name: "OuroborosTestingTests",
             dependencies: [
-                "Ouroboros", "OuroborosNIO", "OuroborosTesting", "TestSupport", nio("NIOCore"),
+                "LibC", "Ouroboros", "OuroborosNIO", "OuroborosTesting", "TestSupport", nio("NIOCore"),
                 nio("NIOPosix"),
             ],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosStoreTests",
-            dependencies: ["Ouroboros", "OuroborosStore", "OuroborosTesting", "TestSupport", grdb],
+            dependencies: ["LibC", "Ouroboros", "OuroborosStore", "OuroborosTesting", "TestSupport", grdb],
             exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
-            name: "OuroborosPostgresTests", dependencies: ["Ouroboros", "OuroborosPostgres"],
+            name: "OuroborosPostgresTests",
+            dependencies: ["Ouroboros", "OuroborosNIO", "OuroborosPostgres", nio("NIOCore")],
             swiftSettings: strict),
         .testTarget(
             name: "OuroborosSinksTests",
             dependencies: [
-                "Ouroboros", "OuroborosSinks", "OuroborosStore", "TestSupport", logging, metrics,
+                "LibC", "Ouroboros", "OuroborosSinks", "OuroborosStore", "TestSupport", logging, metrics,
                 inMemoryLogging,
             ],
             swiftSettings: strict),
@@ -292,7 +296,7 @@ let package = Package(
             name: "OuroborosGatewayTests",
             dependencies: [
                 "LibC", "Ouroboros", "OuroborosDownlink", "OuroborosGateway", "OuroborosHTTP",
-                "OuroborosNIO", "OuroborosSinks", "OuroborosStore", "TestSupport", logging,
+                "OuroborosNIO", "OuroborosSinks", "OuroborosStore", "TestSupport", logging, metrics,
                 inMemoryLogging, lifecycle,
             ],
             swiftSettings: strict),
@@ -310,9 +314,3 @@ let package = Package(
             swiftSettings: strict),
     ]
 )
-
-// `make docs` asks for it; nobody else is to fetch it.
-if Context.environment["OUROBOROS_DOCS"] != nil {
-    package.dependencies.append(
-        .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
-}

@@ -10,9 +10,10 @@ logs=build/check
 # shellcheck source=Tests/lanes.sh
 . Tests/lanes.sh
 
-# Is there once all system packages are.
+# Is there once all system packages are: their way is the shorter one on some machines only.
 installed="$logs/installed"
 rm -f "$installed"
+wait_for_packages() { until [ -e "$installed" ]; do sleep 0.2; done; }
 
 # What has to compile to be checked is checked here, too.
 build_engine() {
@@ -21,16 +22,18 @@ build_engine() {
     step engine make -j2 check-built-c
     step cmake make cmake-test
     step dropins make dropin-test
-    step formal make formal
     step lint make lint
     step layers make layers
     step cxx make cxx
 }
+prove_models() {
+    wait_for_packages
+    step formal make formal
+}
 build_swift() {
     step swift make check-built-swift
     step analyzer make check-built-analyzer
-    # On some machines this is the shorter way.
-    until [ -e "$installed" ]; do sleep 0.2; done
+    wait_for_packages
     step consumer Tests/consumer.sh
     step doc-swift Tests/Docs/swift_blocks.py check
     step docs make docs
@@ -46,19 +49,22 @@ test_engine() {
     step budget make budget
     step cross make cross-test
 }
-test_library() {
-    library_tests
-    step netns Tests/netns.sh .build/debug/ouroboros
+test_command() {
+    command_tests
     step page Tests/Page/page.sh .build/debug
     step monitoring make monitoring
     step vectors Tests/vectors.sh
     step interop make interop-test
+}
+test_documents() {
+    step netns Tests/netns.sh .build/debug/ouroboros build/firmware/posix_sensor
     step commands Tests/Docs/commands.py
 }
 
 lane build_engine
+lane prove_models
 # Swift is the longer way.
-renice -n 10 -g "${lanes[0]}" >/dev/null
+renice -n 10 -g "${lanes[@]}" >/dev/null
 lane build_swift
 join
 built="$SECONDS"
@@ -67,8 +73,9 @@ seal
 lane test_engine
 renice -n 10 -g "${lanes[0]}" >/dev/null
 lane service_tests
-lane command_tests
-lane test_library
+lane test_command
+lane library_tests
+lane test_documents
 join
 # Alone, as it takes the machine.
 OURO_KILLS="$kills" swift_tests kills --filter '^OuroborosCLITests\.CrashTests'

@@ -1,10 +1,11 @@
 #!/bin/sh
 # The real command across network namespaces that it makes: a gateway, a router that translates addresses,
-# and a device, joined by veth. Losses by iptables, rate by tbf, MTU by ip link. $1: the command.
+# and a device, joined by veth. Losses by iptables, rate by tbf, MTU by ip link. $1: the command   $2: the sensor in C.
 # Where the kernel or the rights are missing it says why, and ends with 0: the proxy's tests stay.
 set -eu
 export LC_ALL=C
 tool="$(realpath "$1")"
+sensor="$(realpath "$2")"
 id="ouro$$"
 dev="$id-d" rtr="$id-r" gw="$id-g"
 scratch="$(mktemp -d)"
@@ -75,6 +76,7 @@ cd "$scratch"
 "$tool" keygen --out root.key
 "$tool" device add --store gw.sqlite --device 0102030405060708 --root-key-file root.key >add.out 2>&1
 "$tool" device add --store gw.sqlite --device 0202020202020202 --root-key-file root.key >add.out 2>&1
+"$tool" device add --store gw.sqlite --device 0303030303030303 --root-key-file root.key --evolving >add.out 2>&1
 
 # It appends to gateway.out, whichever life it is in.
 start_gateway() {
@@ -163,7 +165,7 @@ for target in 10.3.0.1:5700 10.3.0.7:5700 10.3.0.1:5701 10.3.0.7:5701 '[fd00:3::
     judge "address$number" 3 1
 done
 
-# A name whose first addresses nobody has, and a gateway that moves under it, for the two clients that there are.
+# A name whose first addresses nobody has, and a gateway that moves under it, for the three clients that there are.
 # $1: addresses of gw.test. In place: the namespaces have the file itself.
 name() { for address in "$@"; do echo "$address gw.test"; done >"/etc/netns/$dev/hosts"; }
 
@@ -186,6 +188,14 @@ await_lean() {
     done
 }
 
+# A night of the sensor in C that has the reading $1; its credential tells the gateway's name.
+night() {
+    echo "$1" >"$scratch/sensor/readings"
+    (cd "$scratch/sensor" && in_dev timeout 60 "$sensor") >night.out 2>night.err || fail "the sensor in C: $1"
+}
+
+came() { grep -q "\"text\":\"$1\"" gateway.out; }
+
 if mkdir -p "/etc/netns/$dev" 2>"$scratch/etc.err"; then
     name fd00:3::77 10.3.0.77 fd00:3::1
     transfer named 3 0 20 gw.test:5701
@@ -202,6 +212,28 @@ if mkdir -p "/etc/netns/$dev" 2>"$scratch/etc.err"; then
     wait "$lean" || true
     in_gw ip addr add fd00:3::1/64 dev g1 nodad
     echo 'lean: found at the third address of a name, and after the gateway moved'
+    passed=$((passed + 1))
+
+    # A saved session goes on at the third address, by the resolver's order (RFC 6724: IPv6, then what is nearer to
+    # 10.3.0.2); a name that is mended while HELLOs go unanswered is looked up anew.
+    mkdir sensor
+    printf '01%s%s%016x%04x%02x%s' 0303030303030303 "$(cat root.key)" 0 5701 7 67772e74657374 |
+        tr a-f A-F | basenc --base16 -d >sensor/credential
+    name fd00:3::77 10.3.0.3 10.3.0.1
+    night first
+    night second
+    came first && came second || fail 'the sensor in C: at the third address of a name'
+    # Without another handshake, which would have moved the epoch.
+    [ "$(od -An -v -tx1 -j41 -N8 sensor/credential | tr -d ' ')" = 0000000000000001 ] ||
+        fail 'the sensor in C: a saved session at the third address of a name'
+    rm sensor/session
+    name 10.3.0.77
+    (sleep 3 && name 10.3.0.1) &
+    renamer=$!
+    night third
+    wait $renamer
+    came third || fail 'the sensor in C: a gateway that moved'
+    echo 'the sensor in C: found at the third address of a name, where its session goes on, and after the gateway moved'
     passed=$((passed + 1))
 else
     echo "skipped: names: $(cat "$scratch/etc.err")"

@@ -16,19 +16,24 @@ package actor Downlink {
     private let due = DueDevices()
     private let waiters = OutcomeWaiters()
     private var underWay: PlacesUnderWay
-    /// What the gateway knows of the queue may be old.
-    private var isStale = false
+    /// The last command waited for the queue in vain.
+    var waitedInVain = false
+    private var looks: QueueLooks
+    private var putOff = PutOffDevices()
+    private var pause: Task<Void, Never>?
+    private var telling = Telling<String>()
     /// Until when outcomes are written, once the gateway ends.
     private var lastWrite: ContinuousClock.Instant?
 
     /// What a packet takes.
     package static let mostBytes = LinkConfiguration.server.maxBody
-    private static let sweepPeriod = Duration.seconds(1)
-    /// A shared queue is read once in so many sweeps: between them others tell what they do.
-    private static let sharedSweeps = 10
+    /// Between two looks at all that waits. Of a shared queue others tell what they do, and may not be heard.
+    private static let lookPeriod = Duration.seconds(30)
+    private static let sharedLookPeriod = Duration.seconds(10)
     /// How soon another gateway takes a message for a device that it has.
     private static let takenWithin = Duration.seconds(2)
-    private static let retryPeriod = Duration.milliseconds(500)
+    static let retryPeriod = Duration.milliseconds(500)
+    static let commandPatience = Duration.seconds(10)
     private static let endTime = Duration.seconds(4)
 
     package init(
@@ -43,7 +48,13 @@ package actor Downlink {
         underWay = PlacesUnderWay(places: settings.places)
         self.metrics = metrics
         self.logger = logger
-        due.wait(for: try await queue.waitingDevices())
+        looks = QueueLooks(
+            period: queue.isShared ? Self.sharedLookPeriod : Self.lookPeriod, at: .now)
+        // One that cannot be read is told before it is used.
+        if let first = try await queue.firstExpiry() {
+            looks.waits(until: first)
+        }
+        server.tellHeard { [due] device in due.ring([device]) }
     }
 
     // MARK: For those who send
@@ -63,6 +74,9 @@ package actor Downlink {
             payload, for: device, expiresAt: now + time.milliseconds, now: now)
         due.wait(for: [device])
         due.ring([device])
+        if looks.waits(until: entry.expiresAt) {
+            pause?.cancel()
+        }
         return entry
     }
 
@@ -114,18 +128,22 @@ package actor Downlink {
     /// Sends what waits, until ``stop()``; then it returns once everything under way has an outcome. While the queue is
     /// away it waits.
     package func run() async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await self.sweep() }
-            group.addTask { await self.listen() }
-            try await withThrowingDiscardingTaskGroup { sends in
-                for await device in due.devices {
-                    for entry in try await takeDue(device) {
-                        sends.addTask { try await self.send(entry) }
-                    }
+        try await together(
+            { await self.sendDue() },
+            beside: [
+                "the sweep of messages to devices": { await self.sweep() },
+                "listening to other gateways": { await self.listen() },
+            ])
+    }
+
+    private func sendDue() async {
+        await withDiscardingTaskGroup { sends in
+            for await device in due.devices {
+                for entry in await takeDue(device) {
+                    sends.addTask { await self.send(entry) }
                 }
-                lastWrite = .now + Self.endTime
             }
-            group.cancelAll()
+            lastWrite = .now + Self.endTime
         }
     }
 
@@ -134,35 +152,71 @@ package actor Downlink {
     }
 
     private func listen() async {
-        for await notice in queue.notices() {
-            switch notice {
-            case .waits(let device):
-                due.wait(for: [device])
-                due.ring([device])
-            case .settled(let id): waiters.settled(id)
-            case .missed: isStale = true
+        while !Task.isCancelled {
+            for await notice in queue.notices() {
+                switch notice {
+                case .waits(let device):
+                    due.wait(for: [device])
+                    due.ring([device])
+                case .settled(let id): waiters.settled(id)
+                case .missed: lookAgain()
+                }
             }
+            // Of a queue of the gateway's own nobody else tells.
+            guard queue.isShared else { return await untilCancelled() }
+            lookAgain()
+            try? await Task.sleep(for: Self.retryPeriod)
         }
     }
 
-    /// Messages grow old, a device may have been heard without a message, and what others told may have been lost.
-    private func sweep() async throws {
-        for turn in 1... {
-            guard (try? await Task.sleep(for: Self.sweepPeriod)) != nil else { return }
-            if isStale || !queue.isShared || turn % Self.sharedSweeps == 0 {
-                isStale = false
-                isStale = try await unlessAway { try await readQueue() } == nil
+    /// What is known of the queue may be old.
+    private func lookAgain() {
+        looks.missed()
+        pause?.cancel()
+    }
+
+    /// Messages grow old, places become free, and what others told may have been lost. A device for which something waits
+    /// costs nothing until it is heard, of which the server tells.
+    private func sweep() async {
+        while !Task.isCancelled {
+            if let look = looks.due(at: .now, WallClock.milliseconds()) {
+                looks.began(look)
+                if await unlessFailing({ try await read(look) }) == nil { looks.missed() }
             }
-            due.ringAll()
+            due.ring(putOff.take(at: .now))
+            await rest()
         }
     }
 
-    private func readQueue() async throws {
+    /// Until something may be due.
+    private func rest() async {
+        let look = looks.pause(at: .now, WallClock.milliseconds())
+        let time = min(look, putOff.due.map { $0 - .now } ?? look)
+        let pause = Task { _ = try? await Task.sleep(for: time) }
+        self.pause = pause
+        await withTaskCancellationHandler {
+            await pause.value
+        } onCancel: {
+            pause.cancel()
+        }
+    }
+
+    private func read(_ look: QueueLooks.Look) async throws {
         for (id, state) in try await queue.expire(now: WallClock.milliseconds()) {
             metrics.count(state)
             waiters.settled(id)
         }
-        try await due.update { try await queue.waitingDevices() }
+        if look == .whole {
+            try await readWhole()
+        }
+        let first = try await queue.firstExpiry()
+        looks.ended(look, at: .now, firstExpiry: first)
+    }
+
+    private func readWhole() async throws {
+        let new = try await due.update { try await queue.waitingDevices() }
+        due.ring(try await server.heard(of: new, within: settings.sleepingAfter).keys)
+        server.tellOnly { [due] in due.waiting }
         let awaited = waiters.messages
         guard !awaited.isEmpty else { return }
         let pending = try await queue.pending(among: awaited)
@@ -181,17 +235,23 @@ package actor Downlink {
         return silence < settings.sleepingAfter ? silence : nil
     }
 
-    private func takeDue(_ device: DeviceID) async throws -> [DownlinkEntry] {
-        guard let silence = await silence(of: device) else { return [] }
+    private func takeDue(_ device: DeviceID) async -> [DownlinkEntry] {
+        let heard = try? await server.heard(of: [device], within: settings.sleepingAfter)
+        guard let silence = heard?[device] else { return [] }
         let room = underWay.room(for: device, silentFor: silence)
-        guard room > 0 else { return [] }
+        guard room > 0 else {
+            // What it has under way rings when it ends.
+            if !underWay.has(device) { tryAgain(device) }
+            return []
+        }
         // What is queued from now on is told anew.
         due.waitNoMore(for: device)
-        let entries = try await unlessAway {
+        let entries = await unlessFailing {
             try await queue.take(for: device, limit: room, now: WallClock.milliseconds())
         }
         guard let entries else {
             due.wait(for: [device])
+            tryAgain(device)
             return []
         }
         if entries.count == room {
@@ -201,7 +261,25 @@ package actor Downlink {
         return entries
     }
 
-    private func send(_ entry: DownlinkEntry) async throws {
+    private func tryAgain(_ device: DeviceID) {
+        if putOff.add(device, at: .now) {
+            pause?.cancel()
+        }
+    }
+
+    private func send(_ entry: DownlinkEntry) async {
+        do {
+            try await deliver(entry)
+        } catch {
+            logger.error(
+                "what became of a message to a device cannot be written: \(error)",
+                metadata: ["device": "\(entry.device)", "id": "\(entry.id)"])
+        }
+        underWay.ended(for: entry.device)
+        due.ring([entry.device])
+    }
+
+    private func deliver(_ entry: DownlinkEntry) async throws {
         let left = Duration.milliseconds(max(1, entry.expiresAt - WallClock.milliseconds()))
         let pending = server.post(entry.payload, to: entry.device, timeToLive: left)
         var failure: OuroborosError?
@@ -215,8 +293,6 @@ package actor Downlink {
         } else {
             try await finish(entry, .delivered)
         }
-        underWay.ended(for: entry.device)
-        due.ring([entry.device])
     }
 
     /// When its time is over the message is taken back, or else it is unknown whether it arrived.
@@ -292,6 +368,18 @@ package actor Downlink {
             return try await body()
         } catch let error as OuroborosError where error.code.passes {
             logger.debug("messages to devices wait: \(error)")
+            return nil
+        }
+    }
+
+    /// The same, and what fails otherwise is told: it is tried again, and other devices get what is theirs.
+    private func unlessFailing<Value>(_ body: () async throws -> Value) async -> Value? {
+        do {
+            return try await unlessAway(body)
+        } catch {
+            if !Task.isCancelled, telling.isDue("\(error)") {
+                logger.error("messages to devices, which wait: \(error)")
+            }
             return nil
         }
     }

@@ -3,18 +3,40 @@ import Ouroboros
 import OuroborosStore
 
 extension Downlink {
-    /// Takes a message for one who hears of it more than once: that it is queued, and then its fate.
+    /// Takes a message for one who hears of it more than once: that it is queued, and then its fate. A queue that cannot
+    /// be written now is waited for, though not for each of many messages.
     package func carryOut(
         _ payload: [UInt8], to device: DeviceID, timeToLive: Duration?
     ) async -> @Sendable (_ tell: @Sendable ([UInt8]) async -> Void) async -> Void {
         do {
-            guard let queued = try await submit(payload, to: device, timeToLive: timeToLive) else {
+            guard
+                let queued = try await patiently({
+                    try await submit(payload, to: device, timeToLive: timeToLive)
+                })
+            else {
                 let reason = DownlinkAnswer.unknown(device)
                 return refused(device, reason, DownlinkAnswer.refusal(reason))
             }
             return { [self] tell in await follow(queued, tell) }
         } catch {
             return refused(device, "\(error)", DownlinkAnswer.refusal(error))
+        }
+    }
+
+    private func patiently<Value>(_ body: () async throws -> Value) async throws -> Value {
+        let end = ContinuousClock.now + Self.commandPatience
+        while true {
+            do {
+                let value = try await body()
+                waitedInVain = false
+                return value
+            } catch let error as OuroborosError where error.code.passes {
+                guard !waitedInVain, .now < end, !Task.isCancelled else {
+                    waitedInVain = true
+                    throw error
+                }
+                try await Task.sleep(for: Self.retryPeriod)
+            }
         }
     }
 

@@ -1,5 +1,5 @@
+import LibC
 import Ouroboros
-import Synchronization
 
 /// The devices for which messages wait, and those of them that are due: each is told once.
 final class DueDevices: Sendable {
@@ -10,7 +10,7 @@ final class DueDevices: Sendable {
         var rung: Set<DeviceID> = []
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
     private let stream: AsyncStream<DeviceID>
     private let continuation: AsyncStream<DeviceID>.Continuation
 
@@ -27,15 +27,22 @@ final class DueDevices: Sendable {
         }
     }
 
-    /// What the queue tells takes the place of what was known; one reads at a time.
+    /// What the queue tells takes the place of what was known; one reads at a time. Gives those that were not known.
     func update(
         isolation: isolated (any Actor)? = #isolation, _ read: () async throws -> Set<DeviceID>
-    ) async throws {
-        state.withLock { $0.meanwhile = [] }
+    ) async throws -> Set<DeviceID> {
+        let before = state.withLock { state in
+            state.meanwhile = []
+            return state.waiting
+        }
         defer { state.withLock { $0.meanwhile = nil } }
         let devices = try await read()
         state.withLock { $0.waiting = devices.union($0.meanwhile ?? []) }
+        return devices.subtracting(before)
     }
+
+    /// Those for which something waits.
+    var waiting: Set<DeviceID> { state.withLock(\.waiting) }
 
     func waitNoMore(for device: DeviceID) {
         state.withLock { _ = $0.waiting.remove(device) }
@@ -51,10 +58,6 @@ final class DueDevices: Sendable {
                 continuation.yield(device)
             }
         }
-    }
-
-    func ringAll() {
-        ring(state.withLock(\.waiting))
     }
 
     func finish() {

@@ -1,4 +1,4 @@
-import Synchronization
+import LibC
 
 /// Those who wait for the outcomes of messages.
 final class OutcomeWaiters: Sendable {
@@ -8,7 +8,7 @@ final class OutcomeWaiters: Sendable {
         var isOver = false
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     /// The messages that somebody waits for.
     var messages: [Int64] { state.withLock { Array($0.waiters.keys) } }

@@ -30,6 +30,8 @@ struct PlacesUnderWay {
         return max(0, most - counts[device, default: 0])
     }
 
+    func has(_ device: DeviceID) -> Bool { counts[device] != nil }
+
     mutating func began(_ count: Int, for device: DeviceID) {
         guard count > 0 else { return }
         counts[device, default: 0] += count

@@ -1,5 +1,5 @@
+import LibC
 import CoreMetrics
-import Synchronization
 
 /// A backend of swift-metrics that keeps all values in memory and renders them as Prometheus text.
 ///
@@ -19,7 +19,7 @@ public final class PrometheusRegistry: Sendable {
         var help: [String: String] = [:]
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
     private let buckets: [Double]
 
     /// `buckets` are the histograms' upper bounds, ascending.

@@ -1,5 +1,5 @@
+import LibC
 import CoreMetrics
-import Synchronization
 
 /// The values behind one name and its labels.
 protocol Series: AnyObject, Sendable {
@@ -23,7 +23,7 @@ enum Number {
 
 final class CounterSeries: Series {
     static let type = "counter"
-    private let value = Mutex(0.0)
+    private let value = Locked(0.0)
 
     func render(_ name: String, _ labels: Labels, into text: inout String) {
         text += "\(name)\(labels.rendered()) \(Number.text(value.withLock(\.self)))\n"
@@ -48,7 +48,7 @@ extension CounterSeries: CounterHandler, FloatingPointCounterHandler {
 
 final class GaugeSeries: Series {
     static let type = "gauge"
-    private let value = Mutex(0.0)
+    private let value = Locked(0.0)
 
     func render(_ name: String, _ labels: Labels, into text: inout String) {
         text += "\(name)\(labels.rendered()) \(Number.text(value.withLock(\.self)))\n"
@@ -74,11 +74,11 @@ final class HistogramSeries: Series {
     }
 
     private let bounds: [Double]
-    private let state: Mutex<State>
+    private let state: Locked<State>
 
     init(_ bounds: [Double]) {
         self.bounds = bounds
-        state = Mutex(State(counts: Array(repeating: 0, count: bounds.count)))
+        state = Locked(State(counts: Array(repeating: 0, count: bounds.count)))
     }
 
     func render(_ name: String, _ labels: Labels, into text: inout String) {

@@ -3,14 +3,9 @@ import LibC
 /// A look-up on a thread of its own, as the system's blocks for as long as name servers do not answer. Its descriptor is
 /// readable once it has ended.
 final class BackgroundLookUp {
-    /// What the thread writes; it may outlive who asked.
-    // @unchecked: the thread writes it before it closes its end of the pipe, and it is read after that.
-    private final class Found: @unchecked Sendable {
-        var addresses: [[UInt8]] = []
-    }
-
     let descriptor: Int32
-    private let found = Found()
+    /// The thread may outlive who asked.
+    private let found = Locked<[[UInt8]]?>(nil)
 
     /// Nil without a pipe or a thread.
     init?(_ host: String, port: Int) {
@@ -22,7 +17,8 @@ final class BackgroundLookUp {
             _ = fcntl(end, F_SETFD, FD_CLOEXEC)
         }
         let isMade = runDetached { [found] in
-            found.addresses = HostAddresses.lookUp(host, port: port)
+            let addresses = HostAddresses.lookUp(host, port: port)
+            found.withLock { $0 = addresses }
             close(end)
         }
         guard isMade else {
@@ -38,8 +34,6 @@ final class BackgroundLookUp {
 
     /// Nil while it runs; empty when there is no address.
     func result() -> [[UInt8]]? {
-        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        guard poll(&entry, 1, 0) > 0 else { return nil }
-        return found.addresses
+        found.withLock { $0 }
     }
 }

@@ -1,5 +1,5 @@
+import LibC
 import Logging
-import Synchronization
 
 /// What the page shows, at one time.
 struct PageState: Sendable {
@@ -7,9 +7,12 @@ struct PageState: Sendable {
     /// Messages a second, the newest last; one a period.
     let rates: [Double]
     let devices: PageDevices
+    /// The devices in the orders that are asked for, and the parts of the page that are.
+    let orders: SharedWork<DeviceOrder, [PageDevice]>
+    let parts = SharedWork<String, [(id: String, html: String)]?>()
 }
 
-/// Looks at the gateway once a period, and tells those who listen.
+/// Looks at the gateway once a period while somebody listens, and tells those who do.
 public final class PageFeed: Sendable {
     struct Settings: Sendable {
         var period = Duration.seconds(2)
@@ -22,12 +25,10 @@ public final class PageFeed: Sendable {
     }
 
     private struct State {
-        var rates: [Double] = []
-        var counts: PageCounts?
-        var countedAt = ContinuousClock.now
-        var devices = PageDevices([])
-        var devicesAt: ContinuousClock.Instant?
-        var asking: Task<PageDevices, any Error>?
+        var rates: MessageRates
+        var current: PageState?
+        var askedAt = ContinuousClock.now
+        var asking: Task<PageState, any Error>?
         var listeners: [Int: AsyncStream<PageState>.Continuation] = [:]
         var next = 0
         var isOver = false
@@ -36,7 +37,10 @@ public final class PageFeed: Sendable {
     let source: any PageSource
     let settings: Settings
     private let logger: Logger
-    private let state = Mutex(State())
+    private let state: Locked<State>
+    /// Somebody listens.
+    private let wakes: AsyncStream<Void>
+    private let wake: AsyncStream<Void>.Continuation
 
     public convenience init(source: any PageSource, logger: Logger) {
         self.init(source: source, settings: Settings(), logger: logger)
@@ -46,25 +50,36 @@ public final class PageFeed: Sendable {
         self.source = source
         self.settings = settings
         self.logger = logger
+        state = Locked(
+            State(rates: MessageRates(slot: settings.period, slots: settings.history, since: .now)))
+        (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// So many messages came just now.
+    public func came(_ messages: Int) {
+        state.withLock { $0.rates.came(messages, at: .now) }
     }
 
     /// Until the task is cancelled; those who listen hear the end.
     public func run() async {
-        while !Task.isCancelled {
-            do {
-                try await count()
-                if state.withLock({ !$0.listeners.isEmpty }) {
-                    let now = try await current()
-                    for listener in state.withLock({ Array($0.listeners.values) }) {
-                        listener.yield(now)
-                    }
-                }
-            } catch {
-                logger.debug("the page has nothing new: \(error)")
+        for await _ in wakes {
+            while !Task.isCancelled, state.withLock({ !$0.listeners.isEmpty }) {
+                await tell()
+                try? await Task.sleep(for: settings.period)
             }
-            try? await Task.sleep(for: settings.period)
         }
         end()
+    }
+
+    private func tell() async {
+        do {
+            let now = try await current()
+            for listener in state.withLock({ Array($0.listeners.values) }) {
+                listener.yield(now)
+            }
+        } catch {
+            logger.debug("the page has nothing new: \(error)")
+        }
     }
 
     /// Nobody listens any more, or will.
@@ -79,38 +94,15 @@ public final class PageFeed: Sendable {
         }
     }
 
-    /// Devices are asked for once a period, however many look.
+    /// The gateway is asked once a period, however many look.
     func current() async throws -> PageState {
-        let devices = try await devices()
-        let (counts, rates) = state.withLock { ($0.counts, $0.rates) }
-        if let counts { return PageState(counts: counts, rates: rates, devices: devices) }
-        return PageState(counts: try await source.counts(), rates: rates, devices: devices)
-    }
-
-    private func count() async throws {
-        let counts = try await source.counts()
-        let now = ContinuousClock.now
-        state.withLock { state in
-            if let before = state.counts {
-                let seconds = max((now - state.countedAt) / .seconds(1), 0.001)
-                let new = counts.messages > before.messages ? counts.messages - before.messages : 0
-                state.rates.append(Double(new) / seconds)
-                state.rates.removeFirst(max(0, state.rates.count - settings.history))
-            }
-            state.counts = counts
-            state.countedAt = now
-        }
-    }
-
-    private func devices() async throws -> PageDevices {
-        let asking = state.withLock { state -> Task<PageDevices, any Error> in
+        let asking = state.withLock { state -> Task<PageState, any Error> in
             // Half a period, so that each of the feed's own turns asks.
-            if let at = state.devicesAt, .now - at < settings.period / 2 {
-                let devices = state.devices
-                return Task { devices }
+            if let current = state.current, .now - state.askedAt < settings.period / 2 {
+                return Task { current }
             }
             if let asking = state.asking { return asking }
-            let task = Task { try await source.devices() }
+            let task = Task { try await ask() }
             state.asking = task
             return task
         }
@@ -118,12 +110,21 @@ public final class PageFeed: Sendable {
         state.withLock { state in
             guard state.asking == asking else { return }
             state.asking = nil
-            if case .success(let devices) = result {
-                state.devices = devices
-                state.devicesAt = .now
+            if case .success(let current) = result {
+                state.current = current
+                state.askedAt = .now
             }
         }
         return try result.get()
+    }
+
+    private func ask() async throws -> PageState {
+        let devices = try await source.devices()
+        let counts = try await source.counts()
+        let (rates, before) = state.withLock { ($0.rates.values(at: .now), $0.current) }
+        // What did not change is in order already.
+        let orders = before.flatMap { $0.devices == devices ? $0.orders : nil }
+        return PageState(counts: counts, rates: rates, devices: devices, orders: orders ?? SharedWork())
     }
 
     /// Each state as it comes, the newest only for those who are slow; nil when too many listen already.
@@ -137,6 +138,7 @@ public final class PageFeed: Sendable {
             return state.next
         }
         guard let id else { return nil }
+        wake.yield()
         listener.onTermination = { [weak self] _ in
             self?.state.withLock { _ = $0.listeners.removeValue(forKey: id) }
         }

@@ -92,6 +92,42 @@ struct PageQuery: Sendable, Equatable {
     }
 }
 
+/// The order of all devices.
+struct DeviceOrder: Hashable, Sendable {
+    let column: PageQuery.Column
+    let isDescending: Bool
+
+    init(_ query: PageQuery) {
+        column = query.sort
+        isDescending = query.isDescending
+    }
+
+    func sorted(_ devices: [PageDevice]) -> [PageDevice] {
+        switch column {
+        case .name: sorted(devices) { $0.name.isEmpty ? nil : $0.name }
+        case .state: sorted(devices) { PageDevice.Presence.allCases.firstIndex(of: $0.presence) }
+        case .seen: sorted(devices, \.lastSeen)
+        case .rtt: sorted(devices, \.roundTripMilliseconds)
+        case .loss: sorted(devices, \.loss)
+        case .epoch: sorted(devices, \.epoch)
+        }
+    }
+
+    /// What is not known comes last either way; equal ones stand in the order of their ids.
+    private func sorted<Key: Comparable>(
+        _ devices: [PageDevice], _ key: (PageDevice) -> Key?
+    ) -> [PageDevice] {
+        devices.map { ($0, key($0)) }.sorted { left, right in
+            switch (left.1, right.1) {
+            case (let a?, let b?) where a != b: isDescending ? a > b : a < b
+            case (_?, nil): true
+            case (nil, _?): false
+            default: left.0.id < right.0.id
+            }
+        }.map(\.0)
+    }
+}
+
 /// One page of the devices that a query asks for.
 struct PageSelection {
     let devices: ArraySlice<PageDevice>
@@ -99,42 +135,16 @@ struct PageSelection {
     let page: Int
     let pages: Int
 
-    /// A page behind the last is the last.
+    /// Of all devices in the query's order. A page behind the last is the last.
     init(_ query: PageQuery, of all: [PageDevice]) {
         let found = all.filter { device in
             (query.presence == nil || device.presence == query.presence)
                 && (query.find.isEmpty || device.name.localizedCaseInsensitiveContains(query.find)
                     || device.id.localizedCaseInsensitiveContains(query.find))
         }
-        let ordered = Self.ordered(found, query)
-        count = ordered.count
+        count = found.count
         pages = max(1, (count + PageQuery.pageSize - 1) / PageQuery.pageSize)
         page = min(query.page, pages)
-        devices = ordered.dropFirst((page - 1) * PageQuery.pageSize).prefix(PageQuery.pageSize)
-    }
-
-    private static func ordered(_ devices: [PageDevice], _ query: PageQuery) -> [PageDevice] {
-        switch query.sort {
-        case .name: sort(devices, query) { $0.name.isEmpty ? nil : $0.name }
-        case .state: sort(devices, query) { PageDevice.Presence.allCases.firstIndex(of: $0.presence) }
-        case .seen: sort(devices, query, \.lastSeen)
-        case .rtt: sort(devices, query, \.roundTripMilliseconds)
-        case .loss: sort(devices, query, \.loss)
-        case .epoch: sort(devices, query, \.epoch)
-        }
-    }
-
-    /// What is not known comes last either way; equal ones stand in the order of their ids.
-    private static func sort<Key: Comparable>(
-        _ devices: [PageDevice], _ query: PageQuery, _ key: (PageDevice) -> Key?
-    ) -> [PageDevice] {
-        devices.map { ($0, key($0)) }.sorted { left, right in
-            switch (left.1, right.1) {
-            case (let a?, let b?) where a != b: query.isDescending ? a > b : a < b
-            case (_?, nil): true
-            case (nil, _?): false
-            default: left.0.id < right.0.id
-            }
-        }.map(\.0)
+        devices = found.dropFirst((page - 1) * PageQuery.pageSize).prefix(PageQuery.pageSize)
     }
 }

@@ -17,14 +17,16 @@ public struct PageRoutes: Sendable {
         router.get("events") { request, _ in
             try await answer {
                 let query = try PageQuery(request.uri.query)
-                return try listen(PageTemplates.overviewParts) { view(of: $0, query) }
+                return try listen("/events" + query.text, PageTemplates.overviewParts) {
+                    await view(of: $0, query)
+                }
             }
         }
         router.get("devices/:id") { _, context in try await device(context) }
         router.get("devices/:id/events") { _, context in
             try await answer {
                 let id = try context.parameters.require("id")
-                return try listen(PageTemplates.deviceParts) { try await view(of: id, in: $0) }
+                return try listen("/devices/\(id)", PageTemplates.deviceParts) { await view(of: id, in: $0) }
             }
         }
         router.get("page.css") { _, _ in
@@ -38,7 +40,7 @@ public struct PageRoutes: Sendable {
     private func overview(_ request: Request) async throws -> Response {
         try await answer {
             let query = try PageQuery(request.uri.query)
-            return html(templates.render(view(of: try await feed.current(), query), as: "overview"))
+            return html(templates.render(await view(of: try await feed.current(), query), as: "overview"))
         }
     }
 
@@ -46,7 +48,7 @@ public struct PageRoutes: Sendable {
         try await answer {
             let id = try context.parameters.require("id")
             let state = try await feed.current()
-            guard let view = try await view(of: id, in: state) else {
+            guard let view = await view(of: id, in: state) else {
                 if let notice = state.devices.notice {
                     return Self.text("\(notice)\n", .serviceUnavailable)
                 }
@@ -57,21 +59,24 @@ public struct PageRoutes: Sendable {
         }
     }
 
-    private func view(of state: PageState, _ query: PageQuery) -> OverviewView {
-        OverviewView(
-            state, query, of: feed.source.gateway, slots: feed.settings.history,
-            period: feed.settings.period)
+    private func view(of state: PageState, _ query: PageQuery) async -> OverviewView {
+        let order = DeviceOrder(query)
+        let ordered = await state.orders.value(for: order) { order.sorted(state.devices.all) }
+        return OverviewView(
+            state, PageSelection(query, of: ordered), query, of: feed.source.gateway,
+            slots: feed.settings.history, period: feed.settings.period)
     }
 
-    private func view(of id: String, in state: PageState) async throws -> DevicePageView? {
+    private func view(of id: String, in state: PageState) async -> DevicePageView? {
         guard let device = state.devices.all.first(where: { $0.id == id }) else { return nil }
         return DevicePageView(
             device, await feed.source.messages(of: id), of: feed.source.gateway,
             notice: state.devices.notice)
     }
 
+    /// Those who listen to the same share what is made for them.
     private func listen(
-        _ parts: [String], _ view: @escaping @Sendable (PageState) async throws -> Any?
+        _ path: String, _ parts: [String], _ view: @escaping @Sendable (PageState) async -> Any?
     ) throws -> Response {
         guard let states = feed.listen() else {
             return Self.text(
@@ -81,8 +86,10 @@ public struct PageRoutes: Sendable {
         let events = PageEvents(
             states: states, patience: feed.settings.patience, first: { try await feed.current() }
         ) { state in
-            guard let view = try await view(state) else { return nil }
-            return parts.map { ($0, templates.render(view, as: $0)) }
+            await state.parts.value(for: path) {
+                guard let view = await view(state) else { return nil }
+                return parts.map { ($0, templates.render(view, as: $0)) }
+            }
         }
         var response = Self.response(.ok, "text/event-stream", ByteBuffer())
         response.body = events.body

@@ -14,8 +14,10 @@ struct OverviewView {
     let events: String
     let sharesDevices: Bool
 
-    init(_ state: PageState, _ query: PageQuery, of gateway: PageGateway, slots: Int, period: Duration) {
-        let selection = PageSelection(query, of: state.devices.all)
+    init(
+        _ state: PageState, _ selection: PageSelection, _ query: PageQuery, of gateway: PageGateway,
+        slots: Int, period: Duration
+    ) {
         let counts = gateway.presences.map { presence in
             (presence, state.devices.all.count { $0.presence == presence })
         }

@@ -37,6 +37,14 @@ struct DeadLetters {
         return hasRoom
     }
 
+    func tell(unreadable: [Int64: String]) {
+        metrics.refused.increment(by: unreadable.count)
+        guard let first = unreadable.min(by: { $0.key < $1.key }) else { return }
+        logger.error(
+            "\(unreadable.count) rows of the spool are set aside, message \(first.key) the first: \(first.value)"
+        )
+    }
+
     mutating func tell(_ messages: [SpooledMessage], _ refused: [Int64: String]) {
         metrics.refused.increment(by: refused.count)
         for message in messages {

@@ -14,7 +14,7 @@ package protocol Sink: Sendable {
     /// ``SinkFailure`` that says something else.
     func deliver(_ batch: SinkBatch) async throws
 
-    /// What it does beside deliveries, until the task is cancelled.
+    /// What it does beside deliveries, until the task is cancelled; it is called again if it returns before.
     func run() async
 
     /// Ends what is open; nothing more is delivered.
@@ -24,7 +24,7 @@ package protocol Sink: Sendable {
 extension Sink {
     package var batchLimit: Int { 500 }
     package var longestPause: Duration { .seconds(60) }
-    package func run() async {}
+    package func run() async { await untilCancelled() }
     package func close() async {}
 }
 

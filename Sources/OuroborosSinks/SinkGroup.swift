@@ -10,9 +10,10 @@ package struct SinkGroup: Sendable {
 
     package static let descriptions = Array(SinkMetrics.descriptions) + Array(SpoolMetrics.descriptions)
 
+    /// A sink that has had one batch for `slowAfter` counts as one that hangs, which is told.
     package init(
-        _ sinks: [any Sink], spool: any SinkStore, limits: SpoolLimits, metrics: any MetricsFactory,
-        logger: Logger
+        _ sinks: [any Sink], spool: any SinkStore, limits: SpoolLimits, slowAfter: Duration = .seconds(60),
+        metrics: any MetricsFactory, logger: Logger
     ) async throws {
         let gate = try await SpoolGate(
             spool: spool, sinks: sinks.map(\.name), limits: limits, metrics: SpoolMetrics(factory: metrics),
@@ -21,7 +22,7 @@ package struct SinkGroup: Sendable {
         self.gate = gate
         runners = sinks.map {
             SinkRunner(
-                $0, spool: spool, gate: gate, identity: identity,
+                $0, spool: spool, gate: gate, identity: identity, slowAfter: slowAfter,
                 metrics: SinkMetrics($0.name, factory: metrics), logger: logger)
         }
     }
@@ -33,27 +34,25 @@ package struct SinkGroup: Sendable {
         }
     }
 
-    /// Until ``stop()``, or the task is cancelled.
-    package func run() async throws {
-        try await withThrowingTaskGroup(of: Void.self) { others in
+    /// Until ``stop()``, or the task is cancelled. A sink that fails is started again, and the others go on.
+    package func run() async {
+        await withTaskGroup(of: Void.self) { others in
             for runner in runners {
-                others.addTask { await runner.sink.run() }
+                others.addTask { await runner.runBeside() }
             }
-            try await withThrowingTaskGroup(of: Void.self) { group in
+            await withDiscardingTaskGroup { group in
                 for runner in runners {
-                    group.addTask {
-                        do {
-                            try await runner.run()
-                        } catch {
-                            await runner.sink.close()
-                            throw error
-                        }
-                        await runner.sink.close()
-                    }
+                    group.addTask { await runner.run() }
                 }
-                try await group.waitForAll()
             }
             others.cancelAll()
+        }
+    }
+
+    /// Throws while one of them has failed, or hangs.
+    package func check() throws {
+        for runner in runners {
+            try runner.check()
         }
     }
 
@@ -65,8 +64,14 @@ package struct SinkGroup: Sendable {
     }
 
     package func updateMetrics() async throws {
+        var failure: (any Error)?
         for runner in runners {
-            try await runner.updateMetrics()
+            do {
+                try await runner.updateMetrics()
+            } catch {
+                failure = error
+            }
         }
+        if let failure { throw failure }
     }
 }

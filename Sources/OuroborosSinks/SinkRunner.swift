@@ -1,8 +1,8 @@
+import LibC
 import CoreMetrics
 import Logging
 import Ouroboros
 import OuroborosStore
-import Synchronization
 
 /// Brings a spool's messages to one sink, for as long as that takes. In a spool that gateways share one of them does so
 /// at a time, and another takes its place.
@@ -13,33 +13,44 @@ final class SinkRunner: Sendable {
     private let identity: String
     private let metrics: SinkMetrics
     private let logger: Logger
+    private let keeper: SinkKeeper
     private let bell = Doorbell()
-    private let isStopping = Mutex(false)
+    /// Ends a pause, which what is new does not.
+    private let stopBell = Doorbell()
+    private let isStopping = Locked(false)
+    private let slowAfter: Duration
+    /// When the sink was given the batch that is under way.
+    private let givenAt = Locked<ContinuousClock.Instant?>(nil)
 
     /// How often it is tried to take the place of the gateway that runs the sink.
     private static let claimPeriod = Duration.seconds(1)
-    /// Of messages that came to other gateways nobody tells.
+    /// Of messages that came to other gateways nobody tells: how soon it looks after some, and at rest.
     private static let pollPeriod = Duration.milliseconds(250)
+    private static let longestPollPeriod = Duration.seconds(2)
     /// While the spool's file cannot be used.
     private static let busyPeriod = Duration.seconds(1)
     private static let longestPause = Duration.seconds(5)
-    /// Of `ouroboros spool retry` nobody tells either.
+    /// Of `ouroboros spool retry` nobody tells either; without a message that was refused there is nothing to retry.
     private static let retryPeriod = Duration.seconds(5)
+    /// In a spool of the gateway's own, which rings.
+    private static let restPeriod = Duration.seconds(60)
     /// What is new has its turn after them.
     private static let retriesAtOnce = 100
 
     init(
-        _ sink: any Sink, spool: any SinkStore, gate: SpoolGate, identity: String, metrics: SinkMetrics,
-        logger: Logger
+        _ sink: any Sink, spool: any SinkStore, gate: SpoolGate, identity: String, slowAfter: Duration,
+        metrics: SinkMetrics, logger: Logger
     ) {
         self.sink = sink
         self.spool = spool
         self.gate = gate
         self.identity = identity
+        self.slowAfter = slowAfter
         self.metrics = metrics
         var logger = logger
         logger[metadataKey: "sink"] = "\(sink.name)"
         self.logger = logger
+        keeper = SinkKeeper(sink.name, logger: logger)
     }
 
     /// There is something new in the spool.
@@ -52,13 +63,32 @@ final class SinkRunner: Sendable {
     func stop() {
         isStopping.withLock { $0 = true }
         bell.ring()
+        stopBell.ring()
     }
 
     private var stops: Bool { isStopping.withLock(\.self) || Task.isCancelled }
 
-    /// Until ``stop()``, or the task is cancelled: what was not delivered by then stays in the spool. It waits for a
-    /// database that is away, and for a file that cannot be used now; it throws when the spool fails otherwise.
-    func run() async throws {
+    /// Throws while the sink's work has failed, and while it hangs.
+    func check() throws {
+        try keeper.check()
+        guard let since = givenAt.withLock(\.self), .now - since > slowAfter else { return }
+        throw OuroborosError(
+            .busy, "the sink “\(sink.name)” takes nothing: it has had the same messages for \(slowAfter)")
+    }
+
+    /// Until ``stop()``, or the task is cancelled: what was not delivered by then stays in the spool.
+    func run() async {
+        await keeper.keep({ [self] in stops }) { try await work() }
+        await sink.close()
+    }
+
+    /// What the sink does beside, until the task is cancelled.
+    func runBeside() async {
+        await keeper.keep({ false }) { await sink.run() }
+    }
+
+    /// It waits for a database that is away, and for a file that cannot be used now; it throws when the spool fails otherwise.
+    private func work() async throws {
         var backoff = Backoff.ofSinks
         var isTold = false
         while true {
@@ -90,51 +120,58 @@ final class SinkRunner: Sendable {
         var run = RefusalRun()
         var dead = deadLetters()
         var nextRetry = ContinuousClock.now
+        var poll = Self.pollPeriod
         while !Task.isCancelled {
             if ContinuousClock.now >= nextRetry {
-                let isMore = try await retryDeadLetters(claim, &dead)
-                nextRetry = .now + (isMore ? .zero : Self.retryPeriod)
+                nextRetry = .now + (try await retryDeadLetters(claim, &dead))
             }
-            let messages = try await unlessBusy {
-                try await spool.messages(after: progress.position, limit: size.now)
+            let page = try await unlessBusy {
+                try await spool.page(after: progress.position, limit: size.now)
             }
             // What was under way when the gateway ended goes out as the same batch.
-            let first = messages?.filter { $0.id <= progress.batchEnd } ?? []
-            let batch = first.isEmpty ? messages ?? [] : first
-            guard let end = batch.last?.id, !(stops && spool.isShared) else {
+            let first = page?.through(progress.batchEnd)
+            guard let batch = first?.end == nil ? page : first, let end = batch.end,
+                !(stops && spool.isShared)
+            else {
                 try await record(&progress, claim)
                 let isKnown = try await recordRetry(&dead, claim) && progress.isRecorded
                 if stops { return noteUnrecorded(progress) }
-                let pause = pollPeriod(isBusy: messages == nil || !isKnown)
+                let pause = pause(isBusy: page == nil || !isKnown, poll)
+                poll = min(poll * 2, Self.longestPollPeriod)
                 await bell.wait(atMost: min(pause, max(.zero, nextRetry - .now)))
                 continue
             }
+            poll = Self.pollPeriod
             if end != progress.batchEnd {
                 try await unlessBusy { try await claim.beginBatch(through: end) }
                 progress.begin(through: end)
             }
-            switch try await outcome(of: SinkBatch(batch, key: "\(identity)-\(batch[0].id)-\(end)"), claim) {
+            let messages = batch.messages
+            switch try await outcome(of: batch, through: end, claim) {
             case .none: return noteUnrecorded(progress)
-            case .tooLarge: size.refused(batch.count, isTooLarge: true)
-            case .refused: size.refused(batch.count, isTooLarge: false)
+            case .tooLarge: size.refused(messages.count, isTooLarge: true)
+            case .refused: size.refused(messages.count, isTooLarge: false)
             case .taken(let refused):
-                if refused.isEmpty {
+                let aside = refused.merging(batch.unreadable) { reason, _ in reason }
+                if aside.isEmpty {
                     progress.delivered(through: end)
                     try await record(&progress, claim)
                 } else {
-                    guard try await setAside(refused, through: end, &progress, &dead, claim) else {
+                    guard try await setAside(aside, through: end, &progress, &dead, claim) else {
                         return noteUnrecorded(progress)
                     }
+                    nextRetry = min(nextRetry, .now + Self.retryPeriod)
                 }
-                metrics.delivered.increment(by: batch.count - refused.count)
-                if refused.count < batch.count {
+                metrics.delivered.increment(by: messages.count - refused.count)
+                if refused.count < messages.count {
                     run.taken()
                     size.taken()
                 } else {
                     size.foundMessage()
                 }
-                dead.tell(batch, refused)
-                if refused.count == batch.count, let slow = run.refused(refused.count) {
+                dead.tell(messages, refused)
+                dead.tell(unreadable: batch.unreadable)
+                if refused.count == messages.count, let slow = run.refused(refused.count) {
                     if slow.isFirst { noteRun(run) }
                     await pause(slow.pause)
                 }
@@ -145,9 +182,9 @@ final class SinkRunner: Sendable {
     // MARK: What the spool knows
 
     /// How soon it looks again, if nobody rings before.
-    private func pollPeriod(isBusy: Bool) -> Duration {
-        if spool.isShared { return Self.pollPeriod }
-        return isBusy ? Self.busyPeriod : Self.retryPeriod
+    private func pause(isBusy: Bool, _ poll: Duration) -> Duration {
+        if isBusy { return Self.busyPeriod }
+        return spool.isShared ? poll : Self.restPeriod
     }
 
     /// Tells the spool what the sink has. While its file cannot be written that waits, and the sink does not.
@@ -192,6 +229,15 @@ final class SinkRunner: Sendable {
         case taken(but: [Int64: String])
     }
 
+    /// What cannot be read is given to nobody.
+    private func outcome(
+        of page: SpoolPage, through end: Int64, _ claim: any SinkClaim
+    ) async throws -> Outcome? {
+        guard let first = page.messages.first else { return .taken(but: [:]) }
+        return try await outcome(
+            of: SinkBatch(page.messages, key: "\(identity)-\(first.id)-\(end)"), claim)
+    }
+
     /// Tries until it is known; nil if that has to end.
     private func outcome(of batch: SinkBatch, _ claim: any SinkClaim) async throws -> Outcome? {
         var backoff = Backoff.ofSinks
@@ -202,7 +248,7 @@ final class SinkRunner: Sendable {
         }
         while true {
             do {
-                try await sink.deliver(batch)
+                try await give(batch)
                 noteTaken()
                 return .taken(but: [:])
             } catch {
@@ -232,6 +278,21 @@ final class SinkRunner: Sendable {
             }
             try await claim.check()
         }
+    }
+
+    /// A disk or a reader may hang, and says nothing itself.
+    private func give(_ batch: SinkBatch) async throws {
+        let alarm = Task { [logger, slowAfter] in
+            try await Task.sleep(for: slowAfter)
+            logger.warning(
+                "the sink hangs: it has had the same messages for \(slowAfter); the others wait in the spool")
+        }
+        givenAt.withLock { $0 = .now }
+        defer {
+            alarm.cancel()
+            givenAt.withLock { $0 = nil }
+        }
+        try await sink.deliver(batch)
     }
 
     // MARK: What is refused for good
@@ -271,25 +332,30 @@ final class SinkRunner: Sendable {
         )
     }
 
-    /// Each alone, under a key of its own: who remembers the old one may remember its refusal. True if there may be more.
-    private func retryDeadLetters(_ claim: any SinkClaim, _ dead: inout DeadLetters) async throws -> Bool {
-        guard try await recordRetry(&dead, claim) else { return false }
+    /// Each alone, under a key of its own: who remembers the old one may remember its refusal. Gives how soon there may be
+    /// more.
+    private func retryDeadLetters(
+        _ claim: any SinkClaim, _ dead: inout DeadLetters
+    ) async throws -> Duration {
+        guard try await recordRetry(&dead, claim) else { return Self.retryPeriod }
         let letters = try await unlessBusy {
             try await spool.deadLetters(toRetryAt: sink.name, limit: Self.retriesAtOnce)
         }
-        guard let letters else { return false }
+        guard let letters else { return Self.retryPeriod }
         for letter in letters {
             let message = letter.message
-            guard !stops else { return true }
+            guard !stops else { return .zero }
             let key = "\(identity)-\(message.id)-\(message.id)-\(letter.retries)"
             guard case .taken(let refused) = try await outcome(of: SinkBatch([message], key: key), claim)
-            else { return true }
+            else { return .zero }
             dead.tell([message], refused)
             metrics.delivered.increment(by: 1 - refused.count)
             dead.retried = (message.id, refused[message.id])
-            guard try await recordRetry(&dead, claim) else { return false }
+            guard try await recordRetry(&dead, claim) else { return Self.retryPeriod }
         }
-        return letters.count == Self.retriesAtOnce
+        guard letters.count < Self.retriesAtOnce else { return .zero }
+        let count = try await unlessBusy { try await spool.deadLetterCount(of: sink.name) }
+        return count == 0 ? Self.restPeriod : Self.retryPeriod
     }
 
     /// False while the spool's file cannot be written: until it knows of one no other is tried again.
@@ -303,9 +369,9 @@ final class SinkRunner: Sendable {
     }
 
     private func pause(_ time: Duration) async {
-        let end = ContinuousClock.now + time
-        while ContinuousClock.now < end, !stops {
-            try? await Task.sleep(for: .milliseconds(100))
+        let over = ContinuousClock.now + time
+        while case let left = over - .now, left > .zero, !stops {
+            await stopBell.wait(atMost: left)
         }
     }
 

@@ -1,3 +1,4 @@
+import LibC
 import Logging
 import Ouroboros
 import OuroborosStore
@@ -124,12 +125,17 @@ package actor SpoolGate {
     /// One after the other, so that nothing is counted twice.
     private func inTurn(_ body: @escaping @Sendable () async throws -> Void) async throws {
         let before = lastTurn
-        let turn = Task {
+        let outcome = Promised<Void>()
+        lastTurn = Task {
             await before?.value
-            try await body()
+            do {
+                outcome.finish(.success(try await body()))
+            } catch {
+                outcome.finish(.failure(error))
+            }
         }
-        lastTurn = Task { _ = await turn.result }
-        try await turn.value
+        // Who is cancelled waits no more; a turn is never cut short, so that what is counted stays right.
+        try await outcome.value()
     }
 
     private func recount() async throws {

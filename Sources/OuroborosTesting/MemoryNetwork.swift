@@ -1,7 +1,6 @@
 import LibC
 import NIOCore
 import OuroborosNIO
-import Synchronization
 
 /// A network in memory, for tests of client and server code: an ``Impairment`` and a seed say what becomes of
 /// datagrams, those of all directions alike.
@@ -29,10 +28,10 @@ public final class MemoryNetwork: DatagramNetwork {
         var nextPort = 49_152
     }
 
-    private let state: Mutex<State>
+    private let state: Locked<State>
 
     public init(seed: UInt64, impairment: Impairment = .init()) {
-        state = Mutex(State(impairer: Impairer(impairment, seed: seed)))
+        state = Locked(State(impairer: Impairer(impairment, seed: seed)))
     }
 
     public var impairment: Impairment {

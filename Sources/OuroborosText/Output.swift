@@ -1,6 +1,5 @@
 import LibC
 import Ouroboros
-import Synchronization
 
 /// Standard output and error, unbuffered: what is written is out.
 package enum Output {
@@ -31,7 +30,7 @@ package enum Output {
     }
 
     /// Whether the last line on standard output is a part of one; nil until that is known.
-    private static let isTorn = Mutex<Bool?>(nil)
+    private static let isTorn = Locked<Bool?>(nil)
     private static let newline = UInt8(ascii: "\n")
 
     /// Of a file; what a pipe or a terminal has is its reader's.

@@ -1,5 +1,5 @@
+import LibC
 import Ouroboros
-import Synchronization
 
 package struct SendOutcome: Sendable {
     package var delivered = 0
@@ -28,7 +28,7 @@ package final class SendProgress: Sendable {
         var isAborted = false
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     package init() {}
 

@@ -18,11 +18,13 @@ SWIFT_BUILD = debug
 PEER_RUNS = 1 2000 50
 FLEET_RUNS = 1 2 "200:200"
 SWIFT_RUNS = 1 500ms quick
+REST_RUNS = 200 200 2
 else
 SWIFT_BUILD = release
 PEER_RUNS = 5 20000 200
 FLEET_RUNS = 3 10 "1000:500 5000:2500"
 SWIFT_RUNS = 3 3s ""
+REST_RUNS = 5000 10000 30
 endif
 BENCH_MACHINE = $(shell sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1), $(shell nproc) cores, \
 	Linux $(shell uname -r), commit $(shell git rev-parse --short HEAD)
@@ -49,11 +51,11 @@ endef
 $(foreach p,coap mqtt,$(eval $(call fleet_rule,$(p),$(p),)))
 $(eval $(call fleet_rule,mqtt-psk,mqtt,-DPSK))
 
-.PHONY: bench bench-core bench-peers bench-swift bench-fleet setup-bench
+.PHONY: bench bench-core bench-peers bench-swift bench-fleet bench-registry bench-rest setup-bench
 setup-bench: setup
 	@Tests/install.sh $(BENCH_PACKAGES)
 
-bench: bench-core bench-peers bench-swift bench-fleet ## measure, into docs/BENCHMARKS.md; QUICK=1 only tries that it runs
+bench: bench-core bench-peers bench-swift bench-fleet bench-rest ## measure, into docs/BENCHMARKS.md; QUICK=1 only tries that it runs
 
 bench-core: setup $(BUILD)/core_bench $(BUILD)/timing_bench
 	@echo "== the engine in memory"
@@ -92,6 +94,20 @@ bench-fleet: setup-bench $(FLEET_OTHERS:%=$(BENCHB)/fleet/%)
 		-f $(BENCH)/median.awk -f $(BENCH)/fleet/table.awk $(BENCHB)/fleet.tsv >$(BENCHB)/fleet.md
 	@cat $(BENCHB)/fleet.md
 	@$(call put_bench,fleet)
+
+bench-registry: setup-bench ## messages a second into a PostgreSQL that is 0 and 2 ms away
+	@swift build -c $(SWIFT_BUILD) --product ouroboros
+	@$(BENCH)/registry/run.sh .build/$(SWIFT_BUILD) 3000 "0 2"
+
+bench-rest: setup
+	@echo "== a gateway at rest"
+	@swift build -c $(SWIFT_BUILD) --product ouroboros
+	@mkdir -p $(BENCHB)
+	@$(BENCH)/rest/run.sh .build/$(SWIFT_BUILD) $(REST_RUNS) >$(BENCHB)/rest.tsv
+	@awk -v machine='$(BENCH_MACHINE)' -v seconds=$(word 3,$(REST_RUNS)) -f $(BENCH)/rest/table.awk \
+		$(BENCHB)/rest.tsv >$(BENCHB)/rest.md
+	@cat $(BENCHB)/rest.md
+	@$(call put_bench,rest)
 
 put_bench = $(if $(QUICK),echo "QUICK: docs/BENCHMARKS.md stays as it is",\
 	ccore/firmware/put_section.sh $(BENCHB)/$(1).md docs/BENCHMARKS.md)

@@ -69,5 +69,7 @@ void slow_stream_tests(void);
 void sleep_tests(void);
 void network_tests(void);
 void figure_tests(void);
+void blob_tests(void);
+void route_tests(void);
 
 #endif

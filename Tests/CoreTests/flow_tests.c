@@ -276,6 +276,87 @@ static void busy_costs_little(void) {
     net_free(n);
 }
 
+/*
+ * How long it takes until 300 times so many messages are delivered, all before the next; the
+ * application takes one each millisecond.
+ */
+static uint64_t time_of_bursts(int queue, uint32_t burst) {
+    enum { BURSTS = 300 };
+    net *n = simple(21, 1);
+    n->side[GATEWAY].queue_cap = queue;
+    n->side[GATEWAY].late = true;
+    ouro_link_set_room(&n->side[GATEWAY].link, (size_t)queue, (size_t)queue);
+    uint64_t start = n->now_ms;
+    for (uint32_t sent = burst; sent <= BURSTS * burst; sent += burst) {
+        while (n->side[DEVICE].count < sent)
+            CHECK(net_send(n, DEVICE, true, 20) != UINT32_MAX);
+        while (net_count(n, DEVICE, DELIVERED) < sent && n->now_ms < start + HOUR) {
+            net_run_for(n, 1);
+            net_take(n, GATEWAY);
+        }
+    }
+    CHECK_EQUAL(net_count(n, DEVICE, DELIVERED), BURSTS * burst);
+    CHECK_EQUAL(n->trouble, 0);
+    uint64_t taken = n->now_ms - start;
+    net_free(n);
+    return taken;
+}
+
+/* However small the queue is, what found it full comes again once there is room, and no later. */
+static void a_small_queue_is_not_slow(void) {
+    for (uint32_t burst = 5; burst <= 20; burst += 5) {
+        uint64_t large = time_of_bursts(64, burst), small = time_of_bursts(4, burst);
+        printf("BUSY: 300 times %u messages in %.1f s, %.1f s with a queue of 4\n", burst,
+               (double)large / 1000, (double)small / 1000);
+        CHECK(small <= 2 * large);
+    }
+}
+
+/* BUSY of what was dropped goes out though there is room again, and the ACK behind it. */
+static void busy_is_said_of_what_was_dropped(void) {
+    net *n = simple(22, 50);
+    (void)net_send(n, DEVICE, true, 20);
+    net_run_for(n, 500);
+    uint32_t nacks = n->side[GATEWAY].types[OURO_NACK], acks = n->side[GATEWAY].types[OURO_ACK];
+    ouro_link *gateway = &n->side[GATEWAY].link;
+    ouro_link_set_room(gateway, 0, 4);
+    uint8_t packet[OURO_MAX_PACKET], body[4] = {0};
+    size_t len = net_make(n, DEVICE, OURO_DATA, OURO_FLAG_ACK_REQ, body, sizeof body, packet);
+    CHECK(ouro_link_receive(gateway, n->now_ms, &n->side[DEVICE].addr, packet, len) ==
+          OURO_DROP_BUSY);
+    ouro_link_set_room(gateway, 4, 4);
+    net_pump(n, GATEWAY);
+    CHECK_EQUAL(n->side[GATEWAY].types[OURO_NACK], nacks + 1);
+    CHECK_EQUAL(n->side[GATEWAY].types[OURO_ACK], acks + 1);
+    CHECK_EQUAL(n->last[GATEWAY][0] & 15, OURO_ACK);
+    net_free(n);
+}
+
+/* Once an ACK has ended the device's wait, the next packet that is dropped is told at once. */
+static void busy_is_said_again_after_an_ack(void) {
+    for (size_t room = 1; room <= 2; room++) { /* less than half, and half */
+        net *n = simple(23, 50);
+        net_side *gateway = &n->side[GATEWAY];
+        (void)net_send(n, DEVICE, true, 20);
+        net_run_for(n, 500);
+        gateway->late = true;
+        gateway->queue_cap = 1;
+        for (uint32_t told = 1; told <= 3; told++) {
+            /* The first fills the queue. */
+            uint8_t body[4] = {0};
+            for (unsigned i = 0; i < 3; i++)
+                (void)net_give(n, DEVICE, OURO_DATA, OURO_FLAG_ACK_REQ, body, sizeof body);
+            CHECK_EQUAL(gateway->queued, 1);
+            CHECK_EQUAL(gateway->types[OURO_NACK], told);
+            gateway->queued = 0;
+            ouro_link_done(&gateway->link, gateway->queue_sessions[0], gateway->queue_counters[0]);
+            ouro_link_set_room(&gateway->link, room, 4);
+            net_pump(n, GATEWAY);
+        }
+        net_free(n);
+    }
+}
+
 /* One place is kept for the first message, so that BUSY can be said of the others. */
 static void full_before_the_first_message(void) {
     net *n = simple(14, 50);
@@ -339,6 +420,9 @@ void flow_tests(void) {
     RUN(the_congestion_window);
     RUN(a_window_past_its_threshold);
     RUN(busy_costs_little);
+    RUN(a_small_queue_is_not_slow);
+    RUN(busy_is_said_of_what_was_dropped);
+    RUN(busy_is_said_again_after_an_ack);
     RUN(full_before_the_first_message);
     RUN(a_round_trip_that_grows);
 }

@@ -21,6 +21,7 @@ static const struct {
     {"stream", stream_tests}, {"slow", slow_stream_tests},  {"sleep", sleep_tests},
     {"flags", flag_tests},    {"fleet", fleet_tests},       {"network", network_tests},
     {"faults", fault_tests},  {"figures", figure_tests},    {"numbers", number_tests},
+    {"blob", blob_tests},     {"routes", route_tests},
 };
 
 enum { SUITES = sizeof suites / sizeof suites[0] };

@@ -72,6 +72,7 @@ typedef struct net_side {
     unsigned established, closed, dead, alive_again, pongs, epochs;
     unsigned stream_ends; /* packets that ended the stream */
     bool unsafe;     /* what comes is not acknowledged: the application never says it is safe */
+    bool late;       /* what comes is acknowledged once it is taken from the queue */
     bool no_storage; /* a new epoch does not become durable, and nothing follows from it */
     uint8_t closed_reason;
     bool closed_by_peer;

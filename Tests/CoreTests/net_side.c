@@ -44,7 +44,8 @@ static void came(net *n, int who, const ouro_event *e) {
         s->queue_counters[s->queued++] = e->counter;
         size_t room = s->queued >= (uint32_t)s->queue_cap ? 0 : (size_t)s->queue_cap - s->queued;
         ouro_link_set_room(&s->link, room, (size_t)s->queue_cap);
-        ouro_link_done(&s->link, e->session_id, e->counter);
+        if (!s->late)
+            ouro_link_done(&s->link, e->session_id, e->counter);
     }
 }
 
@@ -52,7 +53,11 @@ void net_take(net *n, int who) {
     net_side *s = &n->side[who];
     if (s->queued == 0)
         return;
+    if (s->late)
+        ouro_link_done(&s->link, s->queue_sessions[0], s->queue_counters[0]);
     s->queued--;
+    memmove(s->queue_sessions, s->queue_sessions + 1, s->queued * sizeof s->queue_sessions[0]);
+    memmove(s->queue_counters, s->queue_counters + 1, s->queued * sizeof s->queue_counters[0]);
     ouro_link_set_room(&s->link, (size_t)s->queue_cap - s->queued, (size_t)s->queue_cap);
     net_pump(n, who);
 }

@@ -313,12 +313,17 @@ size_t hook_receive(uint8_t *out, size_t cap) {
     return len;
 }
 
-void hook_load_credential(ouro_credential *credential) {
-    *credential = board->durable[DEVICE];
+/* By way of a blob, as boards store it. */
+bool hook_load_credential(ouro_credential *credential) {
+    uint8_t blob[OURO_BLOB_SIZE];
+    ouro_blob_write(&board->durable[DEVICE], blob);
+    return ouro_blob_read(blob, sizeof blob, credential) == OURO_BLOB_SOUND;
 }
 
 void hook_store_credential(const ouro_credential *credential) {
-    board->durable[DEVICE] = *credential;
+    uint8_t blob[OURO_BLOB_SIZE];
+    ouro_blob_write(credential, blob);
+    CHECK_EQUAL(ouro_blob_read(blob, sizeof blob, &board->durable[DEVICE]), OURO_BLOB_SOUND);
 }
 
 size_t hook_reading(uint8_t *out, size_t cap) {

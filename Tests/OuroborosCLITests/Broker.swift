@@ -1,6 +1,5 @@
 import Foundation
 import LibC
-import Synchronization
 import TestSupport
 import Testing
 
@@ -9,7 +8,7 @@ final class Broker: Sendable {
     /// A broker that is stopped and started is found where it was.
     let port = OwnAddress.nextPort()
     private let scratch: Scratch
-    private let process = Mutex<Victim?>(nil)
+    private let process = Locked<Victim?>(nil)
 
     /// With `certificates` it listens with TLS, and wants a client's certificate, a user and a password.
     init(in scratch: Scratch, certificates: Certificates? = nil, _ more: String...) throws {
@@ -42,6 +41,9 @@ final class Broker: Sendable {
         self.process.withLock { $0 = process }
         try await process.errors.first(containing: "running")
     }
+
+    /// What it has logged.
+    var log: [String] { process.withLock { $0?.errors.all } ?? [] }
 
     func stop() async throws {
         let process = process.withLock { $0.take() }

@@ -1,8 +1,8 @@
+import LibC
 import Foundation
 import Hummingbird
 import Logging
 import NIOCore
-import Synchronization
 
 /// An HTTP server that takes batches of lines, and says what it is told to say.
 final class Collector: Sendable {
@@ -24,7 +24,7 @@ final class Collector: Sendable {
         var refusal: @Sendable ([String]) -> HTTPResponse.Status? = { _ in nil }
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     var requests: [Request] { state.withLock(\.requests) }
 

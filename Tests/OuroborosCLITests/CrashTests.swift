@@ -2,7 +2,6 @@ import Foundation
 import LibC
 import OuroborosTesting
 import Subprocess
-import Synchronization
 import TestSupport
 import Testing
 
@@ -231,11 +230,11 @@ final class CrashPair {
 /// The lines that a pair's clients send: each once, a few at a time.
 private final class Texts: Sendable {
     private let prefix: String
-    private let state: Mutex<(next: Int, random: SeededGenerator, isFinished: Bool)>
+    private let state: Locked<(next: Int, random: SeededGenerator, isFinished: Bool)>
 
     init(prefix: String, seed: UInt64) {
         self.prefix = prefix
-        state = Mutex((0, SeededGenerator(seed: seed), false))
+        state = Locked((0, SeededGenerator(seed: seed), false))
     }
 
     func finish() {

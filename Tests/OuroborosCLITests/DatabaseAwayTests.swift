@@ -4,7 +4,6 @@ import NIOCore
 import Ouroboros
 import OuroborosNIO
 import Subprocess
-import Synchronization
 import TestSupport
 import Testing
 
@@ -12,12 +11,12 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(8))) struct DatabaseAwayTests {
     /// A device in this process.
     private final class Device: CredentialStore {
-        private let current: Mutex<Credential>
+        private let current: Locked<Credential>
         private let endpoint: Endpoint
 
         init(_ row: FaultDevice, rootKey: RootKey, at endpoint: Endpoint) throws {
             let id = try DeviceID(hex: row.id)
-            current = Mutex(
+            current = Locked(
                 row.hasOutbox ? .evolving(device: id, key: rootKey) : .fixed(device: id, rootKey: rootKey))
             self.endpoint = endpoint
         }
@@ -33,7 +32,7 @@ import Testing
     }
 
     private final class Database: Sendable {
-        private let isThere = Mutex(true)
+        private let isThere = Locked(true)
         var mayAnswer: Bool {
             get { isThere.withLock(\.self) }
             set { isThere.withLock { $0 = newValue } }

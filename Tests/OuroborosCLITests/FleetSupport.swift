@@ -1,6 +1,5 @@
 import Foundation
 import LibC
-import Synchronization
 import TestSupport
 import Testing
 
@@ -73,14 +72,14 @@ final class FaultDevice: Sendable {
     let name: String
     let hasOutbox: Bool
     private let patience: String
-    private let state: Mutex<State>
+    private let state: Locked<State>
 
     init(number: Int, name: String = "", hasOutbox: Bool, patience: String = "2s") {
         self.name = name
         self.patience = patience
         id = "00000000000000\(String(0x10 + number, radix: 16))"
         self.hasOutbox = hasOutbox
-        state = Mutex(State(gateway: number % 2))
+        state = Locked(State(gateway: number % 2))
     }
 
     /// Texts whose delivery the tool has reported.

@@ -103,6 +103,43 @@ struct FullDiskTests {
         }
     }
 
+    /// What waits goes out, and so does what cannot be stored, however much it is: it waits in memory for its turn.
+    @Test func sendGoesOnFromMemory() async throws {
+        let (scratch, device) = (scratch, device)
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            let options = "--device \(device) --root-key-file root.key --outbox disk/outbox"
+            let script = """
+                ! printf 'a\\nb\\n' | "$0" send --to 127.0.0.1:9 \(options) --timeout 300ms
+                head -c 4m /dev/zero >disk/fill 2>/dev/null
+                seq 2500 | "$0" send --to \(gateway.address) \(options)
+                """
+            let sent = try await Tool.run(
+                SmallDisk.unshare, SmallDisk.arguments(megabytes: 1, script), in: scratch)
+            #expect(sent.succeeded, "\(sent.errors)")
+            #expect(sent.errors.contains("ouroboros: 2502 delivered\n"), "\(sent.errors)")
+            let told = sent.errorLines.filter { $0.contains("so messages go out from memory") }
+            #expect(told.count == 1 && told.first?.contains("the disk is full") == true, "\(sent.errors)")
+            let texts = try await gateway.texts(2502)
+            #expect(texts.sorted() == (["a", "b"] + (1...2500).map(String.init)).sorted())
+        }
+    }
+
+    /// The gateway is away, too: what was written before waits, and what is lost is told.
+    @Test func whatCanNeitherBeStoredNorSentIsTold() async throws {
+        let options = "--to 127.0.0.1:9 --device \(device) --root-key-file root.key --outbox disk/outbox"
+        let script = """
+            ! echo a | "$0" send \(options) --timeout 300ms 2>/dev/null
+            head -c 4m /dev/zero >disk/fill 2>/dev/null
+            printf 'b\\nc\\n' | "$0" send \(options) --timeout 300ms
+            """
+        let sent = try await Tool.run(
+            SmallDisk.unshare, SmallDisk.arguments(megabytes: 1, script), in: scratch)
+        #expect(sent.status == .exited(1))
+        let summary =
+            "0 delivered, 1 waiting in the outbox for the next call, 2 lost, as the outbox could not be written"
+        #expect(sent.errorLines.contains("ouroboros: \(summary)"), "\(sent.errors)")
+    }
+
     @Test func aSensorGoesOn() async throws {
         let (scratch, device) = (scratch, device)
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in

@@ -1,10 +1,10 @@
+import LibC
 import Foundation
-import Synchronization
 import TestSupport
 
 /// Lines as a process writes them.
 final class Lines: Sendable {
-    private let state = Mutex<(lines: [String], isEnded: Bool)>(([], false))
+    private let state = Locked<(lines: [String], isEnded: Bool)>(([], false))
 
     var all: [String] { state.withLock(\.lines) }
     var count: Int { state.withLock(\.lines.count) }

@@ -1,19 +1,27 @@
+import LibC
 import Foundation
 import NIOCore
 import NIOPosix
-import Synchronization
 
-/// Stands before PostgreSQL's socket, and can lose the answer to a statement that is committed.
+/// Stands before PostgreSQL's socket, counts what it is asked, and can lose the answer to a statement that is committed.
 final class LostAnswer: Sendable {
     private struct State {
         var statement: String?
         var refuses = false
         var isRefusing = false
         var lost = 0
+        var asked = Asked()
     }
 
-    private let state = Mutex(State())
-    private let listener = Mutex<(any Channel)?>(nil)
+    /// What came from clients.
+    struct Asked: Equatable {
+        var statements = 0
+        /// Ways there and back.
+        var turns = 0
+    }
+
+    private let state = Locked(State())
+    private let listener = Locked<(any Channel)?>(nil)
     private let socket: String
     private let path: String
 
@@ -22,18 +30,26 @@ final class LostAnswer: Sendable {
         path = cluster.path + "/front"
     }
 
-    static func start(before cluster: PostgresCluster) async throws -> LostAnswer {
+    /// At an address of TCP's, if one is given.
+    static func start(before cluster: PostgresCluster, at host: String? = nil) async throws -> LostAnswer {
         let front = LostAnswer(before: cluster)
         try FileManager.default.createDirectory(atPath: front.path, withIntermediateDirectories: false)
-        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { front.accept($0) }
-            .bind(unixDomainSocketPath: front.path + "/.s.PGSQL.5432").get()
+        let listener =
+            if let host {
+                try await bootstrap.bind(host: host, port: 0).get()
+            } else {
+                try await bootstrap.bind(unixDomainSocketPath: front.path + "/.s.PGSQL.5432").get()
+            }
         front.listener.withLock { $0 = listener }
         return front
     }
 
     var url: String { "postgres://gateway@/postgres?host=\(path)" }
+    var port: Int? { listener.withLock { $0?.localAddress?.port } }
     var lost: Int { state.withLock(\.lost) }
+    var asked: Asked { state.withLock(\.asked) }
 
     /// The next answer to such a statement is lost, and its connection with it. With `refuses` nobody is let in after that.
     func lose(answerTo statement: String, refuses: Bool = false) {
@@ -71,6 +87,16 @@ final class LostAnswer: Sendable {
         }
     }
 
+    fileprivate func note(_ kind: UInt8) {
+        state.withLock { state in
+            switch kind {
+            case UInt8(ascii: "E"): state.asked.statements += 1
+            case UInt8(ascii: "S"): state.asked.turns += 1
+            default: break
+            }
+        }
+    }
+
     fileprivate func noteLost() {
         state.withLock { state in
             state.lost += 1
@@ -85,6 +111,8 @@ private final class Way {
     private let server: any Channel
     private let front: LostAnswer
     private var isToBeLost = false
+    private var unread = ByteBuffer()
+    private var hasBegun = false
 
     init(_ client: any Channel, _ server: any Channel, of front: LostAnswer) {
         self.client = client
@@ -114,6 +142,7 @@ private final class Way {
 
     func take(_ bytes: ByteBuffer, isAnswer: Bool) {
         guard isAnswer else {
+            count(bytes)
             isToBeLost = isToBeLost || front.isToBeLost(bytes)
             server.writeAndFlush(bytes, promise: nil)
             return
@@ -124,6 +153,20 @@ private final class Way {
         }
         front.noteLost()
         end()
+    }
+
+    /// A client's messages: what each is, but for the first, and its length.
+    private func count(_ bytes: ByteBuffer) {
+        unread.writeImmutableBuffer(bytes)
+        while true {
+            let kind = hasBegun ? unread.getInteger(at: unread.readerIndex, as: UInt8.self) : 0
+            let head = hasBegun ? 1 : 0
+            guard let kind, let length = unread.getInteger(at: unread.readerIndex + head, as: UInt32.self),
+                unread.readSlice(length: head + Int(length)) != nil
+            else { return }
+            hasBegun = true
+            front.note(kind)
+        }
     }
 
     func end() {

@@ -89,7 +89,7 @@ import Testing
             "-t", "ouroboros/+/status", "-t", "ouroboros/gateway/me/status")
         let arguments = [
             "--sink-mqtt", broker.url, "--mqtt-client-id", "me", "--sleeping-after", "1s", "--offline-after",
-            "4s",
+            "12s",
         ]
         var gateway = try await site.gateway(arguments)
         try await watcher.output.first(containing: "\(topic)|0|gateway:me|offline")
@@ -111,9 +111,9 @@ import Testing
         }
         // What it said of the device is corrected when it is back.
         let offline = { watcher.output.all.filter { $0 == "\(topic)|0|gateway:me|offline" }.count }
-        #expect(offline() == 1)
+        let before = offline()
         gateway = try await site.gateway(arguments)
-        try await eventually("the device is offline again") { offline() == 2 }
+        try await eventually("the device is offline again") { offline() == before + 1 }
         gateway.send(SIGTERM)
         #expect(try await gateway.ended() == .exited(0))
         try await watcher.killed()
@@ -202,6 +202,45 @@ import Testing
             gateway.send(SIGTERM)
             #expect(try await gateway.ended() == .exited(0))
         }
+        try await broker.stop()
+    }
+
+    @Test func aMessageToADeviceIsAcknowledgedOnceItIsQueued() async throws {
+        let site = try await Site()
+        let broker = try Broker(in: site.scratch, "log_type debug")
+        try await broker.start()
+        let flags = [
+            "--sink-mqtt", broker.url, "--mqtt-client-id", "me", "--downlink", "queue.sqlite",
+        ]
+        let topic = "ouroboros/\(site.device)/down"
+        var gateway = try await site.gateway(flags)
+        try await gateway.errors.first(containing: "connected to mqtt://")
+        let lock = try HeldLock(site.scratch.file("queue.sqlite"))
+        try await broker.publish("held", to: topic)
+        try await eventually("the gateway is sent it") {
+            broker.log.contains { $0.contains("Sending PUBLISH to me ") && $0.contains(topic) }
+        }
+        try await gateway.killed()
+        try lock.release()
+        #expect(!broker.log.contains { $0.contains("Received PUBACK from me ") })
+        // The broker keeps what comes meanwhile, too.
+        try await broker.publish("away", to: topic)
+        gateway = try await site.gateway(flags)
+        try await site.connected(to: try await site.port(of: "listening on", gateway)) { connection in
+            let texts = Locked<[String]>([])
+            let reader = Task {
+                for await message in connection.messages {
+                    texts.withLock { $0.append(String(decoding: message.payload, as: UTF8.self)) }
+                }
+            }
+            try await eventually("the device has both") {
+                try await connection.send(Array("here".utf8))
+                return texts.withLock { $0.sorted() } == ["away", "held"]
+            }
+            reader.cancel()
+        }
+        gateway.send(SIGTERM)
+        #expect(try await gateway.ended() == .exited(0), "\(gateway.errors.all)")
         try await broker.stop()
     }
 

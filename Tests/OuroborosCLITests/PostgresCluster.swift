@@ -3,7 +3,6 @@ import LibC
 import Ouroboros
 import OuroborosPostgres
 import Subprocess
-import Synchronization
 import SystemPackage
 import TestSupport
 
@@ -13,6 +12,8 @@ final class PostgresCluster: Sendable {
     /// Short: a socket's path has 107 bytes at most.
     let path: String
     private let programs: String
+    /// An empty one takes a second and a half to make: all tests of a process copy one.
+    private static let empty = Task { try await makeEmpty() }
 
     private init(_ path: String, programs: String) {
         self.path = path
@@ -20,13 +21,10 @@ final class PostgresCluster: Sendable {
     }
 
     static func with(_ body: @Sendable (PostgresCluster) async throws -> Void) async throws {
-        let programs = try await output("pg_config", ["--bindir"])
-        let path = "/tmp/ouro-pg-\(UInt32.random(in: 0...UInt32.max))"
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
-        let cluster = PostgresCluster(path, programs: programs)
+        let empty = try await empty.value
+        let cluster = PostgresCluster(try await ownFolder(), programs: empty.programs)
         do {
-            if getuid() == 0 { _ = try await output("chown", ["postgres", path]) }
-            _ = try await cluster.run("initdb", ["-D", path + "/data", "-A", "trust", "-N", "-U", "gateway"])
+            _ = try await asOwner("cp", ["-R", empty.path + "/data", cluster.path])
             try await cluster.start()
             try await body(cluster)
         } catch {
@@ -60,11 +58,31 @@ final class PostgresCluster: Sendable {
         try? FileManager.default.removeItem(atPath: path)
     }
 
+    private static func makeEmpty() async throws -> PostgresCluster {
+        let programs = try await output("pg_config", ["--bindir"])
+        let cluster = PostgresCluster(try await ownFolder(), programs: programs)
+        EmptyCluster.path.withLock { $0 = cluster.path }
+        atexit { EmptyCluster.remove() }
+        _ = try await cluster.run(
+            "initdb", ["-D", cluster.path + "/data", "-A", "trust", "-N", "-U", "gateway"])
+        return cluster
+    }
+
+    private static func ownFolder() async throws -> String {
+        let path = "/tmp/ouro-pg-\(UInt32.random(in: 0...UInt32.max))"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        if getuid() == 0 { _ = try await output("chown", ["postgres", path]) }
+        return path
+    }
+
     private func run(_ program: String, _ arguments: [String]) async throws -> String {
-        let command = ["\(programs)/\(program)"] + arguments
-        return getuid() == 0
-            ? try await Self.output("runuser", ["-u", "postgres", "--"] + command)
-            : try await Self.output(command[0], arguments)
+        try await Self.asOwner("\(programs)/\(program)", arguments)
+    }
+
+    private static func asOwner(_ command: String, _ arguments: [String]) async throws -> String {
+        getuid() == 0
+            ? try await output("runuser", ["-u", "postgres", "--", command] + arguments)
+            : try await output(command, arguments)
     }
 
     struct Failed: Error {
@@ -83,5 +101,14 @@ final class PostgresCluster: Sendable {
             throw Failed(command: command, errors: result.standardError)
         }
         return result.standardOutput.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+}
+
+/// Goes away with the process.
+private enum EmptyCluster {
+    static let path = Locked("")
+
+    static func remove() {
+        try? FileManager.default.removeItem(atPath: path.withLock { $0 })
     }
 }

@@ -47,6 +47,20 @@ import Testing
         }
     }
 
+    @Test func aCredentialOfTheOtherKind() async throws {
+        try await Tool.provision(device, in: scratch)
+        _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in
+            for _ in 1...2 {
+                let sent = try await send(
+                    gateway, device, "--root-key-file", "root.key", "--evolving", "--state", "state",
+                    "--message", "x")
+                #expect(!sent.succeeded)
+            }
+            try await expectTold(
+                "the device has its credential as evolving, and here it is fixed", of: device, by: gateway)
+        }
+    }
+
     @Test func aStateThatWasCopied() async throws {
         try await Tool.provision(device, ["--evolving"], in: scratch)
         _ = try await RunningGateway.with(["--store", "gw.sqlite"], in: scratch) { gateway in

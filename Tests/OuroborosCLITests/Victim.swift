@@ -1,6 +1,6 @@
+import LibC
 import Foundation
 import Subprocess
-import Synchronization
 import SystemPackage
 import TestSupport
 
@@ -15,7 +15,7 @@ final class Victim: Sendable {
 
     /// The process's number while it is there: until it is waited for, nobody else has it.
     private final class Place: Sendable {
-        private let number = Mutex<pid_t?>(nil)
+        private let number = Locked<pid_t?>(nil)
 
         func set(_ new: pid_t?) {
             number.withLock { $0 = new }

@@ -1,16 +1,16 @@
+import LibC
 import Ouroboros
 import OuroborosStore
-import Synchronization
 import Testing
 
 @testable import OuroborosGateway
 
 @Suite struct ActivityCountTests {
     private final class Store: ActivityStore {
-        let refusals = Mutex(1)
-        let counted = Mutex<[DeviceID: DeviceActivity]>([:])
+        let refusals = Locked(1)
+        let counted = Locked<[DeviceID: DeviceActivity]>([:])
         /// What happens while it is asked.
-        let meanwhile = Mutex<(@Sendable () -> Void)?>(nil)
+        let meanwhile = Locked<(@Sendable () -> Void)?>(nil)
 
         func count(_ activities: [DeviceID: DeviceActivity], at time: Int64) throws {
             meanwhile.withLock { $0?() }

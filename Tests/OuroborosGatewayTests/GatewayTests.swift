@@ -59,6 +59,26 @@ import Testing
         await #expect(throws: Full.self) { try await running.value }
     }
 
+    /// However many devices come and go at once, and also when the gateway ends.
+    @Test func eachDeviceThatComesAndGoesIsTold() async throws {
+        let log = InMemoryLogHandler()
+        let logger = Logger(label: "test") { _ in log }
+        try await site.withGateway([:], printed, logger: logger) { [site] gateway in
+            var connections: [OuroborosConnection] = []
+            for number in UInt64(1)...100 {
+                let connection = try await OuroborosClient.connect(
+                    to: gateway,
+                    credential: .fixed(device: DeviceID(number: number), fleetKey: site.fleetKey))
+                try await connection.send([1])
+                connections.append(connection)
+            }
+            #expect(connections.count == 100)
+        }
+        for word in ["connected", "disconnected"] {
+            #expect(log.entries.count { $0.message.description == word } == 100)
+        }
+    }
+
     @Test func anAddressThatIsTakenIsAnError() async throws {
         try await site.withGateway([:], printed) { [site, printed] gateway in
             let taken = "127.0.0.1:\(gateway.address.port ?? 0)"

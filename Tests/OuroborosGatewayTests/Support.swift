@@ -1,8 +1,8 @@
+import LibC
 import Logging
 import Ouroboros
 import OuroborosNIO
 import ServiceLifecycle
-import Synchronization
 import TestSupport
 import Testing
 
@@ -12,8 +12,8 @@ let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
 /// What the gateway printed, and why it gave up.
 final class Printed: Sendable {
-    private let text = Mutex("")
-    private let reasons = Mutex<[String]>([])
+    private let text = Locked("")
+    private let reasons = Locked<[String]>([])
 
     var lines: [String] { text.withLock { $0.split(separator: "\n").map(String.init) } }
     var givenUp: [String] { reasons.withLock(\.self) }
@@ -45,10 +45,10 @@ struct Site {
     /// Runs a gateway while `body` does, and shuts it down gracefully.
     func withGateway(
         _ flags: [GatewayKey: String] = [:], _ printed: Printed, _ manager: ServiceManager = ServiceManager(),
-        _ body: @Sendable (Endpoint) async throws -> Void
+        logger: Logger = quiet, _ body: @Sendable (Endpoint) async throws -> Void
     ) async throws {
         let gateway = try await Gateway(
-            settings(flags), process: printed.process, manager: manager, logger: quiet
+            settings(flags), process: printed.process, manager: manager, logger: logger
         ).open()
         let group = ServiceGroup(
             configuration: .init(services: [.init(service: gateway)], logger: quiet))

@@ -75,6 +75,65 @@ import Testing
             await server.close()
         }
     }
+
+    /// Each message takes the application a millisecond. However small its queue is, what found it full comes again once
+    /// there is room, and not after a time-out.
+    @Test(arguments: [1, 16]) func aSmallQueueIsNotSlow(devices: Int) async throws {
+        let large = try await timeTaken(byQueue: 64, devices: devices)
+        let small = try await timeTaken(byQueue: 4, devices: devices)
+        #expect(small <= large * 2, "\(small) with a queue of 4, \(large) with one of 64")
+    }
+
+    /// Until 960 messages are delivered, of which each device sends five at once when its last five are.
+    private func timeTaken(byQueue queue: Int, devices: Int) async throws -> Duration {
+        let time = VirtualTime()
+        var configuration = ServerConfiguration()
+        configuration.queueCapacity = queue
+        configuration.queuePerDevice = queue
+        configuration.eventLoopGroup = time.eventLoopGroup
+        var client = ClientConfiguration()
+        client.eventLoopGroup = time.eventLoopGroup
+        let (serverConfiguration, clientConfiguration) = (configuration, client)
+        let credentials = (1...devices).map {
+            Credential.fixed(device: DeviceID(number: UInt64($0)), rootKey: .random())
+        }
+        return try await time.run {
+            let network = MemoryNetwork(seed: 1, impairment: .init(delay: .milliseconds(1)))
+            let gateway = try network.endpoint(port: 5700)
+            let server = try await OuroborosServer.bind(
+                to: [gateway], registry: MemoryRegistry(credentials), configuration: serverConfiguration)
+            return try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    for await batch in server.batches {
+                        try await time.sleep(for: .milliseconds(batch.messages.count))
+                        batch.confirm()
+                    }
+                }
+                var connections: [OuroborosConnection] = []
+                for credential in credentials {
+                    connections.append(
+                        try await OuroborosClient.connect(
+                            to: gateway, credential: credential, configuration: clientConfiguration))
+                }
+                let start = time.elapsed
+                try await withThrowingTaskGroup(of: Void.self) { senders in
+                    for connection in connections {
+                        senders.addTask {
+                            for _ in 0..<192 / devices { try await connection.sendEach(1...5) }
+                        }
+                    }
+                    try await senders.waitForAll()
+                }
+                let taken = time.elapsed - start
+                for connection in connections {
+                    await connection.close()
+                }
+                await server.close()
+                try await group.waitForAll()
+                return taken
+            }
+        }
+    }
 }
 
 extension OuroborosConnection {

@@ -1,6 +1,6 @@
+import LibC
 import NIOCore
 import OuroborosNIO
-import Synchronization
 
 @testable import OuroborosNIO
 
@@ -13,8 +13,8 @@ final class CountingNetwork: DatagramNetwork {
         var alive: Set<Int> = []
     }
 
-    fileprivate let ports = Mutex(Ports())
-    fileprivate let deaf = Mutex(false)
+    fileprivate let ports = Locked(Ports())
+    fileprivate let deaf = Locked(false)
 
     var made: Int { ports.withLock(\.made) }
     var open: Int { ports.withLock(\.open.count) }
@@ -37,7 +37,7 @@ private final class CountedPort: DatagramPort, DatagramReceiver {
     private let loop: any EventLoop
     private let network: CountingNetwork
     private let number: Int
-    private let receiver = Mutex<Weak>(Weak())
+    private let receiver = Locked<Weak>(Weak())
 
     private struct Weak: Sendable {
         weak var receiver: (any DatagramReceiver)?

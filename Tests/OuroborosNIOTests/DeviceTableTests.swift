@@ -127,6 +127,23 @@ private struct Devices {
         #expect(agenda.takeTouched().count == 1)
     }
 
+    @Test mutating func whoLeavesAwaitsNoPlace() {
+        let stays = devices.peer(1)
+        agenda.awaitPlace(stays)
+        for number in UInt64(2)...100 {
+            weak var left: ServerPeer?
+            do {
+                let peer = devices.peer(number)
+                agenda.awaitPlace(peer)
+                agenda.awaitNoPlace(peer)
+                left = peer
+            }
+            #expect(left == nil)
+        }
+        agenda.offerPlaces()
+        #expect(agenda.takeTouched().map(\.device) == [stays.device])
+    }
+
     @Test mutating func theSoonestIsDueFirst() {
         let (one, other) = (devices.peer(1), devices.peer(2))
         agenda.set(one, to: 20)

@@ -105,6 +105,31 @@ import Testing
         }
     }
 
+    /// Each takes the device's session from the other.
+    @Test func twoHoldersOfOneCredentialAreTold() async throws {
+        let log = InMemoryLogHandler()
+        var configuration = ServerConfiguration()
+        configuration.logger = Logger(label: "test") { _ in log }
+        let credential = credential
+        try await withEchoServer(MemoryRegistry(credential), configuration: configuration) { server, _ in
+            let first = try await OuroborosClient.connect(to: server.localAddress, credential: credential)
+            let second = try await OuroborosClient.connect(to: server.localAddress, credential: credential)
+            for _ in 1...4 {
+                for connection in [first, second] {
+                    try await connection.rekey()
+                    _ = try await connection.ping()
+                }
+            }
+            try await eventually("it is told") {
+                log.entries.contains { $0.message.description.contains("two devices hold this credential") }
+            }
+            await first.closeAtOnce()
+            await second.closeAtOnce()
+        }
+        let told = log.entries.filter { $0.message.description.contains("two devices hold") }
+        #expect(told.count == 1 && told.first?.metadata["device"] == "\(device)", "\(log.entries)")
+    }
+
     @Test(arguments: Way.allCases) func aHandshakeThatCameTheWrongWayIsCounted(way: Way) async throws {
         let configuration = LinkConfiguration.client
         let link = try Link(

@@ -1,8 +1,8 @@
+import LibC
 import NIOCore
 import NIOPosix
 import Ouroboros
 import OuroborosTesting
-import Synchronization
 import TestSupport
 import Testing
 

@@ -1,3 +1,4 @@
+import Dispatch
 import NIOCore
 import NIOPosix
 import Ouroboros
@@ -71,6 +72,7 @@ import Testing
         let credential = credential
         var configuration = ServerConfiguration()
         configuration.queuePerDevice = 2
+        configuration.receiveBatch = 1
         let small = configuration
         try await OuroborosServer.withServer(
             at: loopback, registry: MemoryRegistry(credential), configuration: small
@@ -101,6 +103,41 @@ import Testing
                 try await group.waitForAll()
             }
         }
+    }
+
+    /// A queue of two packets, and four that are there when the server reads so many at once.
+    @Test(arguments: [(1, 2), (2, 2), (3, 3), (32, 4)])
+    func whatIsReadAtOnceIsTakenAsAWhole(receiveBatch: Int, taken: Int) async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        var configuration = ServerConfiguration()
+        configuration.queuePerDevice = 2
+        configuration.receiveBatch = receiveBatch
+        configuration.eventLoopGroup = group
+        let (small, credential) = (configuration, credential)
+        try await OuroborosServer.withServer(
+            at: loopback, registry: MemoryRegistry(credential), configuration: small
+        ) { server in
+            let connection = try await OuroborosClient.connect(
+                to: server.localAddress, credential: credential)
+            async let first: Void = connection.send([0])
+            var batches = server.batches.makeAsyncIterator()
+            await batches.next()?.confirm()
+            try await first
+            let sent = try await connection.statistics().sent
+            let received = try await server.statistics().links.received
+            // While the server's loop is held up they wait in its socket.
+            let isSent = DispatchSemaphore(value: 0)
+            group.next().execute { isSent.wait() }
+            for number in UInt8(1)...4 { _ = try await connection.enqueue([number]) }
+            try await eventually("all are sent") { try await connection.statistics().sent == sent + 4 }
+            isSent.signal()
+            try await eventually("all are read") {
+                try await server.statistics().links.received == received + 4
+            }
+            #expect(try await server.statistics().unconfirmed == taken)
+            await connection.closeAtOnce()
+        }
+        try await group.shutdownGracefully()
     }
 
     @Test func aClientThatDoesNotReadTakesNoMoreThanItsQueue() async throws {
@@ -270,16 +307,17 @@ import Testing
         }
     }
 
-    @Test(arguments: Way.allCases) func aPlaceThatOneDeviceGivesBackIsAnothers(way: Way) async throws {
+    /// It says goodbye, or is removed.
+    @Test(arguments: Way.allCases, [false, true])
+    func aPlaceThatOneDeviceGivesBackIsAnothers(way: Way, isRemoved: Bool) async throws {
         let credentials = (1...2).map { Credential.fixed(device: DeviceID(number: $0), rootKey: .random()) }
         var configuration = ServerConfiguration()
         configuration.places = 2
         var careful = ClientConfiguration()
         careful.acknowledgement = .whenConfirmed
         let (small, never) = (configuration, careful)
-        try await withEchoServer(
-            over: way, MemoryRegistry(credentials), configuration: small, echoes: false
-        ) { server, _ in
+        let registry = MemoryRegistry(credentials)
+        try await withEchoServer(over: way, registry, configuration: small, echoes: false) { server, _ in
             let greedy = try await OuroborosClient.connect(
                 to: server.endpoints[0], credential: credentials[0], configuration: never)
             let modest = try await OuroborosClient.connect(
@@ -293,11 +331,20 @@ import Testing
             try await eventually("both places are taken") {
                 try await server.statistics().placesUsed == 2
             }
-            await greedy.closeAtOnce()
-            var messages = modest.messages.makeAsyncIterator()
-            #expect(await messages.next()?.payload == [2])
+            if isRemoved {
+                registry.remove(credentials[0].deviceID)
+                try await server.dropUnknownDevices()
+            } else {
+                await greedy.closeAtOnce()
+            }
+            let message = try await bounded("the other device's message arrives", by: .seconds(60)) {
+                var messages = modest.messages.makeAsyncIterator()
+                return await messages.next()
+            }
+            #expect(message?.payload == [2])
             try await pending.delivered()
             await modest.close()
+            await greedy.closeAtOnce()
         }
     }
 

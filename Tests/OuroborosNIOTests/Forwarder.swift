@@ -1,6 +1,6 @@
+import LibC
 import NIOCore
 import NIOPosix
-import Synchronization
 
 /// Stands between a client and a server, can cut their streams, and remembers what the client sent.
 final class Forwarder: Sendable {
@@ -10,8 +10,8 @@ final class Forwarder: Sendable {
         var captured: [UInt8] = []
     }
 
-    private let state = Mutex(State())
-    private let listener = Mutex<(any Channel)?>(nil)
+    private let state = Locked(State())
+    private let listener = Locked<(any Channel)?>(nil)
 
     static func start() async throws -> Forwarder {
         let forwarder = Forwarder()

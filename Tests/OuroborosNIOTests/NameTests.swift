@@ -1,7 +1,7 @@
+import LibC
 import NIOCore
 import Ouroboros
 import OuroborosTesting
-import Synchronization
 import TestSupport
 import Testing
 
@@ -9,7 +9,7 @@ import Testing
 
 /// A name server of a test's own.
 private final class Names: NameLookup {
-    private let state = Mutex<(addresses: [SocketAddress], lookUps: Int)>(([], 0))
+    private let state = Locked<(addresses: [SocketAddress], lookUps: Int)>(([], 0))
 
     init(_ addresses: [SocketAddress] = []) {
         state.withLock { $0.addresses = addresses }

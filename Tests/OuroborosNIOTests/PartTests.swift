@@ -1,3 +1,4 @@
+import LibC
 import NIOCore
 import NIOPosix
 import Ouroboros
@@ -106,6 +107,46 @@ import Testing
         inbox.finish()
         #expect(await inbox.next() == 1)
         #expect(await inbox.next() == nil)
+    }
+
+    @Test func aReaderThatIsCancelledEndsNoOther() async {
+        let inbox = ServerInbox()
+        let reader = Task { await inbox.next() }
+        for _ in 0..<100 {
+            let other = Task {
+                withUnsafeCurrentTask { $0?.cancel() }
+                return await inbox.next()
+            }
+            #expect(await other.value == nil)
+        }
+        let message = Message(sessionID: 1, counter: 0, payload: [1])
+        inbox.append([ReceivedMessage(device: DeviceID(number: 1), message: message, worker: 0, link: 1)])
+        #expect(await reader.value?.map(\.payload) == [[1]])
+    }
+
+    @Test func aReaderHearsOfAllHoweverSlowItIs() async {
+        let broadcast = Broadcast<Int>()
+        let changes = broadcast.subscribe()
+        for number in 0..<1000 { broadcast.send(number) }
+        broadcast.finish()
+        #expect(await changes.reduce(into: [Int]()) { $0.append($1) } == Array(0..<1000))
+    }
+
+    @Test func nothingComesBetweenTheFirstAndTheNext() async {
+        let broadcast = Broadcast<Int>()
+        let state = Locked(0)
+        let writer = Task {
+            for number in 1...20_000 {
+                broadcast.send(number) { state.withLock { $0 = number } }
+            }
+            broadcast.finish()
+        }
+        for _ in 0..<1000 {
+            let changes = broadcast.subscribe { state.withLock(\.self) }
+            let seen = await changes.prefix(3).reduce(into: [Int]()) { $0.append($1) }
+            #expect(seen == Array((seen.first ?? 0)..<(seen.first ?? 0) + seen.count))
+        }
+        await writer.value
     }
 }
 

@@ -51,6 +51,21 @@ import Testing
         #expect(room.unconfirmed == 3)
     }
 
+    /// Until the queue, or a share of it, was full, and again once something was given back.
+    @Test(arguments: [(8, 4), (4, 8)]) func aTurnIsTakenAsAWhole(ofAll: Int, ofOne: Int) {
+        var room = room(ofAll: ofAll, ofOne: ofOne, [(one, 3)])
+        room.beginTurn()
+        #expect(room.takesAll)
+        for _ in 0..<3 { room.take(for: one) }
+        #expect(room.takesAll)
+        room.beginTurn()
+        #expect(!room.takesAll)
+        room.giveBack(for: one)
+        #expect(!room.takesAll)
+        room.beginTurn()
+        #expect(room.takesAll)
+    }
+
     /// Half of what one can have counts, and of a small queue that is less than half of its share.
     @Test(arguments: [(8, 4, 4), (4, 64, 4), (64, 64, 64), (8192, 64, 64), (1, 1, 1)])
     func theMostThatOneCanHave(ofAll: Int, ofOne: Int, most: Int) {

@@ -1,11 +1,11 @@
+import LibC
 import NIOCore
-import Synchronization
 
 @testable import OuroborosNIO
 
 /// The system's sockets, for one port that can move to a new one.
 final class RoamingNetwork: DatagramNetwork {
-    private let port = Mutex<RoamingPort?>(nil)
+    private let port = Locked<RoamingPort?>(nil)
 
     func makePort(on loop: any EventLoop, at address: SocketAddress, receiveBatch: Int) -> any DatagramPort {
         let made = RoamingPort(on: loop, at: address)

@@ -1,7 +1,7 @@
+import LibC
 import NIOCore
 import Ouroboros
 import OuroborosNIO
-import Synchronization
 import TestSupport
 
 let device = DeviceID(number: 0x0102_0304_0506_0708)
@@ -58,7 +58,7 @@ func withEchoServer<Result: Sendable>(
 
 /// What a server received.
 final class Collector: Sendable {
-    private let messages = Mutex<[ReceivedMessage]>([])
+    private let messages = Locked<[ReceivedMessage]>([])
 
     func add(_ new: [ReceivedMessage]) {
         messages.withLock { $0.append(contentsOf: new) }

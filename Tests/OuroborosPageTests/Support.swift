@@ -1,8 +1,8 @@
+import LibC
 import Hummingbird
 import Logging
 import NIOCore
 import NIOEmbedded
-import Synchronization
 import Testing
 
 @testable import OuroborosPage
@@ -14,10 +14,11 @@ final class Facts: PageSource {
         var devices = PageDevices([])
         var messages: [String: [PageMessage]]?
         var asked = 0
+        var counted = 0
     }
 
     let gateway: PageGateway
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     init(
         _ devices: [PageDevice] = [], messages: [String: [PageMessage]]? = nil,
@@ -33,6 +34,9 @@ final class Facts: PageSource {
     /// How often the devices were asked for.
     var asked: Int { state.withLock(\.asked) }
 
+    /// And how often the counts were.
+    var counted: Int { state.withLock(\.counted) }
+
     func set(_ change: @Sendable (inout PageCounts) -> Void) {
         state.withLock { change(&$0.counts) }
     }
@@ -45,7 +49,12 @@ final class Facts: PageSource {
         state.withLock { $0.messages = messages }
     }
 
-    func counts() async throws -> PageCounts { state.withLock(\.counts) }
+    func counts() async throws -> PageCounts {
+        state.withLock { state in
+            state.counted += 1
+            return state.counts
+        }
+    }
 
     func devices() async throws -> PageDevices {
         state.withLock { state in
@@ -143,7 +152,7 @@ struct Asked: Sendable {
     }
 
     final class Body: ResponseBodyWriter, Sendable {
-        let bytes = Mutex(ByteBuffer())
+        let bytes = Locked(ByteBuffer())
 
         func write(_ buffer: ByteBuffer) async throws {
             bytes.withLock { _ = $0.writeImmutableBuffer(buffer) }

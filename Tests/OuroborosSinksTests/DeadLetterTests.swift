@@ -31,7 +31,7 @@ import Testing
     private func drain(_ sink: MemorySink) async throws {
         let group = try await group([sink])
         group.stop()
-        try await group.run()
+        await group.run()
     }
 
     private func isLogged(_ words: String) -> Int {
@@ -55,7 +55,7 @@ import Testing
                 [sink], spool: spool, limits: .init(), metrics: NOOPMetricsHandler.instance,
                 logger: Logger(label: "test") { _ in log })
             group.stop()
-            try await group.run()
+            await group.run()
             let (dead, others) = (bad.filter { !$0.isEmpty }, bad.filter(\.isEmpty))
             #expect(sink.taken == good[..<place] + others + good[place...])
             let letters = try spool.deadLetters()
@@ -71,6 +71,29 @@ import Testing
         #expect(warnings.allSatisfy { $0.level == .warning && "\($0.message)".contains("it answers 400") })
         #expect(warnings[0].metadata["device"] == "\(DeviceID(number: 1))")
         #expect(warnings[0].metadata["sink"] == "memory")
+    }
+
+    @Test(arguments: [1, 3, 100])
+    func whatCannotBeReadIsSetAsideAndTheOthersGoOn(batchLimit: Int) async throws {
+        try spool.store((1...9).map(String.init))
+        try OtherProgram.change(
+            scratch.file("spool"),
+            [
+                "UPDATE message SET counter = -1 WHERE id IN (1, 4, 5, 6, 7)",
+                "UPDATE message SET session = 4294967296 WHERE id = 9",
+            ])
+        let sink = MemorySink(batchLimit: batchLimit)
+        try await drain(sink)
+        #expect(sink.taken == ["2", "3", "8"])
+        #expect(try spool.position(of: "memory") == 9)
+        #expect(try spool.deadLetterCount(of: "memory") == 6)
+        #expect(isLogged("“counter” of a row of the table “message” is out of range") >= 1)
+        // Whoever has mended one has it tried again.
+        try OtherProgram.change(
+            scratch.file("spool"), ["UPDATE dead_letter SET counter = 4 WHERE id = 5"])
+        #expect(try spool.retryDeadLetters(of: nil, id: 5) == 1)
+        try await drain(sink)
+        #expect(sink.taken == ["2", "3", "8", "5"])
     }
 
     @Test func whatIsTooMuchAtOnceGoesInParts() async throws {
@@ -129,7 +152,7 @@ import Testing
         // Each try that somebody asks for has a key of its own.
         #expect(Set(sink.keys).count == sink.keys.count)
         group.stop()
-        try await running
+        await running
     }
 
     @Test func withoutRoomTheSinkWaits() async throws {
@@ -145,7 +168,7 @@ import Testing
         try await eventually("it goes on") { sink.taken == ["after"] }
         #expect(try spool.deadLetters().map(\.message.id) == [2])
         group.stop()
-        try await running
+        await running
     }
 
     @Test func whatIsRefusedWaitsWhileTheSpoolCannotBeWritten() async throws {
@@ -171,7 +194,7 @@ import Testing
         // It was asked once.
         #expect(sink.state.withLock { $0.batches.count { $0.texts == ["bad"] } } == 1)
         group.stop()
-        try await running
+        await running
     }
 
     @Test func whatIsTriedAgainWhileTheSpoolCannotBeWrittenGoesOutOnce() async throws {
@@ -192,7 +215,7 @@ import Testing
         try await eventually("both are taken, once") { try spool.deadLetters().isEmpty }
         #expect(sink.taken == ["bad", "bad"])
         group.stop()
-        try await running
+        await running
     }
 
     @Test func aSinkThatRefusesEverythingGetsItSlowly() async throws {
@@ -204,7 +227,7 @@ import Testing
         let count = try spool.deadLetterCount(of: "memory")
         #expect((101...110).contains(count), "\(count)")
         group.stop()
-        try await running
+        await running
     }
 }
 

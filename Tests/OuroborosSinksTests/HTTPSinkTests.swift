@@ -1,3 +1,4 @@
+import LibC
 import Foundation
 import Ouroboros
 import OuroborosStore

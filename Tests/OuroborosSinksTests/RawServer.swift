@@ -21,7 +21,7 @@ final class RawServer: Sendable {
     let port: Int
     private let listener: Int32
     private let isStopped = Atomic(false)
-    private let seen = Mutex<(connections: Int, requests: [Request], ended: Int)>((0, [], 0))
+    private let seen = Locked<(connections: Int, requests: [Request], ended: Int)>((0, [], 0))
 
     var requests: [Request] { seen.withLock(\.requests) }
     var connections: Int { seen.withLock(\.connections) }
@@ -29,8 +29,11 @@ final class RawServer: Sendable {
     var ended: Int { seen.withLock(\.ended) }
     var url: String { "http://127.0.0.1:\(port)/in" }
 
-    /// `answer` is called for each request, and ends the connection when it says false.
-    init(_ answer: @Sendable @escaping (Request, Connection) -> Bool) throws {
+    /// `answer` is called for each request, and ends the connection when it says false; `greet` has the connection before.
+    init(
+        _ answer: @Sendable @escaping (Request, Connection) -> Bool,
+        greet: @Sendable @escaping (Connection) -> Void = { _ in }
+    ) throws {
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -47,7 +50,7 @@ final class RawServer: Sendable {
         port = Int(UInt16(bigEndian: address.sin_port))
         Thread.detachNewThread { [weak self] in
             while case let file = accept(listener, nil, nil), file >= 0 {
-                self?.serve(Connection(file), answer)
+                self?.serve(Connection(file), greet, answer)
             }
             close(listener)
         }
@@ -63,10 +66,12 @@ final class RawServer: Sendable {
     }
 
     private func serve(
-        _ connection: Connection, _ answer: @Sendable @escaping (Request, Connection) -> Bool
+        _ connection: Connection, _ greet: @Sendable @escaping (Connection) -> Void,
+        _ answer: @Sendable @escaping (Request, Connection) -> Bool
     ) {
         seen.withLock { $0.connections += 1 }
         Thread.detachNewThread { [weak self] in
+            greet(connection)
             while let request = connection.request() {
                 self?.seen.withLock { $0.requests.append(request) }
                 guard answer(request, connection) else { break }

@@ -38,7 +38,7 @@ import Testing
     private func drain(_ sinks: [MemorySink], _ limits: SpoolLimits = .init()) async throws {
         let group = try await group(sinks, limits)
         group.stop()
-        try await group.run()
+        await group.run()
     }
 
     @Test func eachSinkGetsEverythingInOrder() async throws {
@@ -62,7 +62,7 @@ import Testing
         group.ring()
         try await eventually("all three are taken") { sink.taken.count >= 3 }
         group.stop()
-        try await running
+        await running
         #expect(sink.taken == ["1", "2", "3"])
         #expect(Set(sink.keys.prefix(4)).count == 1)
         #expect(sink.keys.count == 5 && sink.keys[4] != sink.keys[0])
@@ -127,7 +127,7 @@ import Testing
         // Of 4, 2 had to go for 2 to come: the first batch has 2 or 3, as the sink was quick or slow to look.
         #expect(sink.taken.count >= 2 && Set(sink.taken).isSubset(of: ["1", "2", "3", "4"]))
         group.stop()
-        try await running
+        await running
     }
 
     @Test func whoDoesNotWaitGetsInWhileThereIsRoom() async throws {
@@ -193,7 +193,7 @@ import Testing
         group.ring()
         try await eventually("the eighth is taken") { sink.taken.count >= 8 }
         group.stop()
-        try await running
+        await running
         #expect(sink.taken == (1...8).map(String.init))
     }
 
@@ -206,7 +206,7 @@ import Testing
         try await eventually("both are taken") { sink.taken == ["1", "2"] }
         try lock.release()
         group.stop()
-        try await running
+        await running
         #expect(try spool.position(of: sink.name) == 2)
     }
 }

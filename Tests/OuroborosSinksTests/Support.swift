@@ -1,7 +1,7 @@
+import LibC
 import Foundation
 import Ouroboros
 import OuroborosStore
-import Synchronization
 import TestSupport
 
 @testable import OuroborosSinks
@@ -31,7 +31,7 @@ final class MemorySink: Sink {
     let name: String
     let batchLimit: Int
     let longestPause = Duration.milliseconds(20)
-    let state: Mutex<State>
+    let state: Locked<State>
     private let answer: @Sendable (SinkBatch) -> SinkFailure?
 
     init(
@@ -41,7 +41,7 @@ final class MemorySink: Sink {
         self.name = name
         self.batchLimit = batchLimit
         self.answer = answer
-        state = Mutex(State(refusals: refusals))
+        state = Locked(State(refusals: refusals))
     }
 
     var taken: [String] { state.withLock(\.taken) }
@@ -65,9 +65,9 @@ extension SinkBatch {
 }
 
 final class Locked<Value: Sendable>: Sendable {
-    private let state: Mutex<Value>
+    private let state: Locked<Value>
 
-    init(_ value: Value) { state = Mutex(value) }
+    init(_ value: Value) { state = Locked(value) }
 
     var value: Value { state.withLock(\.self) }
     func set(_ new: Value) { state.withLock { $0 = new } }

@@ -1,3 +1,4 @@
+import GRDB
 import Ouroboros
 import TestSupport
 import Testing
@@ -70,6 +71,37 @@ import Testing
         #expect(try queue.entry(waits) != nil)
         _ = try queue.expire(now: 150)
         #expect(try queue.entry(waits) == nil)
+    }
+
+    @Test func theFirstToGrowOldIsKnown() throws {
+        let queue = try queue()
+        #expect(try queue.firstExpiry() == nil)
+        for expiry in [300, 100, 200] as [Int64] {
+            _ = try queue.add([1], for: expiry == 100 ? a : b, expiresAt: expiry, now: 0)
+        }
+        #expect(try queue.firstExpiry() == 100)
+        // What is under way does not wait.
+        _ = try queue.take(for: a, limit: 1, now: 0)
+        #expect(try queue.firstExpiry() == 200)
+        _ = try queue.expire(now: 250)
+        #expect(try queue.firstExpiry() == 300)
+    }
+
+    /// However much waits: SQLite says which rows it goes through.
+    @Test(arguments: [
+        "SELECT MIN(expires_at) FROM message WHERE ended_at IS NULL AND state = 'queued'",
+        """
+        UPDATE message SET state = 'failed', ended_at = 1, payload = x'', reason = 'x'
+        WHERE ended_at IS NULL AND state = 'queued' AND expires_at <= 1 RETURNING id
+        """,
+        "DELETE FROM message WHERE ended_at <= 1",
+    ])
+    func onlyWhatHasEndedIsTouched(sql: String) throws {
+        _ = try queue()
+        let plan = try DatabaseQueue(path: scratch.file("queue")).read { database in
+            try Row.fetchAll(database, sql: "EXPLAIN QUERY PLAN \(sql)").map { $0["detail"] as String }
+        }
+        #expect(plan.allSatisfy { $0.hasPrefix("SEARCH") }, "\(plan)")
     }
 
     @Test func itIsBounded() throws {

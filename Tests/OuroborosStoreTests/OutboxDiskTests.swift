@@ -1,6 +1,6 @@
+import LibC
 import GRDB
 import Ouroboros
-import Synchronization
 import TestSupport
 import Testing
 
@@ -112,7 +112,7 @@ import Testing
         _ = try outbox.appendOrHold([bytes("held")])
         let sender = OutboxSender(outbox)
         sender.finish()
-        let sent = Mutex<[String]>([])
+        let sent = Locked<[String]>([])
         try await bounded("the end of the sender", by: .seconds(30)) {
             try await sender.run { message in
                 sent.withLock { $0.append(String(decoding: message.payload, as: UTF8.self)) }

@@ -1,8 +1,8 @@
+import LibC
 import Foundation
 import GRDB
 import Ouroboros
 import OuroborosTesting
-import Synchronization
 import TestSupport
 import Testing
 
@@ -185,10 +185,10 @@ import Testing
             var widest = 0
         }
 
-        let state: Mutex<State>
+        let state: Locked<State>
 
         init(seed: UInt64) {
-            state = Mutex(State(random: SeededGenerator(seed: seed)))
+            state = Locked(State(random: SeededGenerator(seed: seed)))
         }
 
         func post(_ message: OutgoingMessage) -> @Sendable () async throws -> Void {
@@ -222,7 +222,7 @@ import Testing
         let outbox = try Outbox(in: DeviceState(path: scratch.file("state")))
         try outbox.append((0..<150).map { [UInt8($0)] })
         let peer = Peer(seed: seed)
-        let delivered = Mutex(0)
+        let delivered = Locked(0)
         let sender = OutboxSender(outbox) { entries in delivered.withLock { $0 += entries.count } }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await sender.run { peer.post($0) } }
@@ -263,7 +263,7 @@ import Testing
         let sender = OutboxSender(outbox)
         sender.finish()
         let (ends, end) = AsyncStream.makeStream(of: Void.self)
-        let arrived = Mutex<[UInt32]>([])
+        let arrived = Locked<[UInt32]>([])
         try await sender.run { message in
             guard let position = message.position, position.sequence != 5 else {
                 message.position.map(sender.stalled)
@@ -288,8 +288,8 @@ import Testing
         try outbox.append([[0], [1]])
         let sender = OutboxSender(outbox)
         sender.finish()
-        let posts = Mutex(0)
-        let givenUp = Mutex<[UInt32]>([])
+        let posts = Locked(0)
+        let givenUp = Locked<[UInt32]>([])
         try await sender.run(
             { message in
                 guard message.position?.sequence == 0 else { return {} }
@@ -319,7 +319,7 @@ import Testing
         let rest = try outbox.entries().map(\.payload)
         #expect(rest.contains([5]) && rest.contains([9]))
         // And on the next connection all of it goes.
-        let sent = Mutex<[[UInt8]]>([])
+        let sent = Locked<[[UInt8]]>([])
         try await sender.run { message in
             sent.withLock { $0.append(message.payload) }
             return {}

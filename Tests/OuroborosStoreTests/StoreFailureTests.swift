@@ -59,6 +59,35 @@ import Testing
         #expect(health.trouble(at: start + .seconds(3600)) == full)
     }
 
+    @Test func aDiskThatHangsIsTold() async throws {
+        let (threads, hang) = ([OwnThread(), OwnThread()], Hang())
+        defer { hang.end() }
+        #expect(threads.hang(at: "/a/file", after: .zero) == nil)
+        let call = Task { try await threads[1].run { hang.wait() } }
+        try await eventually("it is told") { threads.hang(at: "/a/file", after: .milliseconds(50)) != nil }
+        let error = threads.hang(at: "/a/file", after: .zero)
+        #expect(error?.code == .busy && error?.message.contains("/a/file") == true)
+        #expect(threads.hang(at: "/a/file") == nil)
+        hang.end()
+        try await call.value
+        try await eventually("it is well") { threads.hang(at: "/a/file", after: .zero) == nil }
+    }
+
+    @Test func whatIsDamagedIsKnownToAllWhoHaveItOpen() throws {
+        let scratch = try Scratch()
+        let store = try GatewayStore(path: scratch.file("store"))
+        try store.add(.fixed(device: DeviceID(number: 1), rootKey: .random()), name: "kitchen")
+        try store.tidy()
+        let other = try GatewayStore(path: scratch.file("store"))
+        #expect(other.database.health.damage == nil)
+        try scratch.spoil("store", from: 4096)
+        let error = #expect(throws: OuroborosError.self) { try other.credential(of: DeviceID(number: 1)) }
+        #expect(error?.code == .storage && error?.message.contains("is damaged") == true)
+        #expect(other.database.health.damage == error)
+        // Of what passes, or is one row's, nothing is held against the file.
+        #expect(other.database.health.trouble == nil)
+    }
+
     @Test func aFileThatIsHeldByAnotherIsBusyAndThenWellAgain() throws {
         let scratch = try Scratch()
         let spool = try Spool(path: scratch.file("spool"))

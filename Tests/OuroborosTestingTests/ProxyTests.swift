@@ -1,9 +1,9 @@
+import LibC
 import CNIOLinux
 import NIOCore
 import NIOPosix
 import Ouroboros
 import OuroborosTesting
-import Synchronization
 import TestSupport
 import Testing
 
@@ -13,9 +13,9 @@ import Testing
 private final class Peer: DatagramReceiver {
     private let loop: any EventLoop
     private let port: any DatagramPort
-    private let came = Mutex<[(packet: [UInt8], source: SocketAddress)]>([])
+    private let came = Locked<[(packet: [UInt8], source: SocketAddress)]>([])
     private let echoes: Bool
-    private let bound = Mutex<SocketAddress?>(nil)
+    private let bound = Locked<SocketAddress?>(nil)
 
     init(_ host: String, echoes: Bool = false) async throws {
         loop = MultiThreadedEventLoopGroup.singleton.next()

@@ -1,19 +1,30 @@
+import LibC
 import NIOCore
 import Ouroboros
-import Synchronization
 import Testing
 
 @testable import OuroborosNIO
+
+/// What a gateway was brought, in order.
+final class Taken: Sendable {
+    private let all = Locked<[[UInt8]]>([])
+
+    var payloads: [[UInt8]] { all.withLock(\.self) }
+
+    /// Until the server is over.
+    func read(_ server: OuroborosServer) async {
+        for await batch in server.batches {
+            all.withLock { $0 += batch.messages.map(\.payload) }
+            batch.confirm()
+        }
+    }
+}
 
 /// A gateway over UDP and TCP whose registry others share, with what it was brought.
 struct SharedGateway: Sendable {
     let server: OuroborosServer
     private let taken: Taken
     private let reader: Task<Void, Never>
-
-    private final class Taken: Sendable {
-        let payloads = Mutex<[[UInt8]]>([])
-    }
 
     static func start(
         _ number: UInt8, over registry: SharedMemory, handshake: Duration = .seconds(30)
@@ -25,16 +36,11 @@ struct SharedGateway: Sendable {
         let server = try await OuroborosServer.bind(
             to: [.udp(place), .tcp(place)], sharedRegistry: registry, configuration: configuration)
         let taken = Taken()
-        let reader = Task {
-            for await batch in server.batches {
-                taken.payloads.withLock { $0 += batch.messages.map(\.payload) }
-                batch.confirm()
-            }
-        }
+        let reader = Task { await taken.read(server) }
         return SharedGateway(server: server, taken: taken, reader: reader)
     }
 
-    var payloads: [[UInt8]] { taken.payloads.withLock(\.self) }
+    var payloads: [[UInt8]] { taken.payloads }
     var engine: ServerEngine { get throws { try #require(server.workers.hub.workers.first) } }
     var statistics: ServerStatistics { get async throws { try await server.statistics() } }
 

@@ -1,5 +1,5 @@
+import LibC
 import Ouroboros
-import Synchronization
 
 /// A device that gateways share, in memory: what a database would do, with a switch, and a gate before its answers.
 final class SharedMemory: SharedDeviceRegistry {
@@ -17,10 +17,10 @@ final class SharedMemory: SharedDeviceRegistry {
         var waiting: [CheckedContinuation<Void, Never>] = []
     }
 
-    private let state: Mutex<State>
+    private let state: Locked<State>
 
     init(_ credential: Credential) {
-        state = Mutex(State(device: credential))
+        state = Locked(State(device: credential))
     }
 
     var epoch: UInt64? { state.withLock { $0.device?.epoch } }
@@ -125,9 +125,9 @@ final class SharedMemory: SharedDeviceRegistry {
 
 /// A device's memory.
 final class Memory: CredentialStore {
-    private let last: Mutex<Credential>
+    private let last: Locked<Credential>
 
-    init(_ credential: Credential) { last = Mutex(credential) }
+    init(_ credential: Credential) { last = Locked(credential) }
     func save(_ credential: Credential) throws { last.withLock { $0 = credential } }
     var credential: Credential { last.withLock { $0 } }
 }

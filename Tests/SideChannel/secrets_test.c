@@ -47,6 +47,18 @@ static void epochs(void) {
     must(ouro_epoch_advance(c.key, c.epoch, 3), OURO_OK);
 }
 
+static void blobs(void) {
+    ouro_credential c = credential(), read;
+    uint8_t blob[OURO_BLOB_SIZE];
+    ouro_blob_write(&c, blob);
+    bool sound = ouro_blob_read(blob, sizeof blob, &read) == OURO_BLOB_SOUND;
+    must(sound ? OURO_OK : OURO_ERR_DAMAGED, OURO_OK);
+    memset(blob + 1 + OURO_DEVICE_ID_SIZE, 0, OURO_KEY_SIZE);
+    secret(blob + 1 + OURO_DEVICE_ID_SIZE, OURO_KEY_SIZE);
+    sound = ouro_blob_read(blob, sizeof blob, &read) == OURO_BLOB_SOUND;
+    must(sound ? OURO_OK : OURO_ERR_DAMAGED, OURO_ERR_DAMAGED);
+}
+
 typedef struct ends {
     ouro_session client, server;
     ouro_slot client_slots[8], server_slots[8];
@@ -107,6 +119,7 @@ int main(void) {
     static const size_t lengths[] = {1, 2, 16, 64, 100, 1024, 1200};
     static ends e;
     epochs();
+    blobs();
     handshake(&e);
     for (int ahead = 0; ahead < 2; ahead++) {
         e.client.prepared = ahead != 0 ? &e.prepared : NULL;

@@ -1,7 +1,7 @@
-import Synchronization
+import LibC
 
 package final class Flag: Sendable {
-    private let value = Mutex(false)
+    private let value = Locked(false)
 
     package init() {}
 

@@ -1,15 +1,15 @@
+import LibC
 import Ouroboros
-import Synchronization
 
 /// Devices in memory.
 package final class MemoryRegistry: DeviceRegistry {
     package struct Refusal: Error {}
 
-    private let devices: Mutex<[DeviceID: Credential]>
-    private let refuses = Mutex(false)
+    private let devices: Locked<[DeviceID: Credential]>
+    private let refuses = Locked(false)
 
     package init(_ credentials: [Credential]) {
-        devices = Mutex(Dictionary(uniqueKeysWithValues: credentials.map { ($0.deviceID, $0) }))
+        devices = Locked(Dictionary(uniqueKeysWithValues: credentials.map { ($0.deviceID, $0) }))
     }
 
     package convenience init(_ credentials: Credential...) {
@@ -38,7 +38,7 @@ package final class MemoryRegistry: DeviceRegistry {
 package final class MemoryStore: CredentialStore {
     package struct Refusal: Error {}
 
-    private let all: Mutex<[Credential]> = Mutex([])
+    private let all: Locked<[Credential]> = Locked([])
     private let refuses: Bool
 
     package init(refuses: Bool = false) {

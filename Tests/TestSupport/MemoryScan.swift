@@ -22,7 +22,7 @@ enum MemoryScan {
         return UnsafeMutableRawBufferPointer(start: start, count: count)
     }()
     private static let pages = Atomic(0)
-    private static let turn = Mutex(())
+    private static let turn = Locked(())
 
     private static func part(_ offset: Int, _ count: Int) -> UnsafeMutableRawBufferPointer {
         UnsafeMutableRawBufferPointer(rebasing: hidden[offset..<offset + count])

@@ -38,6 +38,15 @@ package final class Scratch: Sendable {
         try setMode(mode, of: name)
     }
 
+    /// Writes nonsense over a file, from there to its end.
+    package func spoil(_ name: String, from offset: UInt64) throws {
+        let file = try FileHandle(forUpdating: URL(fileURLWithPath: file(name)))
+        defer { try? file.close() }
+        let size = try file.seekToEnd()
+        try file.seek(toOffset: offset)
+        try file.write(contentsOf: Data(repeating: 0xFF, count: Int(size - offset)))
+    }
+
     package func read(_ name: String) throws -> String {
         try String(contentsOfFile: file(name), encoding: .utf8)
     }

@@ -18,8 +18,12 @@ void hook_random(uint8_t *out, size_t len);
 void hook_send(const uint8_t *packet, size_t len);
 size_t hook_receive(uint8_t *packet, size_t cap);
 
-/* The whole credential in non-volatile memory; a store returns when it is durable. */
-void hook_load_credential(ouro_credential *credential);
+/*
+ * The whole credential in non-volatile memory, as a blob (ouroboros/blob.h): it is the same
+ * wherever it was made. False where there is none that does, and the board has said what is wrong
+ * with it. A store returns when it is durable; until then the one before stays.
+ */
+bool hook_load_credential(ouro_credential *credential);
 void hook_store_credential(const ouro_credential *credential);
 
 /* A reading to send: its length, 0 when there is none yet. */

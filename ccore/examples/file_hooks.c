@@ -2,8 +2,8 @@
  * Hooks of a sensor whose non-volatile memory is files of the directory that it runs in, for Linux
  * and for an emulated board that reaches its host's files:
  *
- *     credential   "DEVICE_ID EPOCH fixed|evolving KEY SHORTS", numbers in hexadecimal but for the
- *                  epoch and the short sessions in a row, which may be left out at first
+ *     credential   a blob (appendix C of docs/PROTOCOL.md) and behind it, where the environment
+ *                  does not tell them, port and name of the gateway
  *     session      the saved session, while it sleeps, after the time of day in seconds
  *     readings     one reading a line, empty lines left out; all of them are sent
  *
@@ -13,16 +13,16 @@
 #include "bare_hooks.h"
 #include "sensor.h"
 #include "sleepy_hooks.h"
+#include "socket_hooks.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { ID_DIGITS = 2 * OURO_DEVICE_ID_SIZE, KEY_DIGITS = 2 * OURO_KEY_SIZE, TEXT = 128 };
+enum { TEXT = 128 };
 
 static void fail(const char *file, const char *what) {
     fprintf(stderr, "sensor: %s: %s\n", file, what);
@@ -53,52 +53,55 @@ void hook_random(uint8_t *out, size_t len) {
         fail("/dev/urandom", "gives too few bytes");
 }
 
-static void from_hex(const char *text, uint8_t *out, size_t len) {
-    for (size_t i = 0; i < len; i++) {
-        unsigned byte;
-        if (sscanf(text + 2 * i, "%2x", &byte) != 1)
-            fail("credential", "holds something that is not hexadecimal");
-        out[i] = (uint8_t)byte;
-    }
-}
+/* What stands behind the credential stays there, whatever it is. */
+static uint8_t second[OURO_BLOB_MAX - OURO_BLOB_SIZE];
+static size_t second_len;
+static ouro_gateway_name gateway;
 
-static void to_hex(const uint8_t *bytes, size_t len, char *text) {
-    for (size_t i = 0; i < len; i++)
-        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-}
-
-void hook_load_credential(ouro_credential *credential) {
-    char text[TEXT] = "", id[ID_DIGITS + 1], kind[9], key[KEY_DIGITS + 1];
-    unsigned shorts = 0;
-    memset(credential, 0, sizeof *credential);
-    if (read_file("credential", text, sizeof text - 1) < 0)
+bool hook_load_credential(ouro_credential *credential) {
+    uint8_t bytes[OURO_BLOB_MAX + 1];
+    int size = read_file("credential", bytes, sizeof bytes);
+    if (size < 0)
         fail("credential", "is not there");
-    int found =
-        sscanf(text, "%16s %" SCNu64 " %8s %64s %u", id, &credential->epoch, kind, key, &shorts);
-    credential->shorts = (uint8_t)shorts;
-    if (found < 4 || strlen(id) != ID_DIGITS || strlen(key) != KEY_DIGITS ||
-        (strcmp(kind, "fixed") != 0 && strcmp(kind, "evolving") != 0))
-        fail("credential", "is not \"DEVICE_ID EPOCH fixed|evolving KEY SHORTS\"");
-    credential->evolving = strcmp(kind, "evolving") == 0;
-    from_hex(id, credential->device_id, OURO_DEVICE_ID_SIZE);
-    from_hex(key, credential->key, OURO_KEY_SIZE);
-    ouro_erase(text, sizeof text);
-    ouro_erase(key, sizeof key);
+    size_t len = (size_t)size;
+    if (len > OURO_BLOB_MAX)
+        fail("credential", "is too long for one");
+    second_len = len > OURO_BLOB_SIZE ? len - OURO_BLOB_SIZE : 0;
+    memcpy(second, bytes + OURO_BLOB_SIZE, second_len);
+    ouro_blob_flaw flaw = ouro_blob_read(bytes, len - second_len, credential);
+    if (flaw == OURO_BLOB_SOUND)
+        flaw = ouro_blob_gateway(second, second_len, &gateway);
+    ouro_erase(bytes, sizeof bytes);
+    if (flaw != OURO_BLOB_SOUND)
+        fail("credential", ouro_blob_flaw_text(flaw));
+    return true;
 }
 
 /* The old one stays until the new one is whole. */
 void hook_store_credential(const ouro_credential *credential) {
-    char text[TEXT], id[ID_DIGITS + 1], key[KEY_DIGITS + 1];
-    to_hex(credential->device_id, OURO_DEVICE_ID_SIZE, id);
-    to_hex(credential->key, OURO_KEY_SIZE, key);
-    int len =
-        snprintf(text, sizeof text, "%s %" PRIu64 " %s %s %u\n", id, credential->epoch,
-                 credential->evolving ? "evolving" : "fixed", key, (unsigned)credential->shorts);
-    write_file("credential.new", text, (size_t)len);
+    uint8_t bytes[OURO_BLOB_MAX];
+    ouro_blob_write(credential, bytes);
+    memcpy(bytes + OURO_BLOB_SIZE, second, second_len);
+    write_file("credential.new", bytes, OURO_BLOB_SIZE + second_len);
+    ouro_erase(bytes, sizeof bytes);
     if (rename("credential.new", "credential") != 0)
         fail("credential", "cannot be replaced");
-    ouro_erase(text, sizeof text);
-    ouro_erase(key, sizeof key);
+}
+
+/* The environment, if it tells any, before what came with the credential. */
+const ouro_gateway_name *hook_gateway(void) {
+    static ouro_gateway_name named;
+    const char *host = getenv("OUROBOROS_HOST"), *port = getenv("OUROBOROS_PORT");
+    if (host == NULL && port == NULL && gateway.port == 0)
+        fail("credential", "tells no gateway, and OUROBOROS_HOST and OUROBOROS_PORT neither");
+    if (host == NULL && port == NULL)
+        return &gateway;
+    unsigned long number = port != NULL ? strtoul(port, NULL, 10) : 0;
+    if (host == NULL || strlen(host) > OURO_GATEWAY_NAME_MAX || number == 0 || number > UINT16_MAX)
+        fail("OUROBOROS_HOST and OUROBOROS_PORT", "do not tell a gateway");
+    named.port = (uint16_t)number;
+    memcpy(named.name, host, strlen(host) + 1);
+    return &named;
 }
 
 static uint8_t stored[sizeof(uint64_t) + OURO_SAVED_SIZE(OURO_MAX_REACH)];

@@ -20,6 +20,11 @@ stop() {
 trap stop EXIT
 cd "$place"
 passed=0
+# The blob of a device $1, whose key is $2 and whose kind is $3, and behind it $4 (hexadecimal).
+blob() {
+    [ "$3" = evolving ] && flags=01 || flags=00
+    printf '%s%s%s%016x%s' "$flags" "$1" "$2" 0 "$4" | tr a-f A-F | basenc --base16 -d
+}
 fail() {
     echo "$1" >&2
     tail -n 5 gateway.log >&2
@@ -38,7 +43,6 @@ for sensor in $sensors; do
         [ "$kind" = fixed ] || flag=--evolving
         "$tool" device add --store gateway.sqlite --device "$device" $flag --root-key-file "$device/root.key" \
             --name "$kind" >/dev/null 2>&1
-        echo "$device 0 $kind $(cat "$device/root.key")" >"$device/credential"
         echo "$sensor $device $kind" >>runs
     done
 done
@@ -52,15 +56,22 @@ for _ in $(seq 600); do
     sleep 0.1
 done
 [ -n "$port" ] || fail "the gateway does not listen"
+# Whoever has an evolving credential is told the gateway's port and name behind it, the others by the environment.
+while read -r sensor device kind; do
+    second=""
+    [ "$kind" = fixed ] || second="$(printf '%04x%02x' "$port" 9)6c6f63616c686f7374"
+    blob "$device" "$(cat "$device/root.key")" "$kind" "$second" >"$device/credential"
+done <runs
 
-# Runs the sensor $1 in the directory $2 until it switches itself off: one night.
+# Runs the sensor $1 of the kind $3 in the directory $2 until it switches itself off: one night.
 night() (
     cd "$2"
     case "$1" in
     */m4-*.elf) machine=mps2-an386 ;;
     */m3-*.elf) machine=mps2-an385 ;;
     *)
-        OUROBOROS_HOST=127.0.0.1 OUROBOROS_PORT="$port" timeout 60 "$1" 2>sensor.log
+        [ "$3" = evolving ] || export OUROBOROS_HOST=127.0.0.1 OUROBOROS_PORT="$port"
+        timeout 60 "$1" 2>sensor.log
         return
         ;;
     esac
@@ -79,7 +90,7 @@ while read -r sensor device kind; do
     first=1
     for last in 20 25 26; do
         readings "$device" "$first" "$last" >"$device/readings"
-        night "$sensor" "$device" || fail "$name: readings $first to $last: $(cat "$device/sensor.log")"
+        night "$sensor" "$device" "$kind" || fail "$name: readings $first to $last: $(cat "$device/sensor.log")"
         [ -s "$device/session" ] || fail "$name: no session was saved"
         first=$((last + 1))
     done
@@ -87,13 +98,16 @@ while read -r sensor device kind; do
     # A lost session costs a handshake, and nothing else.
     rm "$device/session"
     readings "$device" 27 28 >"$device/readings"
-    night "$sensor" "$device" || fail "$name: after the session was lost: $(cat "$device/sensor.log")"
+    night "$sensor" "$device" "$kind" || fail "$name: after the session was lost: $(cat "$device/sensor.log")"
     [ "$(sessions "$device")" -eq 2 ] || fail "$name: no new session"
-    # What came while the gateway made a session's epoch durable is sent again, and is later.
-    case "$kind" in evolving) ordered="sort -k 3n" ;; *) ordered=cat ;; esac
-    [ "$(came "$device" | $ordered)" = "$(readings "$device" 1 28)" ] || fail "$name: the gateway printed something else"
-    epoch="$(cut -d ' ' -f 2 "$device/credential")"
-    case "$kind $epoch" in "fixed 0" | "evolving 2") ;; *) fail "$name: epoch $epoch after two handshakes" ;; esac
+    [ "$(came "$device")" = "$(readings "$device" 1 28)" ] || fail "$name: the gateway printed something else"
+    epoch="$(od -An -v -tx1 -j41 -N8 "$device/credential" | tr -d ' \n')"
+    case "$kind $epoch" in
+    "fixed 0000000000000000") ;;
+    "evolving 0000000000000002")
+        [ "$(tail -c 9 "$device/credential")" = localhost ] || fail "$name: the gateway's name is gone" ;;
+    *) fail "$name: epoch $epoch after two handshakes" ;;
+    esac
     echo "$name: 28 readings, 4 nights, 2 handshakes"
     passed=$((passed + 1))
 done <runs
@@ -103,13 +117,29 @@ lines="$(wc -l <received.jsonl)"
 read -r sensor device kind <runs
 rm "$device/session"
 cp "$device/credential" "$device/right"
-echo "$device 0 $kind $(cat other.key)" >"$device/credential"
+blob "$device" "$(cat other.key)" "$kind" "" >"$device/credential"
 echo "a stranger's" >"$device/readings"
 if (cd "$device" && OUROBOROS_HOST=127.0.0.1 OUROBOROS_PORT="$port" timeout 3 "$sensor" 2>sensor.log); then
     fail "a wrong key was let in"
 fi
 # The right key is let in at once after that, and what it sends is all that comes.
 cp "$device/right" "$device/credential"
-night "$sensor" "$device" || fail "the right key: $(cat "$device/sensor.log")"
+night "$sensor" "$device" "$kind" || fail "the right key: $(cat "$device/sensor.log")"
 [ "$(wc -l <received.jsonl)" -eq "$((lines + 1))" ] || fail "the gateway printed something else"
-echo "$((passed + 1)) passed, 0 failed"
+
+# What is no credential is refused, with what is wrong with it, and stays as it is.
+refused() {
+    cp "$device/credential" "$device/bad"
+    ! night "$sensor" "$device" "$kind" || fail "a bad credential was taken: $1"
+    grep -q "sensor: credential: $1" "$device/sensor.log" || fail "$1, not: $(cat "$device/sensor.log")"
+    cmp -s "$device/credential" "$device/bad" || fail "a bad credential was changed: $1"
+}
+head -c 48 "$device/right" >"$device/credential"
+refused "is not 49 bytes long"
+echo "$device 0 $kind $(cat other.key)" >"$device/credential"
+refused "has flags that mean nothing"
+head -c 49 /dev/zero >"$device/credential"
+refused "has a key of zeros"
+blob "$device" "$(cat other.key)" fixed 16440567772e >"$device/credential"
+refused "has a gateway whose name is empty, cut"
+echo "$((passed + 5)) passed, 0 failed"

@@ -37,7 +37,8 @@ bool sensor_start(void) {
     ouro_credential credential;
     uint32_t seed;
     sensor_lost = 0;
-    hook_load_credential(&credential);
+    if (!hook_load_credential(&credential))
+        return false;
     hook_random((uint8_t *)&seed, sizeof seed);
     ouro_status status = ouro_pool_init(&pool, pool_memory, sizeof pool_memory, SENSOR_PACKET);
     if (status == OURO_OK)

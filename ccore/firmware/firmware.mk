@@ -163,7 +163,7 @@ $(FWB)/host_faults: $(FW)/fault_host.c $(FW)/fault_run.c Tests/CoreTests/check.c
 # The same sensor on this machine and in two emulated ones.
 SENSORS = $(FWB)/posix_sensor $(FWB)/m4-Os-3.6/sensor.elf $(FWB)/m3-Os-3.6/sensor.elf
 
-POSIX_SENSOR = sleepy_loop sensor file_hooks posix_hooks
+POSIX_SENSOR = sleepy_loop sensor file_hooks posix_hooks socket_hooks gateway_route
 $(FWB)/posix_sensor: $(POSIX_SENSOR:%=ccore/examples/%.c) $(BUILD)/libouroboros.a
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -O2 -D_POSIX_C_SOURCE=200809L $^ -lmbedcrypto -o $@
@@ -216,7 +216,7 @@ CROSS_s390x = s390x-linux-gnu-gcc
 CROSS_arm = arm-linux-gnueabihf-gcc
 CROSS_aarch64 = aarch64-linux-gnu-gcc
 CROSS = s390x arm aarch64
-CROSS_SUITES = crypto vectors packet window session handshake sleep network
+CROSS_SUITES = crypto vectors packet blob window session handshake sleep network
 CROSS_RUNS = 50
 
 define cross_rules
@@ -292,10 +292,13 @@ arduino: ## the engine as an Arduino and PlatformIO library, in build/arduino/Ou
 	@$(FW)/arduino/pack.sh $(ARDUINO)
 	@echo $(ARDUINO)
 
-dropin-test: setup-dropins arduino $(BUILD)/mbedtls-3.6/library/aes.c ## compile the Arduino library and the STM32Cube project for Cortex-M4
+dropin-test: setup-dropins arduino $(BUILD)/mbedtls-3.6/library/aes.c $(BUILD)/libouroboros.a ## compile the Arduino library and the STM32Cube project for Cortex-M4
 	@$(MAKE) -s -f $(FW)/stm32/stand_in/Makefile BUILD_DIR=$(BUILD)/stm32 \
 		OUROBOROS_MBEDTLS=$(abspath $(BUILD)/mbedtls-3.6)
 	@test -s $(BUILD)/stm32/sensor.elf
+	@$(MAKE) -s -f $(FW)/stm32/stand_in/Makefile BUILD_DIR=$(BUILD)/stm32 OUROBOROS_MBEDTLS=$(abspath $(BUILD)/mbedtls-3.6) \
+		ENGINE=$(BUILD)/libouroboros.a HOST_CC=$(CC) $(BUILD)/stm32/kept_test
+	@$(BUILD)/stm32/kept_test
 	@$(FW)/arduino/test.sh $(ARDUINO) $(BUILD)/mbedtls-3.6/include $(CC_m4)
 .PHONY: arduino dropin-test
 

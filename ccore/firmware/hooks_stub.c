@@ -24,12 +24,18 @@ size_t hook_receive(uint8_t *packet, size_t cap) {
     return len < cap ? len : cap;
 }
 
-void hook_load_credential(ouro_credential *credential) {
-    hook_receive((uint8_t *)credential, sizeof *credential);
+bool hook_load_credential(ouro_credential *credential) {
+    uint8_t blob[OURO_BLOB_SIZE];
+    ouro_blob_flaw flaw = ouro_blob_read(blob, hook_receive(blob, sizeof blob), credential);
+    ouro_erase(blob, sizeof blob);
+    return flaw == OURO_BLOB_SOUND;
 }
 
 void hook_store_credential(const ouro_credential *credential) {
-    hook_send((const uint8_t *)credential, sizeof *credential);
+    uint8_t blob[OURO_BLOB_SIZE];
+    ouro_blob_write(credential, blob);
+    hook_send(blob, sizeof blob);
+    ouro_erase(blob, sizeof blob);
 }
 
 size_t hook_reading(uint8_t *out, size_t cap) {

@@ -1,7 +1,8 @@
 /*
  * Says that bytes which came from a secret are public. It does nothing in the engine; where secrets
- * are tracked (make secrets) it tells the tracker. There are two kinds: the pairing numbers of the
- * scramble (section 4), and whether a tag is right, which shows in what happens to the packet.
+ * are tracked (make secrets) it tells the tracker. There are three kinds: the pairing numbers of
+ * the scramble (section 4), whether a tag is right, which shows in what happens to the packet, and
+ * whether a stored key is nothing but zeros.
  */
 #ifndef OURO_DECLASSIFY_H
 #define OURO_DECLASSIFY_H

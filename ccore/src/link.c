@@ -128,9 +128,9 @@ void ouro_link_set_room(ouro_link *link, size_t free, size_t capacity) {
         link->flags &= (uint16_t)~LINK_FULL;
     for (size_t i = 0; free > 0 && i < OURO_MAX_SESSIONS && link->live[i] != NULL; i++) {
         ouro_tail *tail = link->live[i];
-        tail->state &= (uint16_t)~TAIL_BUSY_DUE;
         bool half_free = free >= capacity || free >= capacity - free;
-        if (!half_free || !(tail->state & TAIL_BUSY_SENT))
+        /* A BUSY that is due goes out first all the same: what was dropped comes again for it. */
+        if (!half_free || !(tail->state & (TAIL_BUSY_DUE | TAIL_BUSY_SENT)))
             continue;
         tail->state = (uint16_t)((tail->state & ~TAIL_BUSY_SENT) | TAIL_OPEN_DUE);
     }

@@ -12,8 +12,8 @@ enum {
     TAIL_OWES_AGAIN = 4,  /* one of a duplicate */
     TAIL_GAP = 8,         /* a hole to report */
     TAIL_BUSY_DUE = 16,
-    TAIL_BUSY_SENT = 32,
-    TAIL_OPEN_DUE = 64, /* ACK: there is room again */
+    TAIL_BUSY_SENT = 32, /* and no ACK since: the peer waits */
+    TAIL_OPEN_DUE = 64,  /* ACK: there is room again */
     TAIL_CLOSE_DUE = 128,
     TAIL_REKEYED = 256, /* older: replaced by a rekeying, closed with reason 2 once drained */
     TAIL_RETIRING = 512,

@@ -35,7 +35,9 @@ static ouro_status screen(ouro_link *link, uint64_t now, ouro_session *session,
         return status;
     if ((link->flags & LINK_FULL) && session->window.slots != NULL &&
         session->window.received > 0) {
-        if (tail->done_next > 0 && now >= ouro_again(link->busy_ms, BUSY_PERIOD_MS))
+        /* What is dropped once an ACK has ended the peer's wait is told at once. */
+        bool waits = (tail->state & TAIL_BUSY_SENT) != 0;
+        if (tail->done_next > 0 && (!waits || now >= ouro_again(link->busy_ms, BUSY_PERIOD_MS)))
             tail->state |= TAIL_BUSY_DUE;
         return OURO_DROP_BUSY;
     }

@@ -177,7 +177,7 @@ static ouro_status acknowledge(ouro_link *link, ouro_tail *tail, uint64_t now, u
         status = control(link, tail, now, OURO_NACK, true, &gap, 1, to, scratch, out);
     /* An ACK is also what a GAP becomes near the end of the counters, and what ends a BUSY. */
     if (status == OURO_OK && out->len == 0) {
-        tail->state &= (uint16_t)~TAIL_OPEN_DUE;
+        tail->state &= (uint16_t) ~(TAIL_OPEN_DUE | TAIL_BUSY_SENT);
         status = control(link, tail, now, OURO_ACK, true, NULL, 0, to, scratch, out);
     }
     paid(link, tail, now);

@@ -14,6 +14,7 @@
 #define OUROBOROS_H
 
 #include "ouroboros/aead.h"
+#include "ouroboros/blob.h"
 #include "ouroboros/fleet.h"
 #include "ouroboros/handshake.h"
 #include "ouroboros/link.h"

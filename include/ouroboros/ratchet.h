@@ -20,7 +20,7 @@ extern "C" {
 
 /*
  * What a device and its gateway share. A fixed credential stays at epoch 0 for ever; an evolving
- * one moves one epoch a handshake, and the key it leaves is erased.
+ * one moves one epoch a handshake, and the key it leaves is erased. To store it see blob.h.
  */
 typedef struct ouro_credential {
     uint8_t device_id[OURO_DEVICE_ID_SIZE];

@@ -23,14 +23,16 @@ struct StoreOption: ParsableArguments {
 
     /// One that is there; its keys are not asked for.
     func open() throws -> any DeviceStore {
-        if let registry { return try SharedRegistry(registry, nil).devices }
-        return try GatewayStore.open(store ?? "")
+        if let registry { return tellingUnreadable(try SharedRegistry(registry, nil).devices) }
+        return tellingUnreadable(try GatewayStore.open(store ?? ""))
     }
 
     /// One that is there, whose keys can be read.
     func open(_ encryption: KeyEncryptionOptions) throws -> any DeviceStore {
-        if let registry { return try SharedRegistry(registry, encryption.key()).devicesWithKeys() }
-        return try GatewayStore.open(store ?? "", sealedUnder: encryption.key())
+        if let registry {
+            return tellingUnreadable(try SharedRegistry(registry, encryption.key()).devicesWithKeys())
+        }
+        return tellingUnreadable(try GatewayStore.open(store ?? "", sealedUnder: encryption.key()))
     }
 
     /// One that is there, or a new one.
@@ -50,4 +52,10 @@ struct StoreOption: ParsableArguments {
         }
         return store
     }
+}
+
+/// Of a store or spool the rows that cannot be read are told.
+func tellingUnreadable<Store>(_ store: Store) -> Store {
+    (store as? any ReadsRows)?.unreadable.tell { Output.note("ouroboros: \($0)") }
+    return store
 }

@@ -1,7 +1,7 @@
+import LibC
 import Configuration
 import Foundation
 import Ouroboros
-import Synchronization
 import SystemPackage
 
 /// Where the gateway's configuration comes from: flags, then the environment, then the file, then defaults.
@@ -99,7 +99,7 @@ package struct GatewaySources: Sendable {
 
     private static func file(_ path: String) async throws -> Source {
         // The parsers ask of each key whether it is a secret, which tells which keys there are.
-        let keys = Mutex<Set<String>>([])
+        let keys = Locked<Set<String>>([])
         let note: @Sendable (String) -> Bool = { key in
             keys.withLock { _ = $0.insert(key) }
             return false

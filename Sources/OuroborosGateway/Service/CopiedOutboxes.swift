@@ -1,11 +1,11 @@
+import LibC
 import Logging
 import Ouroboros
 import OuroborosNIO
-import Synchronization
 
 /// Tells in the log when an outbox was copied, once a minute at most for each device.
 final class OutboxWatch: Sendable {
-    private let state = Mutex((outboxes: CopiedOutboxes(), telling: Telling<DeviceID>()))
+    private let state = Locked((outboxes: CopiedOutboxes(), telling: Telling<DeviceID>()))
     private let logger: Logger
 
     init(_ logger: Logger) {

@@ -1,3 +1,4 @@
+import LibC
 import Logging
 import Ouroboros
 import OuroborosNIO
@@ -31,6 +32,7 @@ package struct Gateway: Sendable {
 
     /// Listens, and puts together what serves. What cannot be had yet is waited for.
     package func open(tap: PacketTap? = nil) async throws -> OpenGateway {
+        makeRoom()
         let patience = StartPatience(manager: manager, logger: logger)
         let shared = try settings.registry.map {
             try SharedRegistry($0, try settings.encryption.key(), logger: logger)
@@ -44,6 +46,7 @@ package struct Gateway: Sendable {
         let metrics = GatewayMetrics(settings.metrics, hostNames: settings.sinks.hostNames)
         let configuration = try await configuration(tap, metrics)
         let (server, isKnown) = try await patience.wait { try await bind(devices, configuration, shared) }
+        let events = server.events
         if devices.store?.isSealed == false {
             logger.notice("the keys in the store are not sealed (see --kek-file)")
         }
@@ -56,8 +59,9 @@ package struct Gateway: Sendable {
         let watch = StoreWatch(files.compactMap(\.self), logger: logger)
         let page = try GatewayPage(settings, server: server, known: known, logger: logger)
         let service = GatewayService(
-            server: server, store: devices.store, watch: watch, activity: devices.store ?? shared?.activity,
-            spool: spool, outputs: outputs, recent: page?.recent, echo: settings.echo, process: process,
+            server: server, events: events, store: devices.store, watch: watch,
+            activity: devices.store ?? shared?.activity, spool: spool, outputs: outputs, page: page,
+            echo: settings.echo, process: process,
             manager: manager, logger: logger)
         let facts = metrics.service(
             server: server, watch: watch, store: devices.store, shared: shared, outputs: outputs, page: page,
@@ -65,7 +69,23 @@ package struct Gateway: Sendable {
         return OpenGateway(
             endpoints: server.endpoints,
             reload: GatewayReload(settings, outputs: outputs, logger: logger), service: service,
-            outputs: outputs, facts: facts, logger: logger)
+            outputs: outputs, facts: facts, process: process, logger: logger)
+    }
+
+    /// What a gateway has open beside its TCP connections: files, sockets, what is served and what it is connected to.
+    private static let otherDescriptors = 256
+
+    /// For as many TCP connections as it is to take.
+    private func makeRoom() {
+        guard settings.bind.contains(where: \.isStream) else { return }
+        let wanted = settings.server.maximumStreams * settings.server.workers + Self.otherDescriptors
+        guard let limit = DescriptorLimit.raise(to: wanted), limit < wanted else { return }
+        logger.warning(
+            """
+            there is room for some \(max(0, limit - Self.otherDescriptors)) TCP connections, fewer than max-streams allows: \
+            the process may have \(limit) files and sockets open; raise that (ulimit -Hn, LimitNOFILE= of a unit), or \
+            lower max-streams
+            """)
     }
 
     private func configuration(
@@ -117,21 +137,28 @@ package struct OpenGateway: Service {
     fileprivate let outputs: GatewayOutputs
     /// Metrics and page, if they are asked for.
     fileprivate let facts: (any Service)?
+    fileprivate let process: GatewayProcess
     fileprivate let logger: Logger
 
     package func run() async throws {
-        var services = outputs.before.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
-        services.append(
-            .init(
-                service: service, successTerminationBehavior: .gracefullyShutdownGroup,
-                failureTerminationBehavior: .cancelGroup))
-        services += outputs.after.map { .init(service: $0) }
-        if let facts {
-            services.append(.init(service: facts, failureTerminationBehavior: .cancelGroup))
+        // In this order: the last ends first.
+        var parts = outputs.before
+        parts.append(("taking messages", service))
+        parts += outputs.after
+        if let facts { parts.append(("metrics and page", facts)) }
+        let limit = EndLimit(giveUp: process.giveUp)
+        defer { limit.over() }
+        let services = parts.map { name, service in
+            ServiceGroupConfiguration.ServiceConfiguration(service: EssentialService(name, service, limit))
         }
         // What the lifecycle has to tell is not the gateway's log.
         var quiet = logger
         quiet.logLevel = .critical
-        try await ServiceGroup(configuration: .init(services: services, logger: quiet)).run()
+        let group = ServiceGroup(configuration: .init(services: services, logger: quiet))
+        try await withGracefulShutdownHandler {
+            try await group.run()
+        } onGracefulShutdown: {
+            limit.begin()
+        }
     }
 }

@@ -1,3 +1,4 @@
+import LibC
 import CoreMetrics
 import Logging
 import NIOCore
@@ -9,7 +10,6 @@ import OuroborosNIO
 import OuroborosPage
 import OuroborosStore
 import ServiceLifecycle
-import Synchronization
 
 /// The gateway's metrics, when they are asked for.
 struct GatewayMetrics {
@@ -45,12 +45,26 @@ struct GatewayMetrics {
             host: address.host, port: address.port, names: hostNames, registry: registry, logger: logger,
             others: { page?.routes.add(to: $0) }
         ) {
-            try await server.update(metrics)
-            // A gateway that cannot read its store serves nobody; one without its registry serves nobody anew.
-            try await store?.check()
-            try await registryState?.update()
-            try await outputs.updateMetrics()
+            let update: Result<Void?, any Error>
+            do {
+                update = .success(
+                    // A connection to the registry may take 5 s.
+                    try await within(.seconds(8)) {
+                        try await server.update(metrics)
+                        // A gateway that cannot read its store serves nobody; one without its registry serves nobody anew.
+                        try await store?.check()
+                        try await registryState?.update()
+                        try await outputs.updateMetrics()
+                    })
+            } catch {
+                update = .failure(error)
+            }
+            // These know why.
             try watch.check()
+            try outputs.check()
+            guard try update.get() != nil else {
+                throw OuroborosError(.busy, "a disk or the registry does not answer")
+            }
         }
         return MetricsService(endpoint: endpoint, page: page, address: address)
     }
@@ -71,16 +85,16 @@ private struct MetricsService: Service {
 
     private func serve() async throws {
         guard let page else { return try await endpoint.run() }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await page.feed.run() }
-            // Those who listen would keep the server from ending.
-            try await withGracefulShutdownHandler {
-                try await endpoint.run()
-            } onGracefulShutdown: {
-                page.feed.end()
-            }
-            group.cancelAll()
-        }
+        let endpoint = endpoint
+        try await together(
+            {
+                // Those who listen would keep the server from ending.
+                try await withGracefulShutdownHandler {
+                    try await endpoint.run()
+                } onGracefulShutdown: {
+                    page.feed.end()
+                }
+            }, beside: ["the page's feed": { await page.feed.run() }])
     }
 }
 
@@ -89,7 +103,7 @@ private final class RegistryMetrics: Sendable {
     private let shared: SharedRegistry
     private let isUp: Meter
     private let failures: Counter
-    private let counted = Mutex<UInt64>(0)
+    private let counted = Locked<UInt64>(0)
 
     init(_ shared: SharedRegistry, _ registry: PrometheusRegistry) {
         self.shared = shared

@@ -1,10 +1,10 @@
+import LibC
 import NIOCore
 import Ouroboros
 import OuroborosDownlink
 import OuroborosHTTP
 import OuroborosSinks
 import ServiceLifecycle
-import Synchronization
 
 /// The sinks, until the gateway has stopped and they have what it stored, or time is over.
 struct SinkService: Service {
@@ -16,12 +16,12 @@ struct SinkService: Service {
 
     func run() async throws {
         let (sinks, process) = (sinks, process)
-        let work = Task { try await sinks.run() }
-        let limit = Mutex<Task<Void, any Error>?>(nil)
+        let work = Task { await sinks.run() }
+        let limit = Locked<Task<Void, any Error>?>(nil)
         defer { limit.withLock(\.self)?.cancel() }
-        try await withTaskCancellationHandler {
-            try await withGracefulShutdownHandler {
-                try await work.value
+        await withTaskCancellationHandler {
+            await withGracefulShutdownHandler {
+                await work.value
             } onGracefulShutdown: {
                 sinks.stop()
                 limit.withLock {

@@ -128,14 +128,20 @@ struct GatewayOutputs {
 
     // MARK: Services
 
-    /// In this order: the last ends first.
-    var before: [any Service] {
-        let sinks: (any Service)? = sinks.map { SinkService(sinks: $0, process: process) }
-        return [downlink.map(DownlinkService.init), sinks].compactMap(\.self)
+    typealias Part = (name: String, service: any Service)
+
+    /// Those that end after the gateway has stopped taking messages, the last first.
+    var before: [Part] {
+        var parts: [Part] = []
+        if let downlink { parts.append(("messages to devices", DownlinkService(downlink))) }
+        if let sinks { parts.append(("the sinks", SinkService(sinks: sinks, process: process))) }
+        return parts
     }
 
-    var after: [any Service] {
-        [endpoint.map(DownlinkEndpointService.init)].compactMap(\.self)
+    /// Those that end before.
+    var after: [Part] {
+        guard let endpoint else { return [] }
+        return [("the downlink's address", DownlinkEndpointService(endpoint))]
     }
 
     static let descriptions =
@@ -144,5 +150,10 @@ struct GatewayOutputs {
     func updateMetrics() async throws {
         try await sinks?.updateMetrics()
         try await downlink?.updateMetrics()
+    }
+
+    /// Throws while a sink has failed.
+    func check() throws {
+        try sinks?.check()
     }
 }

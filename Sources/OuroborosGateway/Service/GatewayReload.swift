@@ -1,10 +1,10 @@
+import LibC
 import Logging
 import Ouroboros
-import Synchronization
 
 /// Takes over what may change while a gateway runs, and has its files opened anew.
 package final class GatewayReload: Sendable {
-    private let running: Mutex<[GatewayKey: String?]>
+    private let running: Locked<[GatewayKey: String?]>
     private let outputs: GatewayOutputs
     private let logger: Logger
 
@@ -14,7 +14,7 @@ package final class GatewayReload: Sendable {
     ]
 
     init(_ settings: GatewaySettings, outputs: GatewayOutputs, logger: Logger) {
-        running = Mutex(settings.values)
+        running = Locked(settings.values)
         self.outputs = outputs
         self.logger = logger
     }

@@ -1,22 +1,24 @@
+import LibC
 import Logging
 import NIOCore
 import Ouroboros
 import OuroborosDownlink
 import OuroborosNIO
+import OuroborosPage
 import OuroborosSinks
 import OuroborosStore
 import OuroborosText
 import ServiceLifecycle
-import Synchronization
 
 /// The gateway at work: from the server to the spool, if there is one, and standard output.
 struct GatewayService: Service {
     let server: OuroborosServer
+    let events: AsyncStream<ServerEvent>
     let store: AwaitedStore?
     let watch: StoreWatch
     let spool: (any SinkStore)?
     let outputs: GatewayOutputs
-    let recent: RecentMessages?
+    let page: GatewayPage?
     let echo: Bool
     let process: GatewayProcess
     let manager: ServiceManager
@@ -24,19 +26,21 @@ struct GatewayService: Service {
     private let activity: ActivityCount
     private let outboxes: OutboxWatch
     private let stopping = Stopping()
+    private let telling = Locked(Telling<String>())
 
     init(
-        server: OuroborosServer, store: AwaitedStore?, watch: StoreWatch,
+        server: OuroborosServer, events: AsyncStream<ServerEvent>, store: AwaitedStore?, watch: StoreWatch,
         activity: (any ActivityStore)?, spool: (any SinkStore)?, outputs: GatewayOutputs,
-        recent: RecentMessages?, echo: Bool, process: GatewayProcess, manager: ServiceManager,
+        page: GatewayPage?, echo: Bool, process: GatewayProcess, manager: ServiceManager,
         logger: Logger
     ) {
         self.server = server
+        self.events = events
         self.store = store
         self.watch = watch
         self.spool = spool
         self.outputs = outputs
-        self.recent = recent
+        self.page = page
         self.echo = echo
         self.process = process
         self.manager = manager
@@ -49,6 +53,8 @@ struct GatewayService: Service {
     private static let mostEchoes = 4096
     /// Between two tries to store.
     private static let longestPause = Duration.seconds(1)
+    private static let shortestStorePause = Duration.milliseconds(200)
+    private static let tidyPeriod = Duration.seconds(10)
 
     func run() async throws {
         for endpoint in server.endpoints {
@@ -63,7 +69,9 @@ struct GatewayService: Service {
             sinks == nil ? "standard output" : nil, spool.map { $0.isShared ? "the registry" : "the spool" },
         ].compactMap(\.self)
         let stopping = stopping
-        let limit = Mutex<Task<Void, any Error>?>(nil)
+        let limit = Locked<Task<Void, any Error>?>(nil)
+        // They end with the server.
+        async let told: Void = logEvents()
         defer { limit.withLock(\.self)?.cancel() }
         do {
             try await withGracefulShutdownHandler {
@@ -89,23 +97,25 @@ struct GatewayService: Service {
             throw error
         }
         await server.close()
+        await told
         do {
             try await activity.write()
             try await store?.tidy()
-        } catch let error as OuroborosError where error.code == .busy {
+        } catch let error as OuroborosError where error.code.passes {
             logger.warning("what the devices did last is not counted: \(error.message)")
         }
         logger.info("stopped")
     }
 
     private func work() async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await logEvents() }
-            group.addTask { try await maintain() }
-            group.addTask { await showLife() }
-            try await printMessages()
-            group.cancelAll()
-        }
+        try await together(
+            { try await printMessages() },
+            beside: [
+                "the watch of files": { try await watch.run() },
+                "the look at the store": { await followStore() },
+                "the care of the store": { await tidy() },
+                "the sign of life": { await showLife() },
+            ])
     }
 
     private func printMessages() async throws {
@@ -153,7 +163,8 @@ struct GatewayService: Service {
         }
         try await outputs.handOn(new, at: now)
         activity.add(messages: batch.messages)
-        recent?.add(new, at: now)
+        page?.feed.came(batch.messages.count)
+        page?.recent?.add(new, at: now)
         return new
     }
 
@@ -177,7 +188,7 @@ struct GatewayService: Service {
     }
 
     private func logEvents() async {
-        for await event in server.events {
+        for await event in events {
             switch event {
             case .connected(let device, let session):
                 activity.add(sessionOf: device, from: try? await server.address(of: device))
@@ -200,41 +211,60 @@ struct GatewayService: Service {
 
     /// The manager restarts a gateway whose loops or sinks hang, not one that waits for a disk, a database or a collector.
     private func showLife() async {
-        guard let limit = manager.watchdog else { return }
+        guard let limit = manager.watchdog else { return await untilCancelled() }
         while (try? await Task.sleep(for: limit / 3)) != nil {
-            guard (try? await server.statistics()) != nil else { continue }
+            guard (try? await server.answer()) != nil else { continue }
             await outputs.sinks?.gate.answer()
             manager.alive()
         }
     }
 
-    /// Follows what other processes do to the store, tidies it, and counts.
-    private func maintain() async throws {
+    /// What other processes do to the store.
+    private func followStore() async {
+        guard let store else { return await untilCancelled() }
         var token: Int64?
-        for turn in 1... {
-            guard (try? await Task.sleep(for: .seconds(1))) != nil else { return }
-            await watch.look()
-            do {
-                let newToken = try await store?.changeToken()
-                if newToken != token {
-                    token = newToken
+        for await _ in store.writings() {
+            var isKnown = false
+            while !isKnown {
+                isKnown = await noteStore {
+                    let newToken = try await store.changeToken()
+                    guard newToken != token else { return }
                     try await server.dropUnknownDevices()
+                    token = newToken
                 }
-                if turn % 10 == 0 {
-                    try await activity.write()
-                    try await store?.tidy()
-                }
-            } catch let error as OuroborosError where error.code == .busy {
-                // It is told of the file.
-            } catch {
-                logger.error("the store: \(error)")
+                // Whoever writes often is followed a few times a second.
+                let pause = isKnown ? Self.shortestStorePause : Self.longestPause
+                guard (try? await Task.sleep(for: pause)) != nil else { return }
             }
         }
+    }
+
+    /// Counts what the devices did, and tidies the store.
+    private func tidy() async {
+        while (try? await Task.sleep(for: Self.tidyPeriod)) != nil {
+            _ = await noteStore {
+                try await activity.write()
+                try await store?.tidy()
+            }
+        }
+    }
+
+    /// False when the store failed.
+    private func noteStore(_ body: () async throws -> Void) async -> Bool {
+        do {
+            try await body()
+            return true
+        } catch let error as OuroborosError where error.code.passes {
+            // It is told of the file, or of the registry.
+        } catch {
+            if telling.withLock({ $0.isDue("\(error)") }) { logger.error("the store: \(error)") }
+        }
+        return false
     }
 }
 
 private final class Stopping: Sendable {
-    private let state = Mutex(false)
+    private let state = Locked(false)
 
     var hasBegun: Bool { state.withLock(\.self) }
 
@@ -244,7 +274,7 @@ private final class Stopping: Sendable {
 }
 
 private final class EchoCount: Sendable {
-    private let count = Mutex(0)
+    private let count = Locked(0)
 
     func begin(limit: Int) -> Bool {
         count.withLock { count in

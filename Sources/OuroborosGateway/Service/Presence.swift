@@ -1,12 +1,16 @@
+import LibC
 import Ouroboros
 import OuroborosSinks
-import Synchronization
 
 /// When a device was heard here, and how often it usually is: so long silence tells nothing.
 final class Presence: Sendable {
     private let sleepingAfter: Duration
     private let offlineAfter: Duration
-    private let rhythms = Mutex<[DeviceID: Rhythm]>([:])
+    private let rhythms = Locked<[DeviceID: Rhythm]>([:])
+
+    /// Tells that a device was heard that had been silent, or never heard; for one reader.
+    let returns: AsyncStream<Void>
+    private let returned: AsyncStream<Void>.Continuation
 
     private static let mostDevices = 200_000
 
@@ -14,14 +18,22 @@ final class Presence: Sendable {
     init(sleepingAfter: Duration, offlineAfter: Duration) {
         self.sleepingAfter = sleepingAfter
         self.offlineAfter = max(offlineAfter, sleepingAfter)
+        (returns, returned) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
+    /// How late it may be noticed that a device is silent.
+    var lookPeriod: Duration { max(.seconds(1), min(sleepingAfter / 12, .seconds(10))) }
+
     func heard(_ devices: Set<DeviceID>, at now: ContinuousClock.Instant = .now) {
-        rhythms.withLock { rhythms in
+        let isNews = rhythms.withLock { rhythms in
+            var isNews = false
             for device in devices where rhythms[device] != nil || rhythms.count < Self.mostDevices {
+                isNews = isNews || rhythms[device]?.last.map { now - $0 >= sleepingAfter } ?? true
                 rhythms[device, default: Rhythm()].heard(at: now)
             }
+            return isNews
         }
+        if isNews { returned.yield() }
     }
 
     /// The silence after which its readings are of the past; nil when its rhythm is not known.

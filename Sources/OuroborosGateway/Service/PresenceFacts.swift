@@ -14,7 +14,7 @@ actor PresenceFacts {
     /// Devices that no list has, and that belong here all the same: those of a fleet's key.
     private var unlisted: Set<DeviceID> = []
 
-    private static let longestListAge = Duration.seconds(30)
+    private static let longestListAge = Duration.seconds(20)
 
     init(
         presence: Presence, known: KnownDevices, isShared: Bool,
@@ -69,10 +69,17 @@ extension MQTTSink.Gateway {
     ) {
         let presence = facts.presence
         self.init(
+            changes: { tell in
+                await withDiscardingTaskGroup { group in
+                    group.addTask { for await _ in server.events { tell() } }
+                    group.addTask { for await _ in presence.returns { tell() } }
+                }
+            },
+            lookPeriod: presence.lookPeriod,
             statuses: {
                 Dictionary(
-                    uniqueKeysWithValues: try await server.connectedDevices().map {
-                        ($0.device, presence.status(of: $0.device, silence: $0.silence, hasSession: true))
+                    uniqueKeysWithValues: try await server.silences().map { device, silence in
+                        (device, presence.status(of: device, silence: silence, hasSession: true))
                     })
             },
             gone: { await facts.gone() }, removed: { try await facts.removed($0) },

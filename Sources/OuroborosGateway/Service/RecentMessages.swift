@@ -1,8 +1,8 @@
+import LibC
 import DequeModule
 import Ouroboros
 import OuroborosNIO
 import OuroborosPage
-import Synchronization
 
 /// The last messages of each device, in memory alone, for those who may see them.
 final class RecentMessages: Sendable {
@@ -12,7 +12,7 @@ final class RecentMessages: Sendable {
     /// One more makes another's go.
     private static let devices = 20_000
 
-    private let entries = Mutex<[DeviceID: Deque<PageMessage>]>([:])
+    private let entries = Locked<[DeviceID: Deque<PageMessage>]>([:])
 
     func add(_ messages: [ReceivedMessage], at time: Int64) {
         entries.withLock { entries in

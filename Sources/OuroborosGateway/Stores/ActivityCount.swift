@@ -1,13 +1,13 @@
+import LibC
 import Ouroboros
 import OuroborosNIO
 import OuroborosStore
 import OuroborosText
-import Synchronization
 
 /// What the devices did since it was last written to the store.
 final class ActivityCount: Sendable {
     private let store: (any ActivityStore)?
-    private let counts = Mutex<[DeviceID: DeviceActivity]>([:])
+    private let counts = Locked<[DeviceID: DeviceActivity]>([:])
 
     /// Without a store nothing is counted.
     init(_ store: (any ActivityStore)?) {

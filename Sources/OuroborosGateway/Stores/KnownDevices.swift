@@ -1,3 +1,4 @@
+import LibC
 import Ouroboros
 import OuroborosStore
 
@@ -13,7 +14,7 @@ actor KnownDevices {
     private let directory: (any DeviceDirectory)?
     private var records: [DeviceRecord] = []
     private var readAt: ContinuousClock.Instant?
-    private var reading: Task<Void, Never>?
+    private var reading: Promised<Void>?
 
     private static let patience = Duration.seconds(1)
     /// How much older than asked for a list may be: a database that is slow once is not away.
@@ -28,7 +29,8 @@ actor KnownDevices {
     func listing(atMost age: Duration) async -> Listing {
         guard let directory else { return Listing(records: [], isCurrent: true) }
         if isOlder(than: age) {
-            await Self.wait(for: reading ?? read(directory))
+            let reading = reading ?? read(directory)
+            _ = try? await within(Self.patience) { try await reading.value() }
         }
         return Listing(records: records, isCurrent: !isOlder(than: age + Self.tolerance))
     }
@@ -36,37 +38,25 @@ actor KnownDevices {
     /// What people call these devices, as it is now.
     nonisolated func names(of devices: Set<DeviceID>) async throws -> [DeviceID: String] {
         let records = try await directory?.records(of: devices) ?? []
-        return Dictionary(uniqueKeysWithValues: records.map { ($0.id, $0.name) })
+        return Dictionary(records.map { ($0.id, $0.name) }) { $1 }
     }
 
     private func isOlder(than age: Duration) -> Bool {
         readAt.map { .now - $0 > age } ?? true
     }
 
-    private func read(_ directory: any DeviceDirectory) -> Task<Void, Never> {
-        let task = Task {
+    private func read(_ directory: any DeviceDirectory) -> Promised<Void> {
+        let isRead = Promised<Void>()
+        reading = isRead
+        Task {
             // Whoever keeps the store or the registry says in the log that it cannot be read.
             if let records = try? await directory.records(of: nil) {
                 self.records = records
                 readAt = .now
             }
             reading = nil
+            isRead.finish(.success(()))
         }
-        reading = task
-        return task
-    }
-
-    private static func wait(for reading: Task<Void, Never>) async {
-        let (ends, end) = AsyncStream.makeStream(of: Void.self)
-        let limit = Task {
-            try? await Task.sleep(for: patience)
-            end.finish()
-        }
-        defer { limit.cancel() }
-        Task {
-            await reading.value
-            end.finish()
-        }
-        for await _ in ends {}
+        return isRead
     }
 }

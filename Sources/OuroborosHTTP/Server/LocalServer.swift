@@ -1,6 +1,13 @@
+import HTTPTypes
 import Hummingbird
+import HummingbirdCore
 import Logging
 import NIOCore
+import NIOHTTP1
+import NIOPosix
+import Ouroboros
+import OuroborosNIO
+import ServiceLifecycle
 
 /// A small HTTP server for the gateway's own machine or a private network: there is no TLS.
 package struct LocalServer: Sendable {
@@ -28,22 +35,45 @@ package struct LocalServer: Sendable {
     }
 
     /// Serves until the task is cancelled or the program shuts down.
+    ///
+    /// An application of Hummingbird's would wake up each second, for the time of the answers that nobody asks for.
     package func run(_ router: Router<BasicRequestContext>) async throws {
         // What Hummingbird has to tell is not the gateway's log.
         var quiet = logger
         quiet.logLevel = .critical
-        let (logger, name, host) = (logger, name, host)
-        let application = Application(
-            router: router,
-            // A client that stalls, or many of them, must not take what devices need.
-            server: .http1(configuration: .init(idleTimeout: .seconds(30))),
-            configuration: .init(
+        let (responder, silent) = (router.buildResponder(), quiet)
+        // A client that stalls, or many of them, must not take what devices need.
+        let server = try HTTPServerBuilder.http1(configuration: .init(idleTimeout: .seconds(30))).buildServer(
+            configuration: ServerConfiguration(
                 address: .hostname(host, port: port),
-                availableConnectionsDelegate: .maximum(64, logger: quiet)),
-            onServerRunning: { channel in
-                logger.info("\(name) on \(host) port \(channel.localAddress?.port ?? 0)")
-            },
-            logger: quiet)
-        try await application.run()
+                availableConnectionsDelegate: .maximum(64, logger: silent)),
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: silent,
+            responder: { request, writer, channel in
+                let context = BasicRequestContext(source: .init(channel: channel, logger: silent))
+                var response: Response
+                do {
+                    response = try await responder.respond(to: request, context: context)
+                } catch let error as HTTPParserError {
+                    throw error
+                } catch {
+                    response = Response(status: .internalServerError)
+                }
+                response.headers[.date] = HTTPDate.now()
+                try await writer.write(response: response.head, body: response.body)
+            }, onServerRunning: { await running(at: $0) })
+        try await server.run()
+    }
+
+    private func running(at channel: any Channel) async {
+        let (logger, name) = (logger, name)
+        try? await channel.eventLoop.submit {
+            var telling = Telling<String>()
+            let pause = AcceptPause { error in
+                guard telling.isDue(name) else { return }
+                logger.warning("\(name): \(AcceptPause.text(error))")
+            }
+            try channel.pipeline.syncOperations.addHandler(pause, position: .first)
+        }.get()
+        logger.info("\(name) on \(host) port \(channel.localAddress?.port ?? 0)")
     }
 }

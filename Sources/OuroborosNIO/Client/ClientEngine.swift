@@ -1,3 +1,4 @@
+import LibC
 import CoreMetrics
 import Logging
 import NIOCore
@@ -159,8 +160,7 @@ final class ClientEngine: @unchecked Sendable {
         pings.finish(.failure(error ?? OuroborosError.connectionClosed))
         connected.fail(error ?? OuroborosError.connectionClosed)
         inbox.finish()
-        facts.withLock { $0.state = .closed }
-        states.send(.closed)
+        states.send(.closed) { facts.withLock { $0.state = .closed } }
         states.finish()
         closeCarrier().whenComplete { [ended] _ in ended.succeed() }
     }
@@ -313,7 +313,8 @@ final class ClientEngine: @unchecked Sendable {
 
     func arm(_ now: UInt64) {
         guard let link = state.link else { return }
-        timer?.arm(at: link.deadline(now: now), now: now)
+        let maySend = carrier.isWritable && firstPacket.deadline == nil
+        timer?.arm(at: LoopTimer.wake(link.deadline(now: now), maySend: maySend, now: now), now: now)
         timer?.arm(at: state.deadline, now: now)
         timer?.arm(at: firstPacket.deadline, now: now)
         timer?.arm(at: streamState.deadline, now: now)

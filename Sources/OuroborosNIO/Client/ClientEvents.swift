@@ -89,8 +89,7 @@ extension ClientEngine {
 
     func report(_ state: ConnectionState) {
         logger?.debug("\(state)")
-        facts.withLock { $0.state = state }
-        states.send(state)
+        states.send(state) { facts.withLock { $0.state = state } }
     }
 
     func fail(_ error: any Error) {

@@ -153,9 +153,9 @@ public final class OuroborosConnection: Sendable {
 
     // MARK: The rest
 
-    /// What becomes of the connection, from now on.
+    /// What becomes of the connection, beginning with how it is now. All that a reader has not read is kept for it.
     public var stateChanges: AsyncStream<ConnectionState> {
-        engine.states.subscribe(startingWith: state)
+        engine.states.subscribe { state }
     }
 
     public var state: ConnectionState { engine.facts.withLock(\.state) }

@@ -1,3 +1,4 @@
+import LibC
 import Ouroboros
 
 /// One message on its way, between the task that sends it and the event loop.

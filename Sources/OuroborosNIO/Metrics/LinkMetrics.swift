@@ -1,11 +1,11 @@
+import LibC
 import CoreMetrics
 import Ouroboros
-import Synchronization
 
 /// A link's counts as metrics of swift-metrics, named as Prometheus has it. No metric names a device: their
 /// number does not grow with the fleet.
 public final class LinkMetrics: Sendable {
-    private let last = Mutex(Statistics())
+    private let last = Locked(Statistics())
     private let sent: Counter
     private let received: Counter
     private let retransmitted: Counter

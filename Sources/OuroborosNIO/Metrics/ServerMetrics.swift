@@ -1,10 +1,10 @@
+import LibC
 import CoreMetrics
 import Ouroboros
-import Synchronization
 
 /// A server's counts as metrics of swift-metrics; ``OuroborosServer/update(_:)`` brings them up to date.
 public final class ServerMetrics: Sendable {
-    private let last = Mutex(ServerStatistics())
+    private let last = Locked(ServerStatistics())
     private let links: LinkMetrics
     private let drops: DropMetrics
     private let messages: Counter

@@ -23,6 +23,19 @@ extension OuroborosServer {
         return Array(newest.values)
     }
 
+    /// The same devices, and no more than how long they are silent.
+    package func silences() async throws -> [DeviceID: Duration] {
+        var silences: [DeviceID: Duration] = [:]
+        for worker in workers.hub.workers {
+            let own = try await worker.loop.submit {
+                worker.devices.linked.values.filter { !$0.isClosing }
+                    .map { ($0.device, worker.silence(of: $0)) }
+            }.get()
+            silences.merge(own) { min($0, $1) }
+        }
+        return silences
+    }
+
     /// Since when a device was not heard; nil when it has no session.
     public func silence(of device: DeviceID) async throws -> Duration? {
         guard let worker = workers.hub.worker(of: device) else { return nil }
@@ -58,7 +71,7 @@ extension ServerEngine {
         }
     }
 
-    fileprivate func silence(of peer: ServerPeer) -> Duration {
+    func silence(of peer: ServerPeer) -> Duration {
         .milliseconds(now - peer.lastHeard)
     }
 }

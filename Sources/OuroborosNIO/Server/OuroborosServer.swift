@@ -148,8 +148,15 @@ public final class OuroborosServer: Sendable {
         }
     }
 
-    /// What becomes of the devices, from now on.
+    /// What becomes of the devices, from now on. All that a reader has not read is kept for it.
     public var events: AsyncStream<ServerEvent> { workers.hub.events.subscribe() }
+
+    /// Returns once each worker had a turn.
+    package func answer() async throws {
+        for worker in workers.hub.workers {
+            try await worker.loop.submit {}.get()
+        }
+    }
 
     public func statistics() async throws -> ServerStatistics {
         try await workers.statistics()

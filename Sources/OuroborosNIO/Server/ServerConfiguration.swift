@@ -14,7 +14,8 @@ public struct ServerConfiguration: Sendable {
     }()
     /// Places for messages that wait or are in flight, of all devices; each has room for one packet.
     public var places = 1024
-    /// How many packets of messages wait for the application: of one device, and of all.
+    /// How many packets of messages wait for the application: of one device, and of all. Where there was room, and
+    /// the application is at work, what is read at once (``receiveBatch``) is taken as a whole.
     public var queuePerDevice = 64
     public var queueCapacity = 8192
     /// Devices that may be connected at once; one more ends the session of the longest silent one.

@@ -1,4 +1,6 @@
-/// Changes for as many readers as there are; one that is slow misses the oldest.
+import LibC
+/// Changes for as many readers as there are. Each hears of all that come after it asked, however slow it is: what it has
+/// not read is kept for it.
 final class Broadcast<Element: Sendable>: Sendable {
     private struct State {
         var readers: [Int: AsyncStream<Element>.Continuation] = [:]
@@ -8,12 +10,13 @@ final class Broadcast<Element: Sendable>: Sendable {
 
     private let state = Locked(State())
 
-    func subscribe(startingWith first: Element? = nil) -> AsyncStream<Element> {
-        let (stream, reader) = AsyncStream.makeStream(of: Element.self, bufferingPolicy: .bufferingNewest(64))
-        if let first {
-            reader.yield(first)
-        }
+    /// Nothing comes between the first one and those that are sent.
+    func subscribe(startingWith first: () -> Element? = { nil }) -> AsyncStream<Element> {
+        let (stream, reader) = AsyncStream.makeStream(of: Element.self)
         let id = state.withLock { state -> Int? in
+            if let first = first() {
+                reader.yield(first)
+            }
             guard !state.isFinished else { return nil }
             state.next += 1
             state.readers[state.next] = reader
@@ -29,9 +32,13 @@ final class Broadcast<Element: Sendable>: Sendable {
         return stream
     }
 
-    func send(_ element: Element) {
-        for reader in state.withLock({ Array($0.readers.values) }) {
-            reader.yield(element)
+    /// `change` makes it what new readers start with.
+    func send(_ element: Element, _ change: () -> Void = {}) {
+        state.withLock { state in
+            change()
+            for reader in state.readers.values {
+                reader.yield(element)
+            }
         }
     }
 

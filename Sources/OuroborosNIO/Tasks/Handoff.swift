@@ -1,3 +1,4 @@
+import LibC
 import NIOCore
 
 /// Items from any task to an event loop: many that come together cost one hop.

@@ -1,3 +1,4 @@
+import LibC
 import DequeModule
 
 /// A queue from the event loop to the tasks that read. The engine's room bounds it, not the queue itself.

@@ -7,6 +7,8 @@ final class LoopTimer {
     private var scheduled: Scheduled<Void>?
     private var due: UInt64 = .max
 
+    private static let blockedPeriod: UInt64 = 100
+
     init(on loop: any EventLoop, _ fire: @escaping @Sendable () -> Void) {
         self.loop = loop
         self.fire = fire
@@ -19,6 +21,12 @@ final class LoopTimer {
         scheduled?.cancel()
         due = deadline
         scheduled = loop.scheduleTask(deadline: .milliseconds(deadline), fire)
+    }
+
+    /// The time to wake for a link that has something due at `deadline`. While nothing of it can be sent what can tells, and
+    /// its other times are looked at now and then.
+    static func wake(_ deadline: UInt64?, maySend: Bool, now: UInt64) -> UInt64? {
+        maySend ? deadline : deadline.map { max($0, now + blockedPeriod) }
     }
 
     /// To be called first when it fired.

@@ -118,6 +118,7 @@ package final class DatagramSocket: DatagramPort, @unchecked Sendable {
     private var answersForMany: Bool { options.contains(.answers) && localAddress.isWildcard }
 
     package func close() -> EventLoopFuture<Void> {
+        loop.assertInEventLoop()
         isClosed = true
         retry?.cancel()
         guard let channel else { return loop.makeSucceededVoidFuture() }

@@ -1,3 +1,4 @@
+import LibC
 import NIOCore
 import NIOPosix
 import Ouroboros
@@ -36,7 +37,9 @@ public struct HostAndPort: Sendable, Hashable, CustomStringConvertible {
     /// the name itself (``EndpointName``).
     public func resolve() async throws -> SocketAddress {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
-        guard let first = try await SystemLookup.shared.addresses(of: self, on: loop).get().first else {
+        let found = Promised<[SocketAddress]>()
+        SystemLookup.shared.addresses(of: self, on: loop).whenComplete(found.finish)
+        guard let first = try await found.value().first else {
             throw OuroborosError.noAddress(of: host)
         }
         return first

@@ -2,6 +2,7 @@ import CPq
 import Foundation
 import LibC
 import Ouroboros
+import OuroborosNIO
 
 /// Why a query did not succeed.
 enum PostgresFailure: Error {
@@ -9,23 +10,43 @@ enum PostgresFailure: Error {
     case unavailable(String)
     /// It was asked for something that it does not do.
     case refused(String)
+    /// What was to be added is there already, by the name of that rule, or something was divided by 0.
+    case contradicted(String)
+
+    static let divisionByZero = "22012"
 }
 
 /// One connection, on one thread at a time. It waits in `poll`, never longer than a deadline: a database that hangs
 /// must not keep a thread.
 // @unchecked: the pool gives it to one thread at a time.
 final class PostgresConnection: @unchecked Sendable {
-    private let handle: OpaquePointer
+    let handle: OpaquePointer
 
     /// How long a connection, and a query, may take.
     static let patience = Duration.seconds(5)
 
-    init(_ location: PostgresLocation) throws {
-        guard let handle = PQconnectStart(location.url) else {
+    /// Connects to the first address that lets it in.
+    static func open(_ location: PostgresLocation, lookup: any NameLookup) throws -> PostgresConnection {
+        let deadline = ContinuousClock.now + patience
+        let targets = try location.targets(by: lookup, until: deadline)
+        var reasons: [String] = []
+        for (index, target) in targets.enumerated() {
+            // One that does not answer leaves time to those after it.
+            let share = (deadline - .now) / (targets.count - index)
+            do {
+                return try PostgresConnection(target, until: .now + share)
+            } catch PostgresFailure.unavailable(let reason) {
+                if !reasons.contains(reason) { reasons.append(reason) }
+            }
+        }
+        throw PostgresFailure.unavailable(reasons.joined(separator: "; "))
+    }
+
+    private init(_ target: PostgresTarget, until deadline: ContinuousClock.Instant) throws {
+        guard let handle = target.startConnecting() else {
             throw PostgresFailure.unavailable("out of memory")
         }
         self.handle = handle
-        let deadline = ContinuousClock.now + Self.patience
         // What libpq says of an open connection waits to be written first (PQconnectPoll's documentation).
         var state = PGRES_POLLING_WRITING
         while state != PGRES_POLLING_OK {
@@ -37,14 +58,24 @@ final class PostgresConnection: @unchecked Sendable {
         guard PQsetnonblocking(handle, 1) == 0 else { throw failed("cannot connect") }
         // What it has to tell beside answers is not the gateway's output.
         PQsetNoticeReceiver(handle, { _, _ in }, nil)
+        try run([PostgresStatement(Self.settings)], until: deadline)
     }
+
+    /// A gateway that vanished holds no lock for long: the database notices within 20 s, and not after the usual two
+    /// hours. Each statement sees what was committed before it.
+    private static let settings = """
+        SELECT set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '5', false),
+            set_config('tcp_keepalives_count', '3', false),
+            set_config('idle_in_transaction_session_timeout', '10s', false),
+            set_config('default_transaction_isolation', 'read committed', false)
+        """
 
     deinit {
         PQfinish(handle)
     }
 
     /// True when something came before the deadline.
-    private func wait(for events: Int32, until deadline: ContinuousClock.Instant) -> Bool {
+    func wait(for events: Int32, until deadline: ContinuousClock.Instant) -> Bool {
         while true {
             let left = (deadline - .now).components
             let milliseconds = left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000
@@ -56,86 +87,10 @@ final class PostgresConnection: @unchecked Sendable {
         }
     }
 
-    private func failed(_ what: String) -> PostgresFailure {
+    func failed(_ what: String) -> PostgresFailure {
         let reason =
             String(cString: PQerrorMessage(handle)).split(whereSeparator: \.isNewline).first ?? "no answer"
         return .unavailable("\(what): \(reason)")
-    }
-
-    /// One statement; gives its rows and how many rows it changed.
-    @discardableResult
-    func query(_ sql: String, _ values: [PostgresValue] = []) throws -> (rows: [PostgresRow], changed: Int) {
-        let deadline = ContinuousClock.now + Self.patience
-        try send(sql, values)
-        while true {
-            let left = PQflush(handle)
-            guard left >= 0 else { throw failed("sending a query") }
-            if left == 0 { break }
-            guard wait(for: POLLIN | POLLOUT, until: deadline), PQconsumeInput(handle) == 1 else {
-                throw failed("sending a query")
-            }
-        }
-        var answer: (rows: [PostgresRow], changed: Int) = ([], 0)
-        var failure: PostgresFailure?
-        while true {
-            while PQisBusy(handle) == 1 {
-                guard wait(for: POLLIN, until: deadline), PQconsumeInput(handle) == 1 else {
-                    throw failed("waiting for an answer")
-                }
-            }
-            guard let result = PQgetResult(handle) else { break }
-            defer { PQclear(result) }
-            switch PQresultStatus(result) {
-            case PGRES_TUPLES_OK, PGRES_COMMAND_OK:
-                answer = (Self.rows(of: result), Int(String(cString: PQcmdTuples(result))) ?? 0)
-            default: failure = self.failure(of: result)
-            }
-        }
-        if let failure { throw failure }
-        return answer
-    }
-
-    private func send(_ sql: String, _ values: [PostgresValue]) throws {
-        let bytes = values.map(\.bytes)
-        // All values one after the other; a null has no place, and an empty one has the end's.
-        let joined = bytes.compactMap(\.self).joined() + [0]
-        let sent = joined.withUnsafeBytes { memory in
-            var offset = 0
-            let places = bytes.map { value -> UnsafePointer<CChar>? in
-                guard let value, let base = memory.baseAddress else { return nil }
-                defer { offset += value.count }
-                return (base + offset).assumingMemoryBound(to: CChar.self)
-            }
-            return PQsendQueryParams(
-                handle, sql, Int32(values.count), values.map(\.type), places,
-                bytes.map { Int32($0?.count ?? 0) },
-                bytes.map { _ in 1 }, 1)
-        }
-        guard sent == 1 else { throw failed("sending a query") }
-    }
-
-    private static func rows(of result: OpaquePointer) -> [PostgresRow] {
-        (0..<PQntuples(result)).map { row in
-            PostgresRow(
-                columns: (0..<PQnfields(result)).map { column in
-                    guard PQgetisnull(result, row, column) == 0, let value = PQgetvalue(result, row, column)
-                    else { return nil }
-                    return Array(
-                        UnsafeRawBufferPointer(start: value, count: Int(PQgetlength(result, row, column))))
-                })
-        }
-    }
-
-    private func failure(of result: OpaquePointer) -> PostgresFailure {
-        let state = PQresultErrorField(result, Int32(UInt8(ascii: "C"))).map { String(cString: $0) } ?? ""
-        let message =
-            PQresultErrorField(result, Int32(UInt8(ascii: "M"))).map { String(cString: $0) } ?? "no reason"
-        // Classes 08, 40, 53 and 57: connections, transactions that met, resources, and an operator who stops it.
-        // A read-only one is a standby.
-        let isAway =
-            ["08", "40", "53", "57"].contains(state.prefix(2)) || state == "25006"
-            || PQstatus(handle) == CONNECTION_BAD
-        return isAway ? .unavailable(message) : .refused(message)
     }
 
     /// All of `body`, or nothing.
@@ -146,16 +101,28 @@ final class PostgresConnection: @unchecked Sendable {
             try query("COMMIT")
             return value
         } catch {
-            // A connection that broke has rolled back already.
-            _ = try? query("ROLLBACK")
+            rollBack()
             throw error
         }
     }
 
+    /// After a failure. A connection that broke has rolled back already, or has committed.
+    func rollBack() {
+        guard isInStep else { return }
+        _ = try? query("ROLLBACK")
+    }
+
     /// Waits for what others notify, up to `time`; gives their payloads.
     func notifications(within time: Duration) throws -> [String] {
+        // Some may have come with an answer.
+        let known = takeNotifications()
+        guard known.isEmpty else { return known }
         _ = wait(for: POLLIN, until: .now + time)
         guard PQconsumeInput(handle) == 1 else { throw failed("listening") }
+        return takeNotifications()
+    }
+
+    private func takeNotifications() -> [String] {
         var payloads: [String] = []
         while let notification = PQnotifies(handle) {
             payloads.append(String(cString: notification.pointee.extra))

@@ -1,9 +1,10 @@
+import LibC
 import Foundation
 import Logging
 import NIOPosix
 import Ouroboros
+import OuroborosNIO
 import OuroborosStore
-import Synchronization
 
 /// A database of ours, its connections, and how it is: one that cannot be reached is tried again with pauses that
 /// grow, and until then whoever asks hears so at once.
@@ -17,15 +18,19 @@ final class PostgresDatabase: Sendable {
     }
 
     let location: PostgresLocation
-    private let logger: Logger?
+    let logger: Logger?
+    private let lookup: any NameLookup
     private let threads: NIOThreadPool
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     private static let connections = 4
     private static let longestPause = Duration.seconds(5)
 
-    init(_ location: PostgresLocation, logger: Logger? = nil) {
+    init(
+        _ location: PostgresLocation, lookup: any NameLookup = SystemLookup.shared, logger: Logger? = nil
+    ) {
         self.location = location
+        self.lookup = lookup
         self.logger = logger
         threads = NIOThreadPool(numberOfThreads: Self.connections)
         threads.start()
@@ -117,7 +122,7 @@ final class PostgresDatabase: Sendable {
             giveBack(connection)
             return value
         } catch let error as PostgresFailure {
-            if case .refused = error { giveBack(connection) }
+            if case .unavailable = error {} else { giveBack(connection) }
             throw error
         } catch {
             giveBack(connection)
@@ -137,7 +142,7 @@ final class PostgresDatabase: Sendable {
         let mayTry = state.withLock { $0.nextTry <= .now }
         guard mayTry else { throw PostgresFailure.unavailable("it is tried again in a moment") }
         do {
-            let connection = try PostgresConnection(location)
+            let connection = try PostgresConnection.open(location, lookup: lookup)
             noteUp()
             return connection
         } catch {
@@ -182,8 +187,10 @@ final class PostgresDatabase: Sendable {
         switch error {
         case PostgresFailure.unavailable(let reason):
             OuroborosError(.unreachable, "the registry \(location.name) cannot be reached: \(reason)")
-        case PostgresFailure.refused(let reason):
+        case PostgresFailure.refused(let reason), PostgresFailure.contradicted(let reason):
             OuroborosError(.storage, "the registry \(location.name): \(reason)")
+        case let row as UnreadableRow:
+            OuroborosError(.storage, "the registry \(location.name): \(row): correct it, or remove the row")
         default: error
         }
     }

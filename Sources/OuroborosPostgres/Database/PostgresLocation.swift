@@ -1,12 +1,14 @@
 import CPq
+import Foundation
 import Ouroboros
 
 /// Which database, as libpq's URLs say it: `postgres://USER@HOST/DATABASE`. It never holds a password: that stands in
 /// PGPASSFILE or ~/.pgpass, which libpq reads if nobody else may.
 public struct PostgresLocation: Sendable {
-    let url: String
     /// For people: without parameters.
     public let name: String
+    /// What the URL says, by libpq's keywords.
+    let parameters: [String: String]
 
     public init(_ url: String) throws {
         guard url.hasPrefix("postgres://") || url.hasPrefix("postgresql://") else {
@@ -21,17 +23,19 @@ public struct PostgresLocation: Sendable {
             throw OuroborosError(.invalidConfiguration, "the registry's URL is none that PostgreSQL takes")
         }
         defer { PQconninfoFree(options) }
+        var parameters: [String: String] = [:]
         var option = options
         while let keyword = option.pointee.keyword {
-            if String(cString: keyword) == "password", option.pointee.val != nil {
-                throw OuroborosError(
-                    .invalidConfiguration,
-                    "the registry's URL holds a password, which others can read: put it into a file of PGPASSFILE (0600)"
-                )
-            }
+            parameters[String(cString: keyword)] = option.pointee.val.map { String(cString: $0) }
             option += 1
         }
-        self.url = url
+        guard parameters["password"] == nil else {
+            throw OuroborosError(
+                .invalidConfiguration,
+                "the registry's URL holds a password, which others can read: put it into a file of PGPASSFILE (0600)"
+            )
+        }
+        self.parameters = parameters
         name = String(url.prefix { $0 != "?" })
     }
 }

@@ -29,12 +29,17 @@ enum PostgresValue {
         switch self {
         case .integer(let number): Self.bigEndian(number)
         case .bytes(let data): Array(data)
-        case .text(let text): Array(text.utf8)
+        case .text(let text): Self.utf8(text)
         case .null: nil
         case .integers(let numbers): Self.array(numbers.map { $0.map(Self.bigEndian) }, of: 20)
         case .byteStrings(let strings): Self.array(strings.map { Array($0) }, of: 17)
-        case .texts(let texts): Self.array(texts.map { Array($0.utf8) }, of: 25)
+        case .texts(let texts): Self.array(texts.map(Self.utf8), of: 25)
         }
+    }
+
+    /// A text of PostgreSQL's has no zero byte.
+    private static func utf8(_ text: String) -> [UInt8] {
+        text.utf8.filter { $0 != 0 }
     }
 
     private static func bigEndian(_ number: some FixedWidthInteger) -> [UInt8] {
@@ -51,39 +56,4 @@ enum PostgresValue {
         }
         return bytes
     }
-}
-
-/// A row of an answer.
-struct PostgresRow {
-    let columns: [[UInt8]?]
-
-    func bytes(_ column: Int) throws -> Data {
-        guard let bytes = columns[column] else { throw Self.wrong }
-        return Data(bytes)
-    }
-
-    func text(_ column: Int) throws -> String {
-        guard let text = try optionalText(column) else { throw Self.wrong }
-        return text
-    }
-
-    func optionalText(_ column: Int) throws -> String? {
-        guard let bytes = columns[column] else { return nil }
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw Self.wrong }
-        return text
-    }
-
-    func integer(_ column: Int) throws -> Int64 {
-        guard let number = try optionalInteger(column) else { throw Self.wrong }
-        return number
-    }
-
-    func optionalInteger(_ column: Int) throws -> Int64? {
-        guard let bytes = columns[column] else { return nil }
-        guard bytes.count == 8 else { throw Self.wrong }
-        return bytes.reduce(0) { $0 << 8 | Int64($1) }
-    }
-
-    private static let wrong = OuroborosError(
-        .storage, "the registry holds a value of the wrong type: was it changed?")
 }

@@ -11,6 +11,8 @@ enum RegistrySchema {
         [downlink, downlinkWaits, downlinkEnded],
         [generation],
         [deadLetter],
+        [messageMarks, storedBatch, storedBatchAt],
+        [downlinkGrowsOld],
         [management],
     ]
 
@@ -45,20 +47,25 @@ enum RegistrySchema {
         // A scan of the catalogue sees what another gateway has just made; names that are looked up may be cached.
         let found = try connection.query(
             "SELECT 1 FROM pg_tables WHERE schemaname = 'ouroboros' AND tablename = 'version'")
-        guard !found.rows.isEmpty else { return 0 }
-        return Int(try connection.query("SELECT number FROM ouroboros.version").rows.first?.integer(0) ?? 0)
+        guard !found.rows(of: "version").isEmpty else { return 0 }
+        let row = try connection.query("SELECT number FROM ouroboros.version").rows(of: "version").first
+        guard let row else { return 0 }
+        let version: Int = try row.number(0)
+        guard version >= 0 else { throw row.wrong(0, "is negative") }
+        return version
     }
 
     /// Advisory locks, which are a database's: `ouro` and a number.
     enum Lock: Int64 {
         case schema = 0x6f75_726f_0001
-        /// Messages get their ids in the order in which they are committed, so that who reads on from an id misses none.
-        case spool = 0x6f75_726f_0002
         /// Who adds a message to a device has counted all others.
         case downlink = 0x6f75_726f_0003
 
         /// The first of two numbers, `ouro`; the second is a sink's.
         static let sinks: Int32 = 0x6f75_726f
+
+        /// Whoever stores messages holds this plus the last id that was given away before: its own come after that.
+        static let spoolMarks: Int64 = 0x6f76 << 48
     }
 
     private static let device = """
@@ -115,6 +122,26 @@ enum RegistrySchema {
         )
         """
 
+    /// An earlier program would read on from an id that is not the last of those before it.
+    private static let messageMarks = """
+        COMMENT ON TABLE ouroboros.message IS
+            'Whoever stores holds a mark, an advisory lock; whoever reads goes no further than the lowest one.'
+        """
+
+    /// Who stores a batch and does not hear whether it is stored finds its token here.
+    private static let storedBatch = """
+        CREATE TABLE IF NOT EXISTS ouroboros.stored_batch (
+            token bigint CONSTRAINT \(tokenIsThere) PRIMARY KEY,
+            at timestamptz NOT NULL DEFAULT clock_timestamp()
+        )
+        """
+
+    static let tokenIsThere = "stored_batch_token"
+
+    private static let storedBatchAt = """
+        CREATE INDEX IF NOT EXISTS stored_batch_at ON ouroboros.stored_batch (at)
+        """
+
     private static let onceRecord = """
         CREATE TABLE ouroboros.once_record (
             device bytea NOT NULL CHECK (length(device) = 8),
@@ -169,6 +196,10 @@ enum RegistrySchema {
 
     private static let downlinkWaits = """
         CREATE INDEX downlink_waits ON ouroboros.downlink (device, id) WHERE ended_at IS NULL
+        """
+
+    private static let downlinkGrowsOld = """
+        CREATE INDEX downlink_grows_old ON ouroboros.downlink (state, expires_at) WHERE ended_at IS NULL
         """
 
     private static let downlinkEnded = """

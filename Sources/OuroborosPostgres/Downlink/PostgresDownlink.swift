@@ -32,16 +32,15 @@ public final class PostgresDownlink: DownlinkStore {
         self.gateway = .integer(Int64(gateway))
         self.limits = limits
         self.logger = logger
-        let (gateway, run) = (self.gateway, run)
-        try await store.database.run { connection in
+        try await store.database.run { [self] connection in
             try connection.transaction {
-                try Self.lock(connection)
+                try connection.run([Self.lock])
                 let ended = try connection.query(
                     """
                     UPDATE ouroboros.downlink SET state = 'unknown', ended_at = $1, payload = '', reason = $2
                     WHERE ended_at IS NULL AND state = 'sending' AND gateway = $3 AND run <> $4 RETURNING id, device
-                    """, [.integer(now), .text(DownlinkEntry.gatewayEnded), gateway, run])
-                try Self.tell(ended.rows, connection)
+                    """, [.integer(now), .text(DownlinkEntry.gatewayEnded), self.gateway, run])
+                try tell(ended, connection)
             }
         }
     }
@@ -52,21 +51,22 @@ public final class PostgresDownlink: DownlinkStore {
     }
 
     /// Until the transaction ends: what is counted stays, and no two write the same many rows.
-    private static func lock(_ connection: PostgresConnection) throws {
-        try connection.query("SELECT pg_advisory_xact_lock(\(RegistrySchema.Lock.downlink.rawValue))")
-    }
+    private static let lock = PostgresStatement(
+        "SELECT pg_advisory_xact_lock($1)", [.integer(RegistrySchema.Lock.downlink.rawValue)])
 
-    /// Rows of id and device, whose fates are known.
-    static func tell(_ rows: [PostgresRow], _ connection: PostgresConnection) throws {
-        try RegistryMessage.send(
-            rows.map { .settled(try DeviceID(try $0.bytes(1)), id: try $0.integer(0)) }, on: connection)
+    /// Of the messages whose id and device are answered the fates are known.
+    func tell(_ answer: PostgresAnswer, _ connection: PostgresConnection) throws {
+        let settled = try store.unreadable.readable(answer.rows(of: "downlink")) {
+            RegistryMessage.settled(try $0.device(1), id: try $0.integer(0))
+        }
+        try RegistryMessage.send(settled, on: connection)
     }
 
     static func entry(_ row: PostgresRow) throws -> DownlinkEntry {
-        try DownlinkEntry(
-            id: row.integer(0), device: DeviceID(row.bytes(1)), queuedAt: row.integer(2),
-            expiresAt: row.integer(3), state: row.text(4), reason: row.optionalText(5),
-            payload: Array(row.bytes(6)))
+        DownlinkEntry(
+            id: try row.integer(0), device: try row.device(1), queuedAt: try row.milliseconds(2),
+            expiresAt: try row.milliseconds(3), state: try row.state(4), reason: try row.optionalText(5),
+            payload: Array(try row.bytes(6)))
     }
 
     // MARK: For those who send
@@ -78,27 +78,42 @@ public final class PostgresDownlink: DownlinkStore {
         let request = PostgresValue.integer(Self.random())
         do {
             return try await store.database.run(retryingFor: Self.addPatience) { [limits] connection in
-                try connection.transaction {
-                    try Self.lock(connection)
-                    let found = try connection.query(
-                        "SELECT \(Self.columns) FROM ouroboros.downlink WHERE request = $1", [request]
-                    ).rows.first.map(Self.entry)
-                    if let found { return found }
+                do {
+                    // Two ways there and back: the others wait for no more than the second one.
+                    let answers = try connection.run([
+                        PostgresStatement("BEGIN"), Self.lock,
+                        PostgresStatement(
+                            "SELECT \(Self.columns) FROM ouroboros.downlink WHERE request = $1", [request]),
+                        Self.load(of: device), Self.load(of: nil),
+                    ])
+                    if let found = try answers[2].rows(of: "downlink").first.map(Self.entry) {
+                        connection.rollBack()
+                        return found
+                    }
                     try limits.check(
-                        bytes: payload.count, of: device, own: Self.load(of: device, connection),
-                        all: Self.load(of: nil, connection))
-                    let added = try connection.query(
-                        """
-                        INSERT INTO ouroboros.downlink (request, device, queued_at, expires_at, state, payload)
-                        VALUES ($1, $2, $3, $4, 'queued', $5) RETURNING \(Self.columns)
-                        """,
-                        [request, device.value, .integer(now), .integer(expiresAt), .bytes(Data(payload))]
-                    ).rows.first.map(Self.entry)
+                        bytes: payload.count, of: device, own: Self.load(answers[3]),
+                        all: Self.load(answers[4]))
+                    let added = try connection.run([
+                        PostgresStatement(
+                            """
+                            INSERT INTO ouroboros.downlink
+                                (request, device, queued_at, expires_at, state, payload)
+                            VALUES ($1, $2, $3, $4, 'queued', $5) RETURNING \(Self.columns)
+                            """,
+                            [
+                                request, device.value, .integer(now), .integer(expiresAt),
+                                .bytes(Data(payload)),
+                            ]
+                        ),
+                        RegistryMessage.telling([.queued(device)]), PostgresStatement("COMMIT"),
+                    ])[0].rows(of: "downlink").first.map(Self.entry)
                     guard let added else {
                         throw OuroborosError(.storage, "the registry did not keep a message to a device")
                     }
-                    try RegistryMessage.queued(device).send(on: connection)
                     return added
+                } catch {
+                    connection.rollBack()
+                    throw error
                 }
             }
         } catch {
@@ -112,7 +127,7 @@ public final class PostgresDownlink: DownlinkStore {
         try await store.database.run { connection in
             try connection.query(
                 "SELECT \(Self.columns) FROM ouroboros.downlink WHERE id = $1", [.integer(id)]
-            ).rows.first.map(Self.entry)
+            ).rows(of: "downlink").first.map(Self.entry)
         }
     }
 
@@ -120,53 +135,68 @@ public final class PostgresDownlink: DownlinkStore {
         try await store.database.run { connection in
             let rows = try connection.query(
                 "SELECT id FROM ouroboros.downlink WHERE id = ANY($1) AND ended_at IS NULL", [.integers(ids)]
-            ).rows
+            ).rows(of: "downlink")
             return Set(try rows.map { try $0.integer(0) })
         }
     }
 
     public func load() async throws -> SpoolLoad {
-        try await store.database.run { try Self.load(of: nil, $0) }
+        try await store.database.run { try Self.load($0.run([Self.load(of: nil)])[0]) }
     }
 
-    private static func load(of device: DeviceID?, _ connection: PostgresConnection) throws -> SpoolLoad {
-        let row = try connection.query(
+    /// Of one device, or of all.
+    private static func load(of device: DeviceID?) -> PostgresStatement {
+        PostgresStatement(
             """
             SELECT count(*), coalesce(sum(length(payload)), 0)::bigint FROM ouroboros.downlink
             WHERE ended_at IS NULL AND ($1::bytea IS NULL OR device = $1)
-            """, [device?.value ?? .null]
-        ).rows.first
-        return SpoolLoad(messages: Int(try row?.integer(0) ?? 0), bytes: Int(try row?.integer(1) ?? 0))
+            """, [device?.value ?? .null])
+    }
+
+    private static func load(_ answer: PostgresAnswer) throws -> SpoolLoad {
+        let row = answer.rows(of: "downlink").first
+        return SpoolLoad(messages: try row?.number(0) ?? 0, bytes: try row?.number(1) ?? 0)
     }
 
     // MARK: What grew old
 
     /// What a gateway has under way long after its time is over may have arrived: that gateway does not come back.
     public func expire(now: Int64) async throws -> [Int64: DownlinkState] {
-        try await store.database.run { [limits] connection in
+        try await store.database.run { [self] connection in
             try connection.transaction {
-                try Self.lock(connection)
-                let failed = try Self.end(
-                    .queued, as: .failed, DownlinkEntry.neverThere, old: now, now, connection)
-                let unknown = try Self.end(
-                    .sending, as: .unknown, DownlinkEntry.gatewayEnded, old: now - Self.grace, now, connection
-                )
-                try connection.query(
-                    "DELETE FROM ouroboros.downlink WHERE ended_at <= $1", [.integer(now - limits.memory)])
-                try Self.tell(failed + unknown, connection)
-                let fates =
-                    try failed.map { (try $0.integer(0), DownlinkState.failed) }
-                    + unknown.map { (try $0.integer(0), .unknown) }
-                return Dictionary(uniqueKeysWithValues: fates)
+                let answers = try connection.run([
+                    Self.lock,
+                    Self.end(.queued, as: .failed, DownlinkEntry.neverThere, old: now, now),
+                    Self.end(
+                        .sending, as: .unknown, DownlinkEntry.gatewayEnded, old: now - Self.grace, now),
+                    PostgresStatement(
+                        "DELETE FROM ouroboros.downlink WHERE ended_at <= $1",
+                        [.integer(now - limits.memory)]),
+                ])
+                var fates: [Int64: DownlinkState] = [:]
+                for (answer, fate) in [(answers[1], DownlinkState.failed), (answers[2], .unknown)] {
+                    try tell(answer, connection)
+                    for row in answer.rows(of: "downlink") {
+                        fates[try row.integer(0)] = fate
+                    }
+                }
+                return fates
             }
         }
     }
 
+    public func firstExpiry() async throws -> Int64? {
+        try await store.database.run { connection in
+            try connection.query(
+                "SELECT min(expires_at) FROM ouroboros.downlink WHERE ended_at IS NULL AND state = 'queued'"
+            ).rows(of: "downlink").first?.optionalInteger(0)
+        }
+    }
+
     private static func end(
-        _ state: DownlinkState, as outcome: DownlinkState, _ reason: String, old: Int64, _ now: Int64,
-        _ connection: PostgresConnection
-    ) throws -> [PostgresRow] {
-        try connection.query(
+        _ state: DownlinkState, as outcome: DownlinkState, _ reason: String, old: Int64, _ now: Int64
+    ) -> PostgresStatement {
+        PostgresStatement(
             """
             UPDATE ouroboros.downlink SET state = $1, reason = $2, ended_at = $3, payload = ''
             WHERE ended_at IS NULL AND state = $4 AND expires_at <= $5 RETURNING id, device
@@ -174,8 +204,7 @@ public final class PostgresDownlink: DownlinkStore {
             [
                 .text(outcome.rawValue), .text(reason), .integer(now), .text(state.rawValue),
                 .integer(old),
-            ]
-        ).rows
+            ])
     }
 
     // MARK: From the others

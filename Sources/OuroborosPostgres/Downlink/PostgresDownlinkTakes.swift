@@ -1,6 +1,6 @@
+import LibC
 import Ouroboros
 import OuroborosStore
-import Synchronization
 
 /// For the gateway that has the device.
 extension PostgresDownlink {
@@ -9,8 +9,8 @@ extension PostgresDownlink {
             try giveBackLost(connection)
             let rows = try connection.query(
                 "SELECT DISTINCT device FROM ouroboros.downlink WHERE ended_at IS NULL AND state = 'queued'"
-            ).rows
-            return Set(try rows.map { try DeviceID(try $0.bytes(0)) })
+            ).rows(of: "downlink")
+            return Set(try store.unreadable.readable(rows) { try $0.device(0) })
         }
     }
 
@@ -19,7 +19,7 @@ extension PostgresDownlink {
         try await store.database.run { [self] connection in
             let take = Self.random()
             do {
-                let entries = try connection.query(
+                let rows = try connection.query(
                     """
                     WITH next AS MATERIALIZED (
                         SELECT id AS number FROM ouroboros.downlink
@@ -32,7 +32,8 @@ extension PostgresDownlink {
                     [
                         device.value, .integer(now), .integer(Int64(limit)), gateway, run, .integer(take),
                     ]
-                ).rows.map(Self.entry)
+                ).rows(of: "downlink")
+                let entries = try store.unreadable.readable(rows, Self.entry)
                 takes.note(take, of: entries)
                 return entries.sorted { $0.id < $1.id }
             } catch {
@@ -55,15 +56,17 @@ extension PostgresDownlink {
 
     public func giveBack(_ id: Int64) async throws {
         guard let take = takes.take(of: id) else { return }
-        try await store.database.run { connection in
+        try await store.database.run { [self] connection in
             try connection.transaction {
                 let given = try connection.query(
                     """
                     UPDATE ouroboros.downlink SET state = 'queued', gateway = NULL, run = NULL, take = NULL
                     WHERE id = $1 AND take = $2 AND ended_at IS NULL RETURNING device
                     """, [.integer(id), .integer(take)])
-                try RegistryMessage.send(
-                    given.rows.map { .queued(try DeviceID(try $0.bytes(0))) }, on: connection)
+                let devices = try store.unreadable.readable(given.rows(of: "downlink")) {
+                    try $0.device(0)
+                }
+                try RegistryMessage.send(devices.map(RegistryMessage.queued), on: connection)
             }
         }
         takes.forget(take, of: id)
@@ -74,7 +77,7 @@ extension PostgresDownlink {
         _ id: Int64, as outcome: DownlinkState, reason: String?, now: Int64
     ) async throws -> Bool {
         guard let take = takes.take(of: id) else { return false }
-        let isWritten = try await store.database.run { connection in
+        let isWritten = try await store.database.run { [self] connection in
             try connection.transaction {
                 let ended = try connection.query(
                     """
@@ -85,7 +88,7 @@ extension PostgresDownlink {
                         .integer(id), .integer(take), .text(outcome.rawValue),
                         reason.map(PostgresValue.text) ?? .null, .integer(now),
                     ])
-                try Self.tell(ended.rows, connection)
+                try tell(ended, connection)
                 return ended.changed == 1
             }
         }
@@ -102,7 +105,7 @@ final class DownlinkTakes: Sendable {
         var lost: [Int64: ContinuousClock.Instant] = [:]
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     /// How long a database that is slow may still carry out a call whose answer was lost.
     private static let lostTime = Duration.seconds(600)

@@ -3,26 +3,34 @@ import OuroborosStore
 
 extension PostgresMessages {
     public func deadLetters(after last: DeadLetter?, limit: Int) async throws -> [DeadLetter] {
-        try await letters(
-            "(id, sink) > ($2, $3)",
-            [.integer(Int64(limit)), .integer(last?.message.id ?? .min), .text(last?.sink ?? "")])
+        try await letters("true", [], after: (last?.message.id ?? .min, last?.sink ?? ""), limit)
     }
 
     public func deadLetters(toRetryAt sink: String, limit: Int) async throws -> [DeadLetter] {
-        try await letters("sink = $2 AND is_waiting", [.integer(Int64(limit)), .text(sink)])
+        try await letters("sink = $4 AND is_waiting", [.text(sink)], after: (.min, ""), limit)
     }
 
-    private func letters(_ condition: String, _ values: [PostgresValue]) async throws -> [DeadLetter] {
+    /// Goes on until there is one that can be read, or no more.
+    private func letters(
+        _ condition: String, _ values: [PostgresValue], after last: (id: Int64, sink: String), _ limit: Int
+    ) async throws -> [DeadLetter] {
         try await store.database.run { connection in
-            try connection.query(
-                """
-                SELECT id, received_at, device, session, counter, box, seq, payload, sink, refused_at, reason, retries
-                FROM ouroboros.dead_letter WHERE \(condition) ORDER BY id, sink LIMIT $1
-                """, values
-            ).rows.map { row in
-                DeadLetter(
-                    sink: try row.text(8), message: try Self.message(row), refusedAt: try row.integer(9),
-                    reason: try row.text(10), retries: try row.integer(11))
+            var last = last
+            while true {
+                let rows = try connection.query(
+                    """
+                    SELECT \(Self.columns), sink, refused_at, reason, retries FROM ouroboros.dead_letter
+                    WHERE (id, sink) > ($1, $2) AND \(condition) ORDER BY id, sink LIMIT $3
+                    """, [.integer(last.id), .text(last.sink), .integer(Int64(limit))] + values
+                ).rows(of: "dead_letter")
+                let letters = try unreadable.readable(rows) { row in
+                    DeadLetter(
+                        sink: try row.text(8), message: try Self.message(row),
+                        refusedAt: try row.milliseconds(9),
+                        reason: try row.text(10), retries: try row.integer(11))
+                }
+                guard letters.isEmpty, let end = rows.last else { return letters }
+                last = (try end.integer(0), try end.text(8))
             }
         }
     }
@@ -30,7 +38,7 @@ extension PostgresMessages {
     public func deadLetterCount(of sink: String) async throws -> Int64 {
         try await store.database.run { connection in
             try connection.query("SELECT count(*) FROM ouroboros.dead_letter WHERE sink = $1", [.text(sink)])
-                .rows.first?.integer(0) ?? 0
+                .rows(of: "dead_letter").first?.integer(0) ?? 0
         }
     }
 
@@ -56,15 +64,13 @@ extension PostgresMessages {
     static func setAside(
         _ refused: [Int64: String], refusedBy sink: String, _ connection: PostgresConnection
     ) throws {
-        for (id, reason) in refused {
-            try connection.query(
-                """
-                INSERT INTO ouroboros.dead_letter
-                    (sink, refused_at, reason, id, received_at, device, session, counter, box, seq, payload)
-                SELECT $1, \(now), $2, id, received_at, device, session, counter, box, seq, payload
-                FROM ouroboros.message WHERE id = $3 ON CONFLICT DO NOTHING
-                """, [.text(sink), .text(reason), .integer(id)])
-        }
+        try connection.query(
+            """
+            INSERT INTO ouroboros.dead_letter (sink, refused_at, reason, \(columns))
+            SELECT $1, \(now), refused.why, \(columns)
+            FROM ouroboros.message JOIN unnest($2, $3) AS refused (id, why) USING (id)
+            WHERE length(device) = 8 ON CONFLICT DO NOTHING
+            """, [.text(sink), .integers(refused.map { $0.key }), .texts(refused.map { $0.value })])
     }
 
     /// It was given to the sink again, which has taken it, or refused it anew.

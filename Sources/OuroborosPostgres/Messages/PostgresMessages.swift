@@ -3,129 +3,90 @@ import Ouroboros
 import OuroborosStore
 
 /// The spool of gateways that share a database: a message, and the record that it came, are one transaction, whichever
-/// gateway it came to.
-public struct PostgresMessages: MessageStore {
+/// gateway it came to. No gateway waits for another, unless both have messages of one outbox.
+///
+/// Ids are given away before they are committed, and so may be committed in another order. Whoever stores holds a mark,
+/// an advisory lock, which says above which id its own will be; who reads goes no further than the lowest mark.
+public struct PostgresMessages: MessageStore, ReadsRows {
     let store: PostgresStore
+    let boxes = KnownBoxes()
 
     public init(_ store: PostgresStore) {
         self.store = store
     }
 
+    package var unreadable: UnreadableRows { store.unreadable }
+
+    private static let pause = Duration.milliseconds(200)
+
     /// While the database is away it waits: the messages stay unconfirmed, and the devices keep them.
     public func store(
         _ messages: [(device: DeviceID, message: Message)], now: Int64
     ) async throws -> [Bool] {
+        let batch = PostgresBatch(messages, now: now, boxes, unreadable)
         while true {
             do {
-                return try await store.database.run { connection in
-                    try connection.transaction { try Self.store(messages, now, connection) }
-                }
+                return try await store.database.run { try batch.store(over: $0) }
             } catch {
                 guard PostgresDatabase.isAway(error) else { throw error }
-                try await Task.sleep(for: .milliseconds(200))
             }
+            try await Task.sleep(for: Self.pause)
         }
-    }
-
-    private static func store(
-        _ messages: [(device: DeviceID, message: Message)], _ now: Int64, _ connection: PostgresConnection
-    ) throws -> [Bool] {
-        try connection.query("SELECT pg_advisory_xact_lock(\(RegistrySchema.Lock.spool.rawValue))")
-        var new: [(device: DeviceID, message: Message)] = []
-        let isNew = try store(
-            messages, take: { try take($0, $1, connection) }, insert: { new.append(($1, $0)) })
-        try insert(new, now, connection)
-        return isNew
-    }
-
-    /// One statement for all, which numbers them in their order.
-    private static func insert(
-        _ new: [(device: DeviceID, message: Message)], _ now: Int64, _ connection: PostgresConnection
-    ) throws {
-        guard !new.isEmpty else { return }
-        func column(_ value: (Message) -> Int64?) -> PostgresValue {
-            .integers(new.map { value($0.message) })
-        }
-        try connection.query(
-            """
-            INSERT INTO ouroboros.message (received_at, device, session, counter, box, seq, payload)
-            SELECT $1, device, session, counter, box, seq, payload
-            FROM unnest($2, $3, $4, $5, $6, $7) WITH ORDINALITY
-                AS new (device, session, counter, box, seq, payload, place)
-            ORDER BY place
-            """,
-            [
-                .integer(now), .byteStrings(new.map { Data($0.device.bytes) }),
-                column { Int64($0.sessionID) }, column { Int64($0.counter) },
-                column { $0.position.map { Int64($0.box) } },
-                column { $0.position.map { Int64($0.sequence) } },
-                .byteStrings(new.map { Data($0.message.payload) }),
-            ])
-    }
-
-    /// The spool's lock is held: no other gateway reads or writes records now.
-    private static func take(
-        _ position: OutboxPosition, _ device: DeviceID, _ connection: PostgresConnection
-    ) throws -> Bool {
-        let box = PostgresValue.integer(Int64(position.box))
-        let row = try connection.query(
-            "SELECT highest, below FROM ouroboros.once_record WHERE device = $1 AND box = $2",
-            [device.value, box]
-        ).rows.first
-        var record = OnceRecord(first: position.sequence)
-        var isNew = true
-        if let row {
-            record = OnceRecord(
-                highest: UInt32(truncatingIfNeeded: try row.integer(0)),
-                below: UInt64(bitPattern: try row.integer(1)))
-            isNew = record.take(position.sequence)
-        }
-        // A repeat counts as use too.
-        try connection.query(
-            """
-            INSERT INTO ouroboros.once_record (device, box, highest, below, used)
-            VALUES ($1, $2, $3, $4, (SELECT coalesce(max(used), 0) + 1 FROM ouroboros.once_record WHERE device = $1))
-            ON CONFLICT (device, box) DO UPDATE SET highest = excluded.highest, below = excluded.below,
-                used = excluded.used
-            """,
-            [
-                device.value, box, .integer(Int64(record.highest)), .integer(Int64(bitPattern: record.below)),
-            ])
-        if row == nil {
-            try connection.query(
-                """
-                DELETE FROM ouroboros.once_record WHERE device = $1 AND box NOT IN
-                    (SELECT box FROM ouroboros.once_record WHERE device = $1 ORDER BY used DESC LIMIT $2)
-                """, [device.value, .integer(Int64(OnceRecord.boxesPerDevice))])
-        }
-        return isNew
     }
 
     public func messages(after id: Int64, limit: Int) async throws -> [SpooledMessage] {
-        try await store.database.run { connection in
-            try connection.query(
-                """
-                SELECT id, received_at, device, session, counter, box, seq, payload FROM ouroboros.message
-                WHERE id > $1 ORDER BY id LIMIT $2
-                """, [.integer(id), .integer(Int64(limit))]
-            ).rows.map { try Self.message($0) }
+        var last = id
+        while true {
+            let page = try await page(after: last, limit: limit)
+            guard page.messages.isEmpty, let end = page.end else { return page.messages }
+            last = end
         }
     }
 
-    /// From `id, received_at, device, session, counter, box, seq, payload`.
+    public func page(after id: Int64, limit: Int) async throws -> SpoolPage {
+        try await store.database.run { connection in
+            // In this order: a mark that is set later stands for ids above the last one, and what is committed by the time
+            // that the marks are read is seen after that.
+            let answers = try connection.run([
+                PostgresStatement("SELECT last_value FROM ouroboros.message_id_seq"), Self.lowestMark,
+                PostgresStatement(
+                    "SELECT \(Self.columns) FROM ouroboros.message WHERE id > $1 ORDER BY id LIMIT $2",
+                    [.integer(id), .integer(Int64(limit))]),
+            ])
+            let given = try answers[0].rows(of: "message_id_seq").first?.integer(0) ?? 0
+            let mark = try answers[1].rows(of: "pg_locks").first?.optionalInteger(0) ?? .max
+            let rows = try answers[2].rows(of: "message").prefix { try $0.integer(0) <= min(given, mark) }
+            return try SpoolPage(rows, id: { try $0.integer(0) }, message: Self.message)
+        }
+    }
+
+    private static let lowestMark = PostgresStatement(
+        """
+        SELECT min((classid::bigint << 32 | objid::bigint) - $1) FROM pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = $1 >> 48
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        """, [.integer(RegistrySchema.Lock.spoolMarks)])
+
+    static let columns = "id, received_at, device, session, counter, box, seq, payload"
+
+    /// From ``columns``.
     static func message(_ row: PostgresRow) throws -> SpooledMessage {
-        let box = try row.optionalInteger(5).map { UInt32(truncatingIfNeeded: $0) }
-        let sequence = try row.optionalInteger(6).map { UInt32(truncatingIfNeeded: $0) }
-        return SpooledMessage(
-            id: try row.integer(0), receivedAt: try row.integer(1), device: try DeviceID(try row.bytes(2)),
-            sessionID: UInt32(truncatingIfNeeded: try row.integer(3)), counter: UInt64(try row.integer(4)),
-            position: box.flatMap { box in sequence.map { OutboxPosition(box: box, sequence: $0) } },
+        SpooledMessage(
+            id: try row.integer(0), receivedAt: try row.milliseconds(1), device: try row.device(2),
+            sessionID: try row.number(3), counter: try row.number(4),
+            position: try row.position(box: 5, sequence: 6),
             payload: Array(try row.bytes(7)))
     }
 
     public func remove(through id: Int64) async throws -> Int {
         try await store.database.run { connection in
-            try connection.query("DELETE FROM ouroboros.message WHERE id <= $1", [.integer(id)]).changed
+            let answers = try connection.run([
+                PostgresStatement("DELETE FROM ouroboros.message WHERE id <= $1", [.integer(id)]),
+                // Nobody asks for an answer that late.
+                PostgresStatement(
+                    "DELETE FROM ouroboros.stored_batch WHERE at < clock_timestamp() - interval '1 hour'"),
+            ])
+            return answers[0].changed
         }
     }
 }

@@ -1,6 +1,6 @@
+import LibC
 import Ouroboros
 import OuroborosStore
-import Synchronization
 
 /// How far each sink of the gateways is. Whoever runs one holds an advisory lock of its session for it, which ends with
 /// the connection.
@@ -9,7 +9,7 @@ extension PostgresMessages: SinkStore {
 
     public func identity() async throws -> String {
         try await store.database.run {
-            try $0.query("SELECT name FROM ouroboros.identity").rows.first?.text(0) ?? ""
+            try $0.query("SELECT name FROM ouroboros.identity").rows(of: "identity").first?.identity(0) ?? ""
         }
     }
 
@@ -37,8 +37,8 @@ extension PostgresMessages: SinkStore {
         _ sink: String, _ connection: PostgresConnection
     ) throws -> (number: Int64, state: SinkState)? {
         try connection.query(
-            "SELECT number::bigint, position, batch_end FROM ouroboros.sink WHERE name = $1", [.text(sink)]
-        ).rows.first.map { row in
+            "SELECT number::bigint, \(position), batch_end FROM ouroboros.sink WHERE name = $1", [.text(sink)]
+        ).rows(of: "sink").first.map { row in
             (
                 try row.integer(0),
                 SinkState(position: try row.integer(1), batchEnd: try row.integer(2))
@@ -46,23 +46,28 @@ extension PostgresMessages: SinkStore {
         }
     }
 
+    /// None is before the first message.
+    fileprivate static let position = "greatest(position, 0)"
+
     public func position(of sink: String) async throws -> Int64 {
-        try await store.database.run { connection in
-            try connection.query("SELECT position FROM ouroboros.sink WHERE name = $1", [.text(sink)])
-                .rows.first?.integer(0) ?? 0
-        }
+        try await number("SELECT \(Self.position) FROM ouroboros.sink WHERE name = $1", [.text(sink)], "sink")
     }
 
     public func passed(byAll sinks: [String]) async throws -> Int64 {
-        try await number("SELECT coalesce(min(position), 0) FROM ouroboros.sink")
+        try await number("SELECT min(\(Self.position)) FROM ouroboros.sink", [], "sink")
     }
 
     public func lastID() async throws -> Int64 {
-        try await number("SELECT coalesce(max(id), 0) FROM ouroboros.message")
+        try await number(
+            """
+            SELECT max(id) FROM ouroboros.message WHERE id <= (SELECT last_value FROM ouroboros.message_id_seq)
+            """, [], "message")
     }
 
-    private func number(_ sql: String) async throws -> Int64 {
-        try await store.database.run { try $0.query(sql).rows.first?.integer(0) ?? 0 }
+    private func number(_ sql: String, _ values: [PostgresValue], _ table: String) async throws -> Int64 {
+        try await store.database.run {
+            try $0.query(sql, values).rows(of: table).first?.optionalInteger(0) ?? 0
+        }
     }
 
     public func load(after first: Int64, through last: Int64) async throws -> SpoolLoad {
@@ -72,9 +77,8 @@ extension PostgresMessages: SinkStore {
                 SELECT count(*), coalesce(sum(length(payload)), 0)::bigint FROM ouroboros.message
                 WHERE id > $1 AND id <= $2
                 """, [.integer(first), .integer(last)]
-            ).rows.first
-            return SpoolLoad(
-                messages: Int(try row?.integer(0) ?? 0), bytes: Int(try row?.integer(1) ?? 0))
+            ).rows(of: "message").first
+            return SpoolLoad(messages: try row?.number(0) ?? 0, bytes: try row?.number(1) ?? 0)
         }
     }
 
@@ -85,7 +89,7 @@ extension PostgresMessages: SinkStore {
     }
 
     public func claim(_ sink: String) async throws -> (any SinkClaim)? {
-        let start = Mutex(SinkState())
+        let start = Locked(SinkState())
         let connection = try await store.database.own { connection in
             let (number, _) = try Self.register(sink, connection)
             guard try Self.isLocked(number, connection) else { return false }
@@ -103,15 +107,8 @@ extension PostgresMessages: SinkStore {
         let locked = try connection.query(
             "SELECT CASE WHEN pg_try_advisory_lock(\(RegistrySchema.Lock.sinks), $1::integer) THEN 1::bigint END",
             [.integer(sink)]
-        ).rows.first?.optionalInteger(0)
-        guard locked != nil else { return false }
-        // A machine that vanished says no goodbye: the database notices within 20 s, and not after the usual two hours.
-        try connection.query(
-            """
-            SELECT set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '5', false),
-                set_config('tcp_keepalives_count', '3', false)
-            """)
-        return true
+        ).rows(of: "sink").first?.optionalInteger(0)
+        return locked != nil
     }
 }
 
@@ -119,14 +116,14 @@ extension PostgresMessages: SinkStore {
 private final class PostgresClaim: SinkClaim {
     let start: SinkState
     private let database: PostgresDatabase
-    private let connection: Mutex<PostgresConnection>
+    private let connection: Locked<PostgresConnection>
     private let sink: String
 
     init(
         _ database: PostgresDatabase, _ connection: PostgresConnection, sink: String, start: SinkState
     ) {
         self.database = database
-        self.connection = Mutex(connection)
+        self.connection = Locked(connection)
         self.sink = sink
         self.start = start
     }
@@ -142,7 +139,8 @@ private final class PostgresClaim: SinkClaim {
     }
 
     func passed(from position: Int64, through id: Int64, refused: [Int64: String]) async throws {
-        let sql = "UPDATE ouroboros.sink SET position = $2 WHERE name = $1 AND position = $3"
+        let sql =
+            "UPDATE ouroboros.sink SET position = $2 WHERE name = $1 AND \(PostgresMessages.position) = $3"
         let values = [PostgresValue.integer(id), .integer(position)]
         guard !refused.isEmpty else { return try await change(sql, values) }
         try await database.onThread { [self] in

@@ -1,15 +1,15 @@
+import LibC
 import Foundation
 import Logging
 import Ouroboros
 import OuroborosStore
-import Synchronization
 
 /// The devices of a store for a gateway that runs, which tells the other gateways of its sessions and hears of theirs.
 public final class PostgresRegistry: SharedDeviceRegistry {
     private let store: PostgresStore
     private let logger: Logger?
     /// Sessions that the others have not been told of: the newest of each device.
-    private let untold = Mutex<(sessions: [DeviceID: ConfirmedSession], isBusy: Bool)>(([:], false))
+    private let untold = Locked<(sessions: [DeviceID: ConfirmedSession], isBusy: Bool)>(([:], false))
 
     /// How long a move is tried again: the device waits for it.
     private static let movePatience = Duration.seconds(10)
@@ -25,22 +25,18 @@ public final class PostgresRegistry: SharedDeviceRegistry {
             // A device of a fleet's key has no row of its own, and may have a generation.
             let row = try connection.query(
                 """
-                SELECT \(PostgresStore.deviceColumns), held.number, disabled FROM (SELECT $1::bytea AS id) AS asked
+                SELECT \(PostgresStore.deviceColumns), held.number AS generation, disabled
+                FROM (SELECT $1::bytea AS id) AS asked
                 LEFT JOIN ouroboros.device USING (id) LEFT JOIN ouroboros.generation AS held ON held.device = id
                 """, [id.value]
-            ).rows.first
+            ).rows(of: "device").first
             guard let row else { return SharedDevice(credential: nil, generation: 0) }
             let isDisabled = try row.optionalInteger(5) ?? 0 != 0
             let isServed = try row.optionalText(0) != nil && !isDisabled
             return SharedDevice(
                 credential: isServed ? try store.credential(row, device: id) : nil,
-                generation: try Self.generation(row.optionalInteger(4) ?? 0, of: id), isDisabled: isDisabled)
+                generation: try row.optionalNumber(4) ?? 0, isDisabled: isDisabled)
         }
-    }
-
-    private static func generation(_ number: Int64, of device: DeviceID) throws -> UInt64 {
-        guard let generation = UInt64(exactly: number) else { throw outOfRange(device) }
-        return generation
     }
 
     private static func generation(_ number: UInt64, of device: DeviceID) throws -> PostgresValue {
@@ -61,8 +57,9 @@ public final class PostgresRegistry: SharedDeviceRegistry {
         }
         let key = try store.closed(credential)
         let values: [PostgresValue] = [
-            device.value, try PostgresStore.epoch(epoch, of: device),
-            try PostgresStore.epoch(credential.epoch, of: device), .text(key.form), .bytes(key.bytes),
+            device.value, .integer(try PostgresStore.epoch(epoch, of: device)),
+            .integer(try PostgresStore.epoch(credential.epoch, of: device)), .text(key.form),
+            .bytes(key.bytes),
             Self.newMove(),
         ]
         let isMoved = try await store.database.run(retryingFor: Self.movePatience) { connection in
@@ -144,9 +141,7 @@ public final class PostgresRegistry: SharedDeviceRegistry {
             guard !sessions.isEmpty else { return }
             do {
                 try await store.database.run { connection in
-                    for session in sessions {
-                        try RegistryMessage.confirmed(session).send(on: connection)
-                    }
+                    try RegistryMessage.send(sessions.map(RegistryMessage.confirmed), on: connection)
                 }
                 untold.withLock { untold in
                     // A newer one is told next time.

@@ -9,17 +9,25 @@ import OuroborosStore
 public final class PostgresStore: Sendable {
     let database: PostgresDatabase
     let vault: Vault
+    package let unreadable = UnreadableRows()
 
     /// Opens the database, and makes the tables if they are missing. Without the key-encryption key devices are listed
     /// and removed, no more.
-    public init(_ location: PostgresLocation, keyEncryptionKey: SecretKey?, logger: Logger? = nil) throws {
-        let database = PostgresDatabase(location, logger: logger)
+    public convenience init(
+        _ location: PostgresLocation, keyEncryptionKey: SecretKey?, logger: Logger? = nil
+    ) throws {
+        try self.init(PostgresDatabase(location, logger: logger), keyEncryptionKey: keyEncryptionKey)
+    }
+
+    init(_ database: PostgresDatabase, keyEncryptionKey: SecretKey?) throws {
         self.database = database
+        let location = database.location
         vault = try database.runNow { connection in
             try RegistrySchema.bringUpToDate(connection, location.name)
             return try connection.transaction {
                 try connection.query("SELECT pg_advisory_xact_lock(\(RegistrySchema.Lock.schema.rawValue))")
-                let row = try connection.query("SELECT salt, proof FROM ouroboros.sealing").rows.first
+                let row = try connection.query("SELECT salt, proof FROM ouroboros.sealing")
+                    .rows(of: "sealing").first
                 let vault = try Vault.open(
                     label: "ouroboros registry", name: location.name, keyEncryptionKey: keyEncryptionKey,
                     found: try row.map { (try $0.bytes(0), try $0.bytes(1)) }, holdsKeys: { false },
@@ -30,6 +38,9 @@ public final class PostgresStore: Sendable {
                 // A new one that nobody has a key for yet.
                 return vault.isSealed ? vault : .locked
             }
+        }
+        if let logger = database.logger {
+            unreadable.tell { logger.error("the registry \(location.name): \($0)") }
         }
     }
 
@@ -46,8 +57,8 @@ public final class PostgresStore: Sendable {
     static let deviceColumns = "kind, epoch, key_form, key"
 
     func credential(_ row: PostgresRow, device: DeviceID) throws -> Credential {
-        let kind: Credential.Kind = try row.text(0) == "fixed" ? .fixed : .evolving
-        let epoch = UInt64(try row.integer(1))
+        let kind = try row.kind(0)
+        let epoch: UInt64 = try row.number(1)
         let context = Vault.context("key", device: device, kind: kind, epoch: epoch)
         let key = try vault.open(
             try row.bytes(3), form: try row.text(2), context: context, path: database.location.name
@@ -64,11 +75,11 @@ public final class PostgresStore: Sendable {
         }
     }
 
-    static func epoch(_ number: UInt64, of device: DeviceID) throws -> PostgresValue {
+    static func epoch(_ number: UInt64, of device: DeviceID) throws -> Int64 {
         guard let epoch = Int64(exactly: number) else {
             throw OuroborosError(.storage, "the epoch of device \(device) is out of range")
         }
-        return .integer(epoch)
+        return epoch
     }
 }
 
@@ -76,7 +87,7 @@ extension DeviceID {
     var value: PostgresValue { .bytes(Data(bytes)) }
 }
 
-extension PostgresStore: DeviceStore {
+extension PostgresStore: DeviceStore, ReadsRows {
     public var isSealed: Bool { true }
 
     public func requireKeys() throws {
@@ -84,36 +95,34 @@ extension PostgresStore: DeviceStore {
     }
 
     public func add(_ devices: [StoredDevice]) throws {
-        let rows = try devices.map { device in
-            let credential = device.credential
-            let key = try closed(credential)
-            return (
-                credential.deviceID,
-                [
-                    credential.deviceID.value, .text(device.name), .text(credential.kind.name),
-                    try Self.epoch(credential.epoch, of: credential.deviceID), .text(key.form),
-                    .bytes(key.bytes), .integer(device.addedAt), .text(try DeviceTags.text(device.tags)),
-                    .integer(device.isDisabled ? 1 : 0),
-                ] as [PostgresValue]
-            )
-        }
+        let ids = devices.map(\.credential.deviceID)
+        let keys = try devices.map { try closed($0.credential) }
+        let values: [PostgresValue] = [
+            .byteStrings(ids.map { Data($0.bytes) }), .texts(devices.map(\.name)),
+            .texts(devices.map(\.credential.kind.name)),
+            .integers(try devices.map { try Self.epoch($0.credential.epoch, of: $0.credential.deviceID) }),
+            .texts(keys.map(\.form)),
+            .byteStrings(keys.map(\.bytes)), .integers(devices.map { $0.addedAt }),
+            .texts(try devices.map { try DeviceTags.text($0.tags) }),
+            .integers(devices.map { $0.isDisabled ? 1 : 0 }),
+        ]
         try database.runNow { connection in
             try connection.transaction {
-                for (id, values) in rows {
-                    let changed = try connection.query(
-                        """
-                        INSERT INTO ouroboros.device
-                            (id, name, kind, epoch, key_form, key, added_at, tags, disabled)
-                        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING
-                        """, values
-                    ).changed
-                    guard changed == 1 else {
-                        throw OuroborosError(
-                            .storage, "device \(id) is in the registry already: remove it first")
-                    }
+                let added = try connection.query(
+                    """
+                    INSERT INTO ouroboros.device
+                        (id, name, kind, epoch, key_form, key, added_at, tags, disabled)
+                    SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS new (id) ORDER BY id
+                    ON CONFLICT DO NOTHING RETURNING id
+                    """, values)
+                let new = Set(try added.rows(of: "device").map { try $0.device(0) })
+                guard added.changed == ids.count else {
+                    let known = ids.first { !new.contains($0) } ?? ids[0]
+                    throw OuroborosError(
+                        .storage, "device \(known) is in the registry already: remove it first")
                 }
                 // A gateway may know them by a fleet's key.
-                try RegistryMessage.send(rows.map { .changed($0.0) }, on: connection)
+                try RegistryMessage.send(ids.map(RegistryMessage.changed), on: connection)
             }
         }
     }
@@ -123,7 +132,7 @@ extension PostgresStore: DeviceStore {
             try connection.transaction {
                 let row = try connection.query(
                     "SELECT tags FROM ouroboros.device WHERE id = $1 FOR UPDATE", [device.value]
-                ).rows.first
+                ).rows(of: "device").first
                 guard let row else { return false }
                 let (column, value): (String, PostgresValue) =
                     switch change {
@@ -144,12 +153,12 @@ extension PostgresStore: DeviceStore {
             try connection.transaction {
                 let row = try connection.query(
                     "SELECT kind FROM ouroboros.device WHERE id = $1 FOR UPDATE", [device.value]
-                ).rows.first
+                ).rows(of: "device").first
                 guard let row else {
                     throw OuroborosError(.storage, "there is no device \(device) in the registry")
                 }
                 let credential: Credential =
-                    try row.text(0) == "fixed"
+                    try row.kind(0) == .fixed
                     ? .fixed(device: device, rootKey: rootKey) : .evolving(device: device, key: rootKey)
                 let key = try closed(credential)
                 try connection.query(
@@ -177,33 +186,41 @@ extension PostgresStore: DeviceStore {
         """
 
     public func list() throws -> [DeviceRecord] {
-        try database.runNow { try $0.query(Self.records + " ORDER BY id").rows.map(Self.record) }
+        try database.runNow {
+            let rows = try $0.query(Self.records + " ORDER BY id").rows(of: "device")
+            return try unreadable.readable(rows, Self.record)
+        }
     }
 
     public func record(of device: DeviceID) throws -> DeviceRecord? {
         try database.runNow {
-            try $0.query(Self.records + " WHERE id = $1", [device.value]).rows.first.map(Self.record)
+            try $0.query(Self.records + " WHERE id = $1", [device.value]).rows(of: "device").first
+                .map(Self.record)
         }
     }
 
     private static func record(_ row: PostgresRow) throws -> DeviceRecord {
         DeviceRecord(
-            id: try DeviceID(try row.bytes(0)), name: try row.text(1),
-            kind: try row.text(2) == "fixed" ? .fixed : .evolving, epoch: UInt64(try row.integer(3)),
-            addedAt: try row.integer(4), lastSeen: try row.optionalInteger(5), sessions: try row.integer(6),
-            messages: try row.integer(7), bytes: try row.integer(8), sessionAt: try row.optionalInteger(9),
+            id: try row.device(0), name: try row.text(1), kind: try row.kind(2), epoch: try row.number(3),
+            addedAt: try row.seconds(4), lastSeen: try row.optionalSeconds(5), sessions: try row.integer(6),
+            messages: try row.integer(7), bytes: try row.integer(8), sessionAt: try row.optionalSeconds(9),
             address: try row.optionalText(10), tags: DeviceTags.list(try row.text(11)),
             isDisabled: try row.integer(12) != 0)
     }
 
     public func devices(_ wanted: [DeviceID]?) throws -> [StoredDevice] {
+        try requireKeys()
         let devices = try database.runNow { connection in
-            try connection.query(
+            let rows = try connection.query(
                 "SELECT \(Self.deviceColumns), id, name, added_at, tags, disabled FROM ouroboros.device ORDER BY id"
-            ).rows.map { row in
-                StoredDevice(
-                    credential: try credential(row, device: try DeviceID(try row.bytes(4))),
-                    name: try row.text(5), addedAt: try row.integer(6),
+            ).rows(of: "device")
+            return try unreadable.readable(rows) { row in
+                let id = try row.device(4)
+                guard let credential = try? credential(row, device: id) else {
+                    throw row.wrong(3, "does not open, that of device \(id)")
+                }
+                return StoredDevice(
+                    credential: credential, name: try row.text(5), addedAt: try row.seconds(6),
                     tags: DeviceTags.list(try row.text(7)), isDisabled: try row.integer(8) != 0)
             }
         }
@@ -213,16 +230,16 @@ extension PostgresStore: DeviceStore {
 
 extension PostgresStore: DeviceDirectory {
     public func records(of devices: Set<DeviceID>?) async throws -> [DeviceRecord] {
-        try await database.run { connection in
-            let rows =
+        let unreadable = unreadable
+        return try await database.run { connection in
+            let answer =
                 if let devices {
                     try connection.query(
-                        Self.records + " WHERE id = ANY($1)", [.byteStrings(devices.map { Data($0.bytes) })]
-                    ).rows
+                        Self.records + " WHERE id = ANY($1)", [.byteStrings(devices.map { Data($0.bytes) })])
                 } else {
-                    try connection.query(Self.records + " ORDER BY id").rows
+                    try connection.query(Self.records + " ORDER BY id")
                 }
-            return try rows.map(Self.record)
+            return try unreadable.readable(answer.rows(of: "device"), Self.record)
         }
     }
 }
@@ -230,24 +247,33 @@ extension PostgresStore: DeviceDirectory {
 extension PostgresStore: ActivityStore {
     public func count(_ activities: [DeviceID: DeviceActivity], at time: Int64) async throws {
         guard !activities.isEmpty else { return }
+        let all = Array(activities)
+        func sum(_ column: String) -> String {
+            "\(column) = least(device.\(column), 1::bigint << 62) + new.\(column)"
+        }
+        let sql = """
+            WITH new AS (
+                SELECT * FROM unnest($2, $3, $4, $5, $6, $7)
+                    AS counted (id, sessions, messages, bytes, session_at, address)
+            ), held AS MATERIALIZED (
+                SELECT id FROM ouroboros.device JOIN new USING (id) ORDER BY id FOR NO KEY UPDATE OF device
+            )
+            UPDATE ouroboros.device SET last_seen = greatest(last_seen, $1),
+                session_at = coalesce(new.session_at, device.session_at),
+                address = coalesce(nullif(new.address, ''), device.address),
+                \(["sessions", "messages", "bytes"].map(sum).joined(separator: ", "))
+            FROM held JOIN new USING (id) WHERE device.id = held.id
+            """
         try await database.run { connection in
-            try connection.transaction {
-                // In one order, so that two gateways do not wait for each other.
-                for (device, activity) in activities.sorted(by: { $0.key.description < $1.key.description }) {
-                    try connection.query(
-                        """
-                        UPDATE ouroboros.device SET last_seen = greatest(coalesce(last_seen, 0), $2),
-                            sessions = sessions + $3, messages = messages + $4, bytes = bytes + $5,
-                            session_at = coalesce($6, session_at), address = coalesce($7, address) WHERE id = $1
-                        """,
-                        [
-                            device.value, .integer(time), .integer(activity.sessions),
-                            .integer(activity.messages), .integer(activity.bytes),
-                            activity.sessionAt.map { .integer($0) } ?? .null,
-                            activity.address.map { .text($0) } ?? .null,
-                        ])
-                }
-            }
+            // In one order, so that two gateways do not wait for each other.
+            _ = try connection.query(
+                sql,
+                [
+                    .integer(time), .byteStrings(all.map { Data($0.key.bytes) }),
+                    .integers(all.map { $0.value.sessions }), .integers(all.map { $0.value.messages }),
+                    .integers(all.map { $0.value.bytes }), .integers(all.map { $0.value.sessionAt }),
+                    .texts(all.map { $0.value.address ?? "" }),
+                ])
         }
     }
 }

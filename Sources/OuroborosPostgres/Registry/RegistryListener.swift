@@ -1,7 +1,7 @@
+import LibC
 import Foundation
 import Logging
 import Ouroboros
-import Synchronization
 
 /// What a listener hears.
 enum RegistryEvent {
@@ -16,8 +16,12 @@ final class RegistryListener<Notice: Sendable>: Sendable {
     private let logger: Logger?
     private let reader: AsyncStream<Notice>.Continuation
     private let read: @Sendable (RegistryEvent) -> Notice?
-    private let isStopped = Mutex(false)
-    private let hasLost = Mutex(false)
+    private let isStopped = Locked(false)
+    private let hasLost = Locked(false)
+
+    /// How soon the database is asked whether it is there, and how soon a reader that was full is tried again.
+    private static var askPeriod: Duration { .seconds(5) }
+    private static var lossPeriod: Duration { .seconds(1) }
 
     /// What it hears, as `read` understands it, for one reader; it ends when the reader does.
     static func notices(
@@ -71,11 +75,12 @@ final class RegistryListener<Notice: Sendable>: Sendable {
         var asked = ContinuousClock.now
         while !isStopped.withLock({ $0 }) {
             // A way that was cut says nothing by itself.
-            if ContinuousClock.now - asked > .seconds(5) {
+            if ContinuousClock.now - asked > Self.askPeriod {
                 try connection.query("SELECT 1")
                 asked = .now
             }
-            for text in try connection.notifications(within: .seconds(1)) {
+            let patience = hasLost.withLock(\.self) ? Self.lossPeriod : Self.askPeriod
+            for text in try connection.notifications(within: patience) {
                 guard let message = RegistryMessage(text) else {
                     logger?.warning("a notification on the registry's channel is none of a gateway's")
                     continue

@@ -46,7 +46,11 @@ enum RegistryMessage: Equatable {
     /// The same, of many, which are told in one statement.
     static func send(_ messages: [RegistryMessage], on connection: PostgresConnection) throws {
         guard !messages.isEmpty else { return }
-        try connection.query(
+        try connection.run([telling(messages)])
+    }
+
+    static func telling(_ messages: [RegistryMessage]) -> PostgresStatement {
+        PostgresStatement(
             "SELECT count(pg_notify($1, text) IS NULL) FROM unnest($2) AS told (text)",
             [.text(channel), .texts(messages.map(\.text))])
     }

@@ -1,9 +1,7 @@
 import CCurl
-import Foundation
 import LibC
 import NIOCore
 import NIOPosix
-import Synchronization
 
 /// A connection to a server over libcurl, which opens it again when it has to: one request after the other.
 ///
@@ -19,18 +17,22 @@ final class HTTPConnection: @unchecked Sendable {
 
     private let multi: UnsafeMutableRawPointer
     private let easy: UnsafeMutableRawPointer
-    private let orders = Mutex(Orders())
+    private let orders = Locked(Orders())
     private let loop: any EventLoop
     private let ended: EventLoopPromise<Void>
 
-    /// The longest that the thread sleeps, should it not be woken.
+    /// The longest that the thread sleeps, should it not be woken: while a request is under way, and while none is.
     private static let longestSleep: Int32 = 1000
+    private static let longestRest: Int32 = 600_000
     private static let closed = SinkFailure("the sink was closed")
     private static let library = curl_global_init(Int(CURL_GLOBAL_ALL))
 
     static func open() throws -> HTTPConnection {
         let connection = try HTTPConnection()
-        Thread.detachNewThread { connection.work() }
+        guard runDetached({ connection.work() }) else {
+            connection.ended.succeed()
+            throw SinkFailure("the system gives no thread")
+        }
         return connection
     }
 
@@ -75,29 +77,22 @@ final class HTTPConnection: @unchecked Sendable {
         }
     }
 
-    /// Gives up what is under way, and returns once the thread has ended.
+    /// Gives up what is under way, and returns once the thread has ended, or the task is cancelled.
     func close() async {
         orders.withLock { $0.isClosing = true }
         curl_multi_wakeup(multi)
-        try? await ended.futureResult.get()
+        let end = Promised<Void>()
+        ended.futureResult.whenComplete(end.finish)
+        try? await end.value()
     }
 
     // MARK: The thread
 
     private func work() {
-        blockSignals()
         while let post = nextPost() {
             post.answer.completeWith(Result { try perform(post) })
         }
         ended.succeed()
-    }
-
-    /// A connection that the server closed is an error, and not the end of the process.
-    private func blockSignals() {
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGPIPE)
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
     }
 
     /// Waits for one; nil when it is to end.
@@ -108,9 +103,9 @@ final class HTTPConnection: @unchecked Sendable {
             }
             if let post { return post }
             if isClosing { return nil }
-            if curl_multi_poll(multi, nil, 0, Self.longestSleep, nil) != CURLM_OK {
+            if curl_multi_poll(multi, nil, 0, Self.longestRest, nil) != CURLM_OK {
                 // Without memory it does not wait.
-                Thread.sleep(forTimeInterval: 0.1)
+                usleep(100_000)
             }
         }
     }

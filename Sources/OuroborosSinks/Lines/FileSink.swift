@@ -1,4 +1,4 @@
-import NIOPosix
+import LibC
 import OuroborosStore
 
 /// JSON lines in a file that rotates.
@@ -7,6 +7,8 @@ package actor FileSink: Sink {
     private var settings: FileSinkSettings
     private var file: RotatingFile?
     private var isToReopen = false
+    /// A disk may take its time, and so may closing a file of a server's.
+    private let thread = OwnThread()
 
     package init(_ settings: FileSinkSettings) {
         self.settings = settings
@@ -16,11 +18,11 @@ package actor FileSink: Sink {
         let lines = batch.messages.flatMap { MessageLine.line(for: $0) }
         if isToReopen {
             isToReopen = false
-            file.take()?.shut()
+            await shut()
         }
         let (settings, old) = (settings, file.take())
-        // A disk may take its time. After a failure the file is opened anew.
-        file = try await NIOThreadPool.singleton.runIfActive {
+        // After a failure the file is opened anew.
+        file = try await thread.run {
             var file = try old ?? RotatingFile(settings)
             if !file.hasItsName {
                 // Somebody renamed it or removed it: what was written is there, and what comes is not for that.
@@ -50,12 +52,18 @@ package actor FileSink: Sink {
     }
 
     /// Before the next batch; one that nobody names any more is let go of.
-    package func reopen() {
+    package func reopen() async {
         isToReopen = true
-        file.take()?.shut()
+        await shut()
     }
 
     package func close() async {
-        file.take()?.shut()
+        await shut()
+    }
+
+    /// When the task is cancelled the file is closed all the same, with the last who has it.
+    private func shut() async {
+        guard let file = file.take() else { return }
+        try? await thread.run { file.shut() }
     }
 }

@@ -1,5 +1,6 @@
 import CMosquitto
 import NIOCore
+import Synchronization
 
 /// What Mosquitto's library calls back, on the connection's thread.
 extension MQTTConnection {
@@ -79,7 +80,9 @@ extension MQTTConnection {
 
     private func note(_ message: MQTTMessage) {
         events += 1
-        onMessage(message)
+        if onMessage(message) {
+            held.withLock { $0 += 1 }
+        }
     }
 
     /// It is said of what a message holds: it will never be taken.

@@ -24,6 +24,8 @@ package struct MQTTSettings: Sendable {
     package var payload = Payload.bytes
     /// The prefix of Home Assistant's discovery; nil when it is off.
     package var discoveryPrefix: String?
+    /// How long a broker may take to acknowledge what it is given.
+    package var patience = Duration.seconds(30)
 
     package init(
         broker: MQTTBroker, clientID: String, up: TopicTemplate, status: TopicTemplate, gatewayTopic: String
@@ -34,6 +36,10 @@ package struct MQTTSettings: Sendable {
         self.status = status
         self.gatewayTopic = gatewayTopic
     }
+
+    /// The broker keeps what is published for devices while the gateway is away. Of several that share it out each is away
+    /// at times, and would keep its share from the others.
+    var keepsSession: Bool { down != nil && downGroup == nil }
 
     /// What is subscribed to for messages to devices.
     var downFilter: String? {

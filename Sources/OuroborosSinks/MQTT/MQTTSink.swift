@@ -1,14 +1,18 @@
+import LibC
 import CMosquitto
 import Logging
 import Ouroboros
 import OuroborosStore
 import OuroborosText
-import Synchronization
 
 /// A broker that the gateway publishes to, and takes messages to devices from.
 package final class MQTTSink: Sink {
     /// What the sink asks of the gateway.
     package struct Gateway: Sendable {
+        /// Tells, until the task is cancelled, that statuses may be others now.
+        package var changes: @Sendable (_ tell: @escaping @Sendable () -> Void) async -> Void
+        /// How often statuses are looked at while nobody tells: who falls silent does not.
+        package var lookPeriod: Duration
         /// The devices that have a session here.
         package var statuses: @Sendable () async throws -> [DeviceID: DeviceStatus]
         /// Others of which it speaks, unless somebody else does.
@@ -26,6 +30,8 @@ package final class MQTTSink: Sink {
         package typealias Outcome = @Sendable (_ tell: @Sendable ([UInt8]) async -> Void) async -> Void
 
         package init(
+            changes: @escaping @Sendable (_ tell: @escaping @Sendable () -> Void) async -> Void,
+            lookPeriod: Duration,
             statuses: @escaping @Sendable () async throws -> [DeviceID: DeviceStatus],
             gone: @escaping @Sendable () async throws -> [DeviceID: DeviceStatus],
             removed: @escaping @Sendable (Set<DeviceID>) async throws -> Set<DeviceID>,
@@ -33,6 +39,8 @@ package final class MQTTSink: Sink {
             names: @escaping @Sendable (Set<DeviceID>) async throws -> [DeviceID: String],
             send: @escaping @Sendable (DeviceID, MQTTMessage) async -> Outcome
         ) {
+            self.changes = changes
+            self.lookPeriod = lookPeriod
             self.statuses = statuses
             self.gone = gone
             self.removed = removed
@@ -54,16 +62,18 @@ package final class MQTTSink: Sink {
         /// Those whose sensors are taken away as the broker tells them.
         var removed: Set<DeviceID> = []
         var problem = "it is not connected yet"
+        /// Rings when statuses may have changed.
+        var bell = Doorbell()
     }
 
     private let settings: MQTTSettings
     private let gateway: Gateway
     private let logger: Logger
-    private let state: Mutex<State>
-
+    private let state: Locked<State>
     /// A connection that ends sooner is no reason to try again at once: two clients with one id would push each other
     /// out for ever. It is above the longest pause.
     private static let stable = Duration.seconds(60)
+    /// Between two looks at the statuses at least.
     private static let statusPeriod = Duration.seconds(1)
     /// Commands that wait for the gateway; more are dropped, and told in the log.
     private static let mostCommands = 1024
@@ -72,7 +82,7 @@ package final class MQTTSink: Sink {
         self.settings = settings
         self.gateway = gateway
         self.logger = logger
-        state = Mutex(
+        state = Locked(
             State(
                 discovery: settings.discoveryPrefix.map { Discovery(prefix: $0, settings: settings) },
                 board: StatusBoard(gateway: settings.clientID)))
@@ -162,6 +172,7 @@ package final class MQTTSink: Sink {
 
     /// Connects, and connects again whenever that ends.
     package func run() async {
+        async let _: Void = gateway.changes { [self] in state.withLock(\.bell).ring() }
         var backoff = Backoff.ofSinks
         var telling = Telling<String>()
         var brief = 0
@@ -210,10 +221,22 @@ package final class MQTTSink: Sink {
         -> String
     {
         defer { connection.close() }
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
+            // What the broker has kept comes first, and nothing is written before that is queued.
+            group.addTask { await self.carryOut(commands, over: connection) }
+            try await begin(over: connection)
+            group.addTask { await self.keepStatuses(over: connection) }
+            let reason = await connection.whenEnded()
+            return "the connection to \(settings.broker.name) has ended: \(reason)"
+        }
+    }
+
+    private func begin(over connection: MQTTConnection) async throws {
         try await connection.subscribe(
             to: settings.status.filter, options: MQTT_SUB_OPT_SEND_RETAIN_ALWAYS)
         if let filter = settings.downFilter {
-            try await connection.subscribe(to: filter, options: MQTT_SUB_OPT_SEND_RETAIN_NEVER)
+            try await connection.subscribe(to: filter, quality: 1, options: MQTT_SUB_OPT_SEND_RETAIN_NEVER)
         }
         try await publish(.online, over: connection)
         logger.info("connected to \(settings.broker.name)", metadata: ["sink": "mqtt"])
@@ -223,13 +246,6 @@ package final class MQTTSink: Sink {
             state.board = StatusBoard(gateway: settings.clientID)
             state.removed = []
             state.discovery = settings.discoveryPrefix.map { Discovery(prefix: $0, settings: settings) }
-        }
-        return await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.keepStatuses(over: connection) }
-            group.addTask { await self.carryOut(commands, over: connection) }
-            let reason = await connection.whenEnded()
-            group.cancelAll()
-            return "the connection to \(settings.broker.name) has ended: \(reason)"
         }
     }
 
@@ -244,6 +260,8 @@ package final class MQTTSink: Sink {
 
     private func keepStatuses(over connection: MQTTConnection) async {
         var problem: String?
+        let bell = Doorbell()
+        state.withLock { $0.bell = bell }
         // What is retained comes first.
         while (try? await Task.sleep(for: Self.statusPeriod)) != nil {
             do {
@@ -260,6 +278,8 @@ package final class MQTTSink: Sink {
                     logger.warning("the devices' statuses: \(error)", metadata: ["sink": "mqtt"])
                 }
             }
+            let rest = gateway.lookPeriod - Self.statusPeriod
+            if rest > .zero { await bell.wait(atMost: rest) }
         }
     }
 
@@ -310,22 +330,29 @@ package final class MQTTSink: Sink {
 
     // MARK: What the broker sends
 
-    /// On the connection's thread.
-    private func take(_ message: MQTTMessage, _ commands: AsyncStream<MQTTMessage>.Continuation) {
+    /// On the connection's thread. True for a message to a device, which is to be queued.
+    private func take(
+        _ message: MQTTMessage, _ commands: AsyncStream<MQTTMessage>.Continuation
+    ) -> Bool {
         if let device = settings.status.device(of: message.topic) {
             let status = DeviceStatus(rawValue: String(decoding: message.payload, as: UTF8.self))
             state.withLock { $0.board.note(device, status, by: message.gateway) }
         } else if takeAway(message) {
-            return
-        } else if case .dropped = commands.yield(message) {
+            return false
+        } else if case .enqueued = commands.yield(message) {
+            return true
+        } else {
             logger.warning(
                 "too many messages to devices at once: one of MQTT's is dropped", metadata: ["sink": "mqtt"])
         }
+        return false
     }
 
     private func carryOut(_ commands: AsyncStream<MQTTMessage>, over connection: MQTTConnection) async {
         await withDiscardingTaskGroup { group in
-            for await command in commands where !command.isRetained {
+            for await command in commands {
+                defer { connection.release() }
+                guard !command.isRetained else { continue }
                 guard let device = settings.down?.device(of: command.topic) else {
                     logger.warning(
                         "a message to a device names none: 16 hexadecimal digits in its topic",

@@ -92,6 +92,9 @@ struct StoreDatabase {
             throw OuroborosError(
                 .storage, "“\(path)” is another kind of file, not \(purpose.name): name another one")
         }
+        guard version >= 0 else {
+            throw OuroborosError(.storage, "“\(path)” has a schema that is none: restore it from a backup")
+        }
         guard version <= purpose.steps.count else {
             throw OuroborosError(
                 .storage,
@@ -121,7 +124,7 @@ struct StoreDatabase {
         do {
             return try queue.read(body)
         } catch {
-            throw Self.translate(error, path)
+            throw health.translated(error, path)
         }
     }
 
@@ -131,7 +134,7 @@ struct StoreDatabase {
             health.note(.success(()))
             return value
         } catch {
-            let error = Self.translate(error, path)
+            let error = health.translated(error, path)
             health.note(.failure(error))
             throw error
         }
@@ -150,7 +153,7 @@ struct StoreDatabase {
         do {
             _ = try queue.writeWithoutTransaction { try $0.checkpoint(.passive) }
         } catch {
-            throw Self.translate(error, path)
+            throw health.translated(error, path)
         }
     }
 
@@ -159,12 +162,19 @@ struct StoreDatabase {
         do {
             _ = try queue.writeWithoutTransaction { try $0.checkpoint(.truncate) }
         } catch {
-            throw Self.translate(error, path)
+            throw health.translated(error, path)
         }
     }
 
     static func translate(_ error: any Error, _ path: String) -> any Error {
-        guard let error = error as? DatabaseError else { return error }
-        return StoreFailure(error.resultCode).error(path, error.message ?? "\(error.resultCode)")
+        switch error {
+        case let error as DatabaseError:
+            StoreFailure(error.resultCode).error(path, error.message ?? "\(error.resultCode)")
+        case let row as UnreadableRow:
+            OuroborosError(.storage, "“\(path)”: \(row): restore the file from a backup")
+        case is RowDecodingError:
+            OuroborosError(.storage, "“\(path)” holds a value of the wrong type: restore it from a backup")
+        default: error
+        }
     }
 }

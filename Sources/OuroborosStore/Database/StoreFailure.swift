@@ -34,7 +34,7 @@ enum StoreFailure: Hashable, CaseIterable {
             case EWOULDBLOCK, EBUSY: .locked
             case ENOSPC, EDQUOT, EFBIG: .full
             case EROFS: .notWritable
-            case EIO, ESTALE, ETIMEDOUT: .inputOutput
+            case EIO, ESTALE, ETIMEDOUT, EMFILE, ENFILE: .inputOutput
             default: .other
             }
     }

@@ -4,9 +4,11 @@ import GRDB
 struct StoreReader {
     let queue: DatabaseQueue
     private let path: String
+    private let health: SharedWriteHealth
 
     init(_ store: StoreDatabase) throws {
         path = store.path
+        health = store.health
         var configuration = Configuration()
         configuration.label = "ouroboros.store.reader"
         configuration.readonly = true
@@ -22,7 +24,7 @@ struct StoreReader {
         do {
             return try queue.read(body)
         } catch {
-            throw StoreDatabase.translate(error, path)
+            throw health.translated(error, path)
         }
     }
 }

@@ -31,7 +31,7 @@ extension StoreDatabase {
                     Self.origin,
                 ]
             case .spool: [Self.messages, Self.sinks, Self.deadLetters]
-            case .downlink: [Self.waiting]
+            case .downlink: [Self.waiting, Self.ends]
             }
         }
 
@@ -199,6 +199,12 @@ extension StoreDatabase {
                 payload BLOB NOT NULL
             ) STRICT;
             CREATE INDEX message_waits ON message (device, id) WHERE ended_at IS NULL;
+            """
+
+        /// Who looks for what has grown old finds that alone.
+        private static let ends = """
+            CREATE INDEX message_grows_old ON message (state, expires_at) WHERE ended_at IS NULL;
+            CREATE INDEX message_ended ON message (ended_at) WHERE ended_at IS NOT NULL;
             """
     }
 }

@@ -1,5 +1,6 @@
+import LibC
+import GRDB
 import Ouroboros
-import Synchronization
 
 /// Whether a file can be written, as the last writes tell.
 struct WriteHealth {
@@ -32,9 +33,19 @@ struct WriteHealth {
     }
 }
 
-/// The same, for all who have the file open.
+/// The same, for all who have the file open, and whether it turned out to be broken.
 final class SharedWriteHealth: Sendable {
-    private let health = Mutex(WriteHealth())
+    private let health = Locked(WriteHealth())
+    private let broken = Locked<OuroborosError?>(nil)
+    /// Tells that writes fail, or that it broke, for one reader.
+    let failures: AsyncStream<Void>
+    private let failure: AsyncStream<Void>.Continuation
+
+    init() {
+        (failures, failure) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    }
+
+    var damage: OuroborosError? { broken.withLock(\.self) }
 
     var trouble: OuroborosError? { health.withLock { $0.trouble(at: .now) } }
 
@@ -43,14 +54,23 @@ final class SharedWriteHealth: Sendable {
         if let failure = health.withLock({ $0.recentFailure(at: .now) }) { throw failure }
     }
 
+    /// What SQLite's error means; a file that is broken is so for all who have it open.
+    func translated(_ error: any Error, _ path: String) -> any Error {
+        let translated = StoreDatabase.translate(error, path)
+        if let code = (error as? DatabaseError)?.resultCode, !StoreFailure(code).passes {
+            broken.withLock { $0 = $0 ?? translated as? OuroborosError }
+            failure.yield()
+        }
+        return translated
+    }
+
     func note(_ outcome: Result<Void, any Error>) {
-        health.withLock { health in
-            switch outcome {
-            case .success: health.succeeded()
-            case .failure(let error as OuroborosError) where error.code == .busy:
-                health.failed(error, at: .now)
-            case .failure: break
-            }
+        switch outcome {
+        case .success: health.withLock { $0.succeeded() }
+        case .failure(let error as OuroborosError) where error.code == .busy:
+            health.withLock { $0.failed(error, at: .now) }
+            failure.yield()
+        case .failure: break
         }
     }
 }

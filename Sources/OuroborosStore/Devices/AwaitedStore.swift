@@ -1,16 +1,20 @@
 import GRDB
+import LibC
 import Ouroboros
 
 /// A gateway's store for those who must not wait on a thread for a disk.
 package struct AwaitedStore: Sendable {
     private let store: GatewayStore
-    private let lookups = DiskThread("store.lookups")
+    private let lookups = OwnThread()
     /// A list of thousands is no reason for a HELLO to wait.
-    private let lists = DiskThread("store.lists")
-    private let writes = DiskThread("store.writes")
+    private let lists = OwnThread()
+    private let writes = OwnThread()
 
     private static let patience = Duration.seconds(10)
     private static let pause = Duration.milliseconds(250)
+    /// How often somebody has to look whether it was written, with the system's help and without.
+    private static let seldom = Duration.seconds(10)
+    private static let often = Duration.seconds(1)
 
     package init(_ store: GatewayStore) {
         self.store = store
@@ -20,13 +24,32 @@ package struct AwaitedStore: Sendable {
 
     /// Throws when it cannot be read.
     package func check() async throws {
-        try await lists.run { [store] in
+        try await lists.runUnlessCancelled { [store] in
             try store.lists.read { _ = try Row.fetchOne($0, sql: "SELECT 1 FROM device") }
         }
     }
 
+    /// Tells, for one reader, that somebody may have written the store, the first time at once.
+    package func writings() -> AsyncStream<Void> {
+        let (writings, writing) = AsyncStream.makeStream(
+            of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        // What is written goes into the write-ahead log first.
+        let changes = FileChanges(of: path + "-wal") { writing.yield() }
+        let period = changes == nil ? Self.often : Self.seldom
+        let looks = Task {
+            repeat {
+                writing.yield()
+            } while (try? await Task.sleep(for: period)) != nil
+        }
+        writing.onTermination = { _ in
+            looks.cancel()
+            withExtendedLifetime(changes) {}
+        }
+        return writings
+    }
+
     package func changeToken() async throws -> Int64 {
-        try await writes.run { [store] in try store.changeToken() }
+        try await writes.runUnlessCancelled { [store] in try store.changeToken() }
     }
 
     package func tidy() async throws {
@@ -36,7 +59,7 @@ package struct AwaitedStore: Sendable {
 
 extension AwaitedStore: AwaitedDeviceRegistry {
     package func credential(of device: DeviceID) async throws -> Credential? {
-        try await lookups.run { [store] in try store.credential(of: device) }
+        try await lookups.runUnlessCancelled { [store] in try store.credential(of: device) }
     }
 
     package func isDisabled(_ device: DeviceID) async throws -> Bool {
@@ -61,7 +84,7 @@ extension AwaitedStore: AwaitedDeviceRegistry {
 
 extension AwaitedStore: DeviceDirectory, ActivityStore {
     package func records(of devices: Set<DeviceID>?) async throws -> [DeviceRecord] {
-        try await lists.run { [store] in try store.records(of: devices) }
+        try await lists.runUnlessCancelled { [store] in try store.records(of: devices) }
     }
 
     package func count(_ activities: [DeviceID: DeviceActivity], at time: Int64) async throws {
@@ -71,9 +94,14 @@ extension AwaitedStore: DeviceDirectory, ActivityStore {
 
 extension AwaitedStore: WatchedFile {
     package var path: String { store.database.path }
-    package var trouble: OuroborosError? { store.database.health.trouble }
+    package var unreadable: UnreadableRows { store.unreadable }
+    package var failures: AsyncStream<Void> { store.database.health.failures }
+    package var trouble: OuroborosError? {
+        store.database.health.trouble ?? [lookups, lists, writes].hang(at: path)
+    }
+    package var damage: OuroborosError? { store.database.health.damage }
 
     package func probe() async throws {
-        try await writes.run { [store] in try store.database.probe() }
+        try await writes.runUnlessCancelled { [store] in try store.database.probe() }
     }
 }

@@ -25,12 +25,18 @@ public struct StoredDevice: Sendable, Equatable {
 extension GatewayStore {
     /// The devices with their keys: all, or some.
     public func devices(_ wanted: [DeviceID]? = nil) throws -> [StoredDevice] {
+        try requireKeys()
         let devices = try database.read { database in
-            try Row.fetchAll(database, sql: "SELECT * FROM device ORDER BY id").map { row in
-                StoredDevice(
-                    credential: try self.database.credential(row, device: DeviceID(row["id"] as Data)),
-                    name: row["name"], addedAt: row["added_at"], tags: DeviceTags.list(row["tags"]),
-                    isDisabled: row["disabled"])
+            let rows = try Row.fetchAll(database, sql: "SELECT * FROM device ORDER BY id")
+            return try unreadable.readable(rows) { row in
+                let row = row.of("device")
+                let id = try row.device("id")
+                guard let credential = try? self.database.credential(row, device: id) else {
+                    throw row.wrong("key", "does not open, that of device \(id)")
+                }
+                return StoredDevice(
+                    credential: credential, name: try row.text("name"), addedAt: try row.seconds("added_at"),
+                    tags: DeviceTags.list(try row.text("tags")), isDisabled: try row.integer("disabled") != 0)
             }
         }
         return try Self.chosen(wanted, of: devices)

@@ -58,7 +58,8 @@ public struct DeviceActivity: Sendable, Hashable {
 extension GatewayStore {
     public func list() throws -> [DeviceRecord] {
         try lists.read { database in
-            try Row.fetchAll(database, sql: Self.records + " ORDER BY id").map(Self.record)
+            try unreadable.readable(
+                Row.fetchAll(database, sql: Self.records + " ORDER BY id"), Self.record)
         }
     }
 
@@ -71,7 +72,14 @@ extension GatewayStore {
     }
 
     public func records(of devices: Set<DeviceID>?) throws -> [DeviceRecord] {
-        try devices.map { try $0.compactMap(record(of:)) } ?? list()
+        guard let devices else { return try list() }
+        return try lists.read { database in
+            let find = try database.cachedStatement(sql: Self.records + " WHERE id = ?")
+            let rows = try devices.compactMap { device in
+                try Row.fetchOne(find, arguments: [Data(device.bytes)])
+            }
+            return try unreadable.readable(rows, Self.record)
+        }
     }
 
     private static let records = """
@@ -80,13 +88,14 @@ extension GatewayStore {
         """
 
     private static func record(_ row: Row) throws -> DeviceRecord {
-        DeviceRecord(
-            id: try DeviceID(row["id"] as Data), name: row["name"],
-            kind: (row["kind"] as String) == "fixed" ? .fixed : .evolving,
-            epoch: UInt64(row["epoch"] as Int64), addedAt: row["added_at"], lastSeen: row["last_seen"],
-            sessions: row["sessions"], messages: row["messages"], bytes: row["bytes"],
-            sessionAt: row["session_at"], address: row["address"], tags: DeviceTags.list(row["tags"]),
-            isDisabled: row["disabled"])
+        let row = row.of("device")
+        return DeviceRecord(
+            id: try row.device("id"), name: try row.text("name"), kind: try row.kind("kind"),
+            epoch: try row.number("epoch"), addedAt: try row.seconds("added_at"),
+            lastSeen: try row.optionalSeconds("last_seen"), sessions: try row.integer("sessions"),
+            messages: try row.integer("messages"), bytes: try row.integer("bytes"),
+            sessionAt: try row.optionalSeconds("session_at"), address: try row.optionalText("address"),
+            tags: DeviceTags.list(try row.text("tags")), isDisabled: try row.integer("disabled") != 0)
     }
 
     /// Adds to what is counted of the devices, which were all seen at `time`, seconds since 1970.
@@ -96,8 +105,9 @@ extension GatewayStore {
             for (device, activity) in activities {
                 let statement = try database.cachedStatement(
                     sql: """
-                        UPDATE device SET last_seen = max(ifnull(last_seen, 0), ?), sessions = sessions + ?,
-                            messages = messages + ?, bytes = bytes + ?, session_at = ifnull(?, session_at),
+                        UPDATE device SET last_seen = max(ifnull(last_seen, 0), ?),
+                            sessions = min(sessions, 1 << 62) + ?, messages = min(messages, 1 << 62) + ?,
+                            bytes = min(bytes, 1 << 62) + ?, session_at = ifnull(?, session_at),
                             address = ifnull(?, address) WHERE id = ?
                         """)
                 try statement.execute(arguments: [

@@ -32,13 +32,12 @@ public final class DeviceState: Sendable {
     }
 
     private func storedCredential(_ database: Database) throws -> Credential? {
-        let row = try Row.fetchOne(
+        let found = try Row.fetchOne(
             database, sql: "SELECT device, kind, epoch, short_sessions, key_form, key FROM credential")
-        return try row.map {
-            try self.database.credential(
-                $0, device: DeviceID($0["device"] as Data),
-                shortSessions: UInt8(clamping: $0["short_sessions"] as Int64))
-        }
+        guard let row = found?.of("credential") else { return nil }
+        return try self.database.credential(
+            row, device: try row.device("device"),
+            shortSessions: UInt8(clamping: try row.integer("short_sessions")))
     }
 }
 
@@ -55,10 +54,10 @@ extension DeviceState: CredentialStore {
         let epoch = try StoreDatabase.epoch(of: credential)
         let key = try database.closed(credential)
         return { [path] database in
-            let old = try Row.fetchOne(database, sql: "SELECT device, epoch FROM credential")
-            if let old {
-                let device = try DeviceID(old["device"] as Data)
-                guard device == credential.deviceID, (old["epoch"] as Int64) <= epoch else {
+            let row = try Row.fetchOne(database, sql: "SELECT device, epoch FROM credential")
+            if let old = row?.of("credential") {
+                guard try old.device("device") == credential.deviceID, try old.integer("epoch") <= epoch
+                else {
                     throw OuroborosError(
                         .storage, "“\(path)” holds a later epoch, or the credential of another device")
                 }

@@ -31,4 +31,4 @@ public protocol ActivityStore: Sendable {
     func count(_ activities: [DeviceID: DeviceActivity], at time: Int64) async throws
 }
 
-extension GatewayStore: DeviceStore {}
+extension GatewayStore: DeviceStore, ReadsRows {}

@@ -11,6 +11,7 @@ public final class GatewayStore: Sendable {
     /// And one for lists, which take longer.
     let lists: StoreReader
     private let pastKeys = PastKeys()
+    package let unreadable = UnreadableRows()
 
     /// Opens the file, or makes an empty one. With a key-encryption key the devices' keys are sealed; a file
     /// whose keys were stored without one is refused then. A sealed file without its key lists devices still.
@@ -145,7 +146,7 @@ extension GatewayStore: DeviceRegistry {
             let statement = try database.cachedStatement(
                 sql: "SELECT kind, epoch, key_form, key FROM device WHERE id = ? AND disabled = 0")
             return try Row.fetchOne(statement, arguments: [Data(device.bytes)])
-                .map { try self.database.credential($0, device: device) }
+                .map { try self.database.credential($0.of("device"), device: device) }
         }
     }
 

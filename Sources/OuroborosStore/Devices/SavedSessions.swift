@@ -36,17 +36,18 @@ extension DeviceState {
                 database, sql: "SELECT saved_at, form, session FROM saved_session WHERE device = ?",
                 arguments: [Data(credential.deviceID.bytes)])
             try database.execute(sql: "DELETE FROM saved_session")
-            return row
+            return row?.of("saved_session")
         }
         guard let row else { return nil }
         // Voided first: a copy that lay in the log could be taken for the newest one.
         try database.truncateLog()
         let session = try database.vault.open(
-            row["session"] as Data, form: row["form"], context: Self.context(credential), path: path
+            try row.bytes("session"), form: try row.text("form"), context: Self.context(credential),
+            path: path
         ) {
             SavedSession($0)
         }
-        return (session, row["saved_at"])
+        return (session, try row.seconds("saved_at"))
     }
 
     private static func context(_ credential: Credential) -> Data {

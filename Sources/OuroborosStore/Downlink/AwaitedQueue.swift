@@ -1,9 +1,10 @@
+import LibC
 import Ouroboros
 
 /// A queue of messages to devices for those who must not wait on a thread for a disk.
 package struct AwaitedQueue: DownlinkStore {
     private let queue: DownlinkQueue
-    private let thread = DiskThread("downlink")
+    private let thread = OwnThread()
 
     package init(_ queue: DownlinkQueue) {
         self.queue = queue
@@ -21,7 +22,7 @@ package struct AwaitedQueue: DownlinkStore {
     }
 
     package func waitingDevices() async throws -> Set<DeviceID> {
-        try await thread.run { [queue] in try queue.waitingDevices() }
+        try await thread.runUnlessCancelled { [queue] in try queue.waitingDevices() }
     }
 
     package func take(for device: DeviceID, limit: Int, now: Int64) async throws -> [DownlinkEntry] {
@@ -42,16 +43,20 @@ package struct AwaitedQueue: DownlinkStore {
         try await thread.run { [queue] in try queue.expire(now: now) }
     }
 
+    package func firstExpiry() async throws -> Int64? {
+        try await thread.runUnlessCancelled { [queue] in try queue.firstExpiry() }
+    }
+
     package func entry(_ id: Int64) async throws -> DownlinkEntry? {
-        try await thread.run { [queue] in try queue.entry(id) }
+        try await thread.runUnlessCancelled { [queue] in try queue.entry(id) }
     }
 
     package func pending(among ids: [Int64]) async throws -> Set<Int64> {
-        try await thread.run { [queue] in try queue.pending(among: ids) }
+        try await thread.runUnlessCancelled { [queue] in try queue.pending(among: ids) }
     }
 
     package func load() async throws -> SpoolLoad {
-        try await thread.run { [queue] in try queue.load() }
+        try await thread.runUnlessCancelled { [queue] in try queue.load() }
     }
 
     package func notices() -> AsyncStream<DownlinkNotice> { queue.notices() }
@@ -59,9 +64,12 @@ package struct AwaitedQueue: DownlinkStore {
 
 extension AwaitedQueue: WatchedFile {
     package var path: String { queue.database.path }
-    package var trouble: OuroborosError? { queue.database.health.trouble }
+    package var unreadable: UnreadableRows { queue.unreadable }
+    package var failures: AsyncStream<Void> { queue.database.health.failures }
+    package var trouble: OuroborosError? { queue.database.health.trouble ?? [thread].hang(at: path) }
+    package var damage: OuroborosError? { queue.database.health.damage }
 
     package func probe() async throws {
-        try await thread.run { [queue] in try queue.database.probe() }
+        try await thread.runUnlessCancelled { [queue] in try queue.database.probe() }
     }
 }

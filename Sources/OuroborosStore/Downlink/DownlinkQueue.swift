@@ -5,6 +5,7 @@ import Ouroboros
 /// Messages to devices, in an SQLite file, until their fate is known and for a while after.
 public final class DownlinkQueue: DownlinkStore {
     let database: StoreDatabase
+    package let unreadable = UnreadableRows()
     private let limits: DownlinkLimits
 
     public var isShared: Bool { false }
@@ -34,31 +35,31 @@ public final class DownlinkQueue: DownlinkStore {
                     INSERT INTO message (device, queued_at, expires_at, state, payload)
                     VALUES (?, ?, ?, 'queued', ?)
                     """, arguments: [Data(device.bytes), now, expiresAt, Data(payload)])
-            return try DownlinkEntry(
+            return DownlinkEntry(
                 id: database.lastInsertedRowID, device: device, queuedAt: now, expiresAt: expiresAt,
-                state: "queued", reason: nil, payload: payload)
+                state: .queued, reason: nil, payload: payload)
         }
     }
 
     public func waitingDevices() throws -> Set<DeviceID> {
         try database.read { database in
-            let rows = try Data.fetchAll(
+            let rows = try Row.fetchAll(
                 database,
                 sql: "SELECT DISTINCT device FROM message WHERE ended_at IS NULL AND state = 'queued'")
-            return Set(try rows.map { try DeviceID($0) })
+            return Set(try unreadable.readable(rows) { try $0.of("message").device("device") })
         }
     }
 
     public func take(for device: DeviceID, limit: Int, now: Int64) throws -> [DownlinkEntry] {
         try database.write { database in
-            let entries = try Row.fetchAll(
+            let rows = try Row.fetchAll(
                 database,
                 sql: """
                     SELECT * FROM message
                     WHERE device = ? AND ended_at IS NULL AND state = 'queued' AND expires_at > ?
                     ORDER BY id LIMIT ?
-                    """, arguments: [Data(device.bytes), now, limit]
-            ).map(Self.entry)
+                    """, arguments: [Data(device.bytes), now, limit])
+            let entries = try unreadable.readable(rows, Self.entry)
             for entry in entries {
                 try Self.set("sending", entry.id, database)
             }
@@ -96,7 +97,15 @@ public final class DownlinkQueue: DownlinkStore {
                     """, arguments: [now, DownlinkEntry.neverThere])
             try database.execute(
                 sql: "DELETE FROM message WHERE ended_at <= ?", arguments: [now - limits.memory])
-            return Dictionary(uniqueKeysWithValues: expired.map { ($0, .failed) })
+            return Dictionary(expired.map { ($0, DownlinkState.failed) }) { $1 }
+        }
+    }
+
+    public func firstExpiry() throws -> Int64? {
+        try database.read { database in
+            try Int64.fetchOne(
+                database,
+                sql: "SELECT MIN(expires_at) FROM message WHERE ended_at IS NULL AND state = 'queued'")
         }
     }
 
@@ -124,10 +133,10 @@ public final class DownlinkQueue: DownlinkStore {
         let row = try Row.fetchOne(
             database,
             sql: """
-                SELECT COUNT(*), ifnull(SUM(length(payload)), 0) FROM message
+                SELECT COUNT(*) AS messages, ifnull(SUM(length(payload)), 0) AS bytes FROM message
                 WHERE ended_at IS NULL AND (?1 IS NULL OR device = ?1)
                 """, arguments: [device.map { Data($0.bytes) }])
-        return SpoolLoad(messages: row?[0] ?? 0, bytes: row?[1] ?? 0)
+        return try SpoolLoad(row?.of("message"))
     }
 
     /// One gateway uses a file: nothing happens elsewhere.
@@ -136,9 +145,11 @@ public final class DownlinkQueue: DownlinkStore {
     }
 
     private static func entry(_ row: Row) throws -> DownlinkEntry {
-        try DownlinkEntry(
-            id: row["id"], device: try DeviceID(row["device"] as Data), queuedAt: row["queued_at"],
-            expiresAt: row["expires_at"], state: row["state"], reason: row["reason"],
-            payload: Array(row["payload"] as Data))
+        let row = row.of("message")
+        return DownlinkEntry(
+            id: try row.integer("id"), device: try row.device("device"),
+            queuedAt: try row.milliseconds("queued_at"), expiresAt: try row.milliseconds("expires_at"),
+            state: try row.state("state"), reason: try row.optionalText("reason"),
+            payload: Array(try row.bytes("payload")))
     }
 }

@@ -56,12 +56,9 @@ public struct DownlinkEntry: Sendable, Hashable {
     public let payload: [UInt8]
 
     package init(
-        id: Int64, device: DeviceID, queuedAt: Int64, expiresAt: Int64, state: String, reason: String?,
-        payload: [UInt8]
-    ) throws {
-        guard let state = DownlinkState(rawValue: state) else {
-            throw OuroborosError(.storage, "message \(id) has a state that is none")
-        }
+        id: Int64, device: DeviceID, queuedAt: Int64, expiresAt: Int64, state: DownlinkState,
+        reason: String?, payload: [UInt8]
+    ) {
         self.id = id
         self.device = device
         self.queuedAt = queuedAt
@@ -114,6 +111,9 @@ public protocol DownlinkStore: Sendable {
     /// Messages that waited too long have failed, and fates that were kept long enough are forgotten. Gives the fates
     /// that are known now.
     func expire(now: Int64) async throws -> [Int64: DownlinkState]
+
+    /// When the first of the messages that wait will have waited too long; nil when none waits.
+    func firstExpiry() async throws -> Int64?
 
     func entry(_ id: Int64) async throws -> DownlinkEntry?
 

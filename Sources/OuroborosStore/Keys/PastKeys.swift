@@ -1,8 +1,8 @@
-import Synchronization
+import LibC
 
 /// Whether keys that were left may lie in a write-ahead log.
 final class PastKeys: Sendable {
-    private let mayLie = Mutex(false)
+    private let mayLie = Locked(false)
 
     /// To be called once the key was left.
     func note() {

@@ -1,7 +1,6 @@
 import LibC
 import Ouroboros
 import OuroborosText
-import Synchronization
 
 /// Files that hold keys: nobody but their owner may read or write them.
 public enum PrivateFile {
@@ -89,7 +88,7 @@ public enum PrivateFile {
                 + "mount is read-only")
     }
 
-    private static let said = Mutex<Set<String>>([])
+    private static let said = Locked<Set<String>>([])
 
     /// True for what gives its bytes once: a pipe, or another descriptor.
     package static func comesOnce(_ path: String) -> Bool {

@@ -11,11 +11,13 @@ extension StoreDatabase {
     }
 
     /// The short sessions are a device's alone.
-    func credential(_ row: Row, device: DeviceID, shortSessions: UInt8 = 0) throws -> Credential {
-        let kind: Credential.Kind = (row["kind"] as String) == "fixed" ? .fixed : .evolving
-        let epoch = UInt64(row["epoch"] as Int64)
+    func credential(_ row: FileRow, device: DeviceID, shortSessions: UInt8 = 0) throws -> Credential {
+        let kind = try row.kind("kind")
+        let epoch: UInt64 = try row.number("epoch")
         let context = Vault.context("key", device: device, kind: kind, epoch: epoch)
-        let key = try vault.open(row["key"] as Data, form: row["key_form"], context: context, path: path) {
+        let key = try vault.open(
+            try row.bytes("key"), form: try row.text("key_form"), context: context, path: path
+        ) {
             try SecretKey($0)
         }
         return kind == .fixed

@@ -18,10 +18,11 @@ package enum Vault: Sendable {
     static func open(
         in database: Database, purpose: StoreDatabase.Purpose, path: String, keyEncryptionKey: SecretKey?
     ) throws -> Vault {
-        let row = try Row.fetchOne(database, sql: "SELECT salt, proof FROM sealing")
+        let row = try Row.fetchOne(database, sql: "SELECT salt, proof FROM sealing")?.of("sealing")
         return try open(
             label: "ouroboros store \(purpose.rawValue)", name: path, keyEncryptionKey: keyEncryptionKey,
-            found: row.map { ($0["salt"], $0["proof"]) }, holdsKeys: { try purpose.holdsKeys(database) },
+            found: try row.map { (try $0.bytes("salt"), try $0.bytes("proof")) },
+            holdsKeys: { try purpose.holdsKeys(database) },
             put: { salt, proof in
                 try database.execute(
                     sql: "INSERT INTO sealing (only, salt, proof) VALUES (1, ?, ?)", arguments: [salt, proof])

@@ -1,10 +1,11 @@
+import LibC
 import Ouroboros
 
 /// A spool for those who must not wait on a thread for a disk.
 package struct AwaitedSpool: SinkStore {
     private let spool: Spool
-    private let reads = DiskThread("spool.reads")
-    private let writes = DiskThread("spool.writes")
+    private let reads = OwnThread()
+    private let writes = OwnThread()
 
     package init(_ spool: Spool) {
         self.spool = spool
@@ -19,7 +20,11 @@ package struct AwaitedSpool: SinkStore {
     }
 
     package func messages(after id: Int64, limit: Int) async throws -> [SpooledMessage] {
-        try await reads.run { [spool] in try spool.messages(after: id, limit: limit) }
+        try await reads.runUnlessCancelled { [spool] in try spool.messages(after: id, limit: limit) }
+    }
+
+    package func page(after id: Int64, limit: Int) async throws -> SpoolPage {
+        try await reads.runUnlessCancelled { [spool] in try spool.page(after: id, limit: limit) }
     }
 
     package func remove(through id: Int64) async throws -> Int {
@@ -27,7 +32,7 @@ package struct AwaitedSpool: SinkStore {
     }
 
     package func identity() async throws -> String {
-        try await reads.run { [spool] in try spool.identity() }
+        try await reads.runUnlessCancelled { [spool] in try spool.identity() }
     }
 
     package func register(sinks: [String]) async throws -> [String: SinkState] {
@@ -35,11 +40,11 @@ package struct AwaitedSpool: SinkStore {
     }
 
     package func position(of sink: String) async throws -> Int64 {
-        try await reads.run { [spool] in try spool.position(of: sink) }
+        try await reads.runUnlessCancelled { [spool] in try spool.position(of: sink) }
     }
 
     package func passed(byAll sinks: [String]) async throws -> Int64 {
-        try await reads.run { [spool] in try spool.passed(byAll: sinks) }
+        try await reads.runUnlessCancelled { [spool] in try spool.passed(byAll: sinks) }
     }
 
     package func claim(_ sink: String) async throws -> (any SinkClaim)? {
@@ -51,25 +56,25 @@ package struct AwaitedSpool: SinkStore {
     }
 
     package func load(after first: Int64, through last: Int64) async throws -> SpoolLoad {
-        try await reads.run { [spool] in try spool.load(after: first, through: last) }
+        try await reads.runUnlessCancelled { [spool] in try spool.load(after: first, through: last) }
     }
 
     package func lastID() async throws -> Int64 {
-        try await reads.run { [spool] in try spool.lastID() }
+        try await reads.runUnlessCancelled { [spool] in try spool.lastID() }
     }
 }
 
 extension AwaitedSpool {
     package func deadLetters(after last: DeadLetter?, limit: Int) async throws -> [DeadLetter] {
-        try await reads.run { [spool] in try spool.deadLetters(after: last, limit: limit) }
+        try await reads.runUnlessCancelled { [spool] in try spool.deadLetters(after: last, limit: limit) }
     }
 
     package func deadLetters(toRetryAt sink: String, limit: Int) async throws -> [DeadLetter] {
-        try await reads.run { [spool] in try spool.deadLetters(toRetryAt: sink, limit: limit) }
+        try await reads.runUnlessCancelled { [spool] in try spool.deadLetters(toRetryAt: sink, limit: limit) }
     }
 
     package func deadLetterCount(of sink: String) async throws -> Int64 {
-        try await reads.run { [spool] in try spool.deadLetterCount(of: sink) }
+        try await reads.runUnlessCancelled { [spool] in try spool.deadLetterCount(of: sink) }
     }
 
     package func retryDeadLetters(of sink: String?, id: Int64?) async throws -> Int {
@@ -83,7 +88,7 @@ extension AwaitedSpool {
 
 private struct AwaitedClaim: SinkClaim {
     let claim: SpoolClaim
-    let writes: DiskThread
+    let writes: OwnThread
 
     var start: SinkState { claim.start }
 
@@ -104,9 +109,12 @@ private struct AwaitedClaim: SinkClaim {
 
 extension AwaitedSpool: WatchedFile {
     package var path: String { spool.database.path }
-    package var trouble: OuroborosError? { spool.database.health.trouble }
+    package var unreadable: UnreadableRows { spool.unreadable }
+    package var failures: AsyncStream<Void> { spool.database.health.failures }
+    package var trouble: OuroborosError? { spool.database.health.trouble ?? [reads, writes].hang(at: path) }
+    package var damage: OuroborosError? { spool.database.health.damage }
 
     package func probe() async throws {
-        try await writes.run { [spool] in try spool.database.probe() }
+        try await writes.runUnlessCancelled { [spool] in try spool.database.probe() }
     }
 }

@@ -9,14 +9,14 @@ public protocol MessageStore: Sendable {
     /// The messages of a packet come one after the other, as the server gives them.
     func store(_ messages: [(device: DeviceID, message: Message)], now: Int64) async throws -> [Bool]
 
-    /// Messages after the one with that id, oldest first.
+    /// Messages after the one with that id, oldest first; rows that cannot be read are passed over.
     func messages(after id: Int64, limit: Int) async throws -> [SpooledMessage]
 
     /// Removes the messages up to that id, which were worked off; what is known of boxes stays. Gives how many.
     func remove(through id: Int64) async throws -> Int
 }
 
-extension Spool: MessageStore {}
+extension Spool: MessageStore, ReadsRows {}
 
 extension MessageStore {
     /// Inserts those that `take` finds to be new, within a transaction of the caller's; gives which they are. The items

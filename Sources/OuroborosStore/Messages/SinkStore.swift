@@ -55,6 +55,10 @@ public protocol SinkStore: MessageStore, DeadLetterStore {
     /// Takes a sink out, which holds no message back any more. False when there is none of that name.
     func forget(sink: String) async throws -> Bool
 
+    /// What lies after the message with that id, oldest first: of so many rows those that can be read, and those that
+    /// cannot.
+    func page(after id: Int64, limit: Int) async throws -> SpoolPage
+
     /// How much lies after one message, up to another.
     func load(after first: Int64, through last: Int64) async throws -> SpoolLoad
 

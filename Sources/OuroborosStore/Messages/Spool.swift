@@ -29,14 +29,12 @@ public struct SpooledMessage: Sendable, Hashable {
 }
 
 extension SpooledMessage {
-    init(_ row: Row) throws {
-        let box: UInt32? = row["box"]
-        let sequence: UInt32? = row["seq"]
+    init(_ row: FileRow) throws {
         self.init(
-            id: row["id"], receivedAt: row["received_at"], device: try DeviceID(row["device"] as Data),
-            sessionID: row["session"], counter: UInt64(row["counter"] as Int64),
-            position: box.flatMap { box in sequence.map { OutboxPosition(box: box, sequence: $0) } },
-            payload: Array(row["payload"] as Data))
+            id: try row.integer("id"), receivedAt: try row.milliseconds("received_at"),
+            device: try row.device("device"), sessionID: try row.number("session"),
+            counter: try row.number("counter"), position: try row.position(box: "box", sequence: "seq"),
+            payload: Array(try row.bytes("payload")))
     }
 }
 
@@ -46,6 +44,7 @@ extension SpooledMessage {
 /// across sessions, crashes and restarts of either side.
 public final class Spool: Sendable {
     let database: StoreDatabase
+    package let unreadable = UnreadableRows()
     /// A connection of its own: sinks read on while a write waits.
     let reads: StoreReader
 
@@ -67,7 +66,7 @@ public final class Spool: Sendable {
     public func store(_ messages: [(device: DeviceID, message: Message)], now: Int64) throws -> [Bool] {
         try database.write { database in
             try Self.store(
-                messages, take: { try Self.take($0, $1, database) },
+                messages, take: { try take($0, $1, database) },
                 insert: { try Self.insert($0, of: $1, now, database) })
         }
     }
@@ -81,34 +80,32 @@ public final class Spool: Sendable {
                 VALUES (?, ?, ?, ?, ?, ?, ?)
                 """)
         try statement.execute(arguments: [
-            now, Data(device.bytes), message.sessionID, Int64(message.counter), message.position?.box,
+            now, Data(device.bytes), message.sessionID, Int64(clamping: message.counter),
+            message.position?.box,
             message.position?.sequence, Data(message.payload),
         ])
     }
 
-    private static func take(
+    /// What cannot be read is begun anew: a message may come twice then, and none is lost.
+    private func take(
         _ position: OutboxPosition, _ device: DeviceID, _ database: Database
     ) throws -> Bool {
         let id = Data(device.bytes)
         let find = try database.cachedStatement(
             sql: "SELECT highest, below FROM once_record WHERE device = ? AND box = ?")
-        var record: OnceRecord
-        let isNew: Bool
         let row = try Row.fetchOne(find, arguments: [id, position.box])
-        if let row {
-            record = OnceRecord(
-                highest: UInt32(truncatingIfNeeded: row["highest"] as Int64),
-                below: UInt64(bitPattern: row["below"] as Int64))
-            isNew = record.take(position.sequence)
-        } else {
-            record = OnceRecord(first: position.sequence)
-            isNew = true
-        }
+        let known = try unreadable.readable([row?.of("once_record")].compactMap(\.self)) { row in
+            OnceRecord(
+                highest: try row.number("highest"), below: UInt64(bitPattern: try row.integer("below")))
+        }.first
+        var record = known ?? OnceRecord(first: position.sequence)
+        let isNew = known == nil || record.take(position.sequence)
         // A repeat counts as use too.
         let put = try database.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO once_record (device, box, highest, below, used)
-                VALUES (?1, ?2, ?3, ?4, (SELECT ifnull(max(used), 0) + 1 FROM once_record WHERE device = ?1))
+                VALUES (?1, ?2, ?3, ?4,
+                    (SELECT min(ifnull(max(used), 0), 1 << 62) + 1 FROM once_record WHERE device = ?1))
                 """)
         try put.execute(arguments: [
             id, position.box, Int64(record.highest), Int64(bitPattern: record.below),
@@ -126,11 +123,21 @@ public final class Spool: Sendable {
 
     /// Messages after the one with that id, oldest first.
     public func messages(after id: Int64 = 0, limit: Int = 1000) throws -> [SpooledMessage] {
+        var last = id
+        while true {
+            let page = try page(after: last, limit: limit)
+            guard page.messages.isEmpty, let end = page.end else { return page.messages }
+            last = end
+        }
+    }
+
+    public func page(after id: Int64, limit: Int) throws -> SpoolPage {
         try reads.read { database in
-            try Row.fetchAll(
+            let rows = try Row.fetchAll(
                 database, sql: "SELECT * FROM message WHERE id > ? ORDER BY id LIMIT ?",
                 arguments: [id, limit]
-            ).map(SpooledMessage.init)
+            ).map { $0.of("message") }
+            return try SpoolPage(rows, id: { try $0.integer("id") }, message: SpooledMessage.init)
         }
     }
 

@@ -4,24 +4,36 @@ import OuroborosText
 
 extension Spool {
     public func deadLetters(after last: DeadLetter? = nil, limit: Int = 1000) throws -> [DeadLetter] {
-        try letters(
-            "(id, sink) > (?, ?)", [last?.message.id ?? .min, last?.sink ?? "", limit])
+        try letters("1", [], after: (last?.message.id ?? .min, last?.sink ?? ""), limit)
     }
 
     public func deadLetters(toRetryAt sink: String, limit: Int) throws -> [DeadLetter] {
-        try letters("sink = ? AND is_waiting", [sink, limit])
+        try letters("sink = ? AND is_waiting", [sink], after: (.min, ""), limit)
     }
 
-    private func letters(_ condition: String, _ arguments: StatementArguments) throws -> [DeadLetter] {
-        try reads.read { database in
-            try Row.fetchAll(
-                database, sql: "SELECT * FROM dead_letter WHERE \(condition) ORDER BY id, sink LIMIT ?",
-                arguments: arguments
-            ).map { row in
-                DeadLetter(
-                    sink: row["sink"], message: try SpooledMessage(row), refusedAt: row["refused_at"],
-                    reason: row["reason"], retries: row["retries"])
+    /// Goes on until there is one that can be read, or no more.
+    private func letters(
+        _ condition: String, _ arguments: StatementArguments, after last: (id: Int64, sink: String),
+        _ limit: Int
+    ) throws -> [DeadLetter] {
+        var last = last
+        while true {
+            let rows = try reads.read { database in
+                try Row.fetchAll(
+                    database,
+                    sql: """
+                        SELECT * FROM dead_letter WHERE \(condition) AND (id, sink) > (?, ?) ORDER BY id, sink LIMIT ?
+                        """, arguments: arguments + [last.id, last.sink, limit]
+                ).map { $0.of("dead_letter") }
             }
+            let letters = try unreadable.readable(rows) { row in
+                DeadLetter(
+                    sink: try row.text("sink"), message: try SpooledMessage(row),
+                    refusedAt: try row.milliseconds("refused_at"), reason: try row.text("reason"),
+                    retries: try row.integer("retries"))
+            }
+            guard letters.isEmpty, let end = rows.last else { return letters }
+            last = (try end.integer("id"), try end.text("sink"))
         }
     }
 
@@ -56,7 +68,7 @@ extension Spool {
                 INSERT OR REPLACE INTO dead_letter
                     (sink, refused_at, reason, id, received_at, device, session, counter, box, seq, payload)
                 SELECT ?, ?, ?, id, received_at, device, session, counter, box, seq, payload
-                FROM message WHERE id = ?
+                FROM message WHERE id = ? AND length(device) = 8
                 """, arguments: [sink, WallClock.milliseconds(), reason, id])
     }
 

@@ -17,15 +17,19 @@ extension Spool: SinkStore {
     }
 
     private static func state(of sink: String, _ database: Database) throws -> SinkState? {
-        try Row.fetchOne(
-            database, sql: "SELECT position, batch_end FROM sink WHERE name = ?", arguments: [sink]
-        ).map { SinkState(position: $0["position"], batchEnd: $0["batch_end"]) }
+        let row = try Row.fetchOne(
+            database, sql: "SELECT \(position) AS position, batch_end FROM sink WHERE name = ?",
+            arguments: [sink])
+        return try row?.of("sink").state()
     }
+
+    /// None is before the first message.
+    fileprivate static let position = "max(position, 0)"
 
     public func position(of sink: String) throws -> Int64 {
         try reads.read { database in
-            try Int64.fetchOne(database, sql: "SELECT position FROM sink WHERE name = ?", arguments: [sink])
-                ?? 0
+            try Int64.fetchOne(
+                database, sql: "SELECT \(Self.position) FROM sink WHERE name = ?", arguments: [sink]) ?? 0
         }
     }
 
@@ -56,9 +60,10 @@ extension Spool: SinkStore {
             let row = try Row.fetchOne(
                 database,
                 sql: """
-                    SELECT COUNT(*), ifnull(SUM(length(payload)), 0) FROM message WHERE id > ? AND id <= ?
+                    SELECT COUNT(*) AS messages, ifnull(SUM(length(payload)), 0) AS bytes FROM message
+                    WHERE id > ? AND id <= ?
                     """, arguments: [first, last])
-            return SpoolLoad(messages: row?[0] ?? 0, bytes: row?[1] ?? 0)
+            return try SpoolLoad(row?.of("message"))
         }
     }
 
@@ -67,7 +72,23 @@ extension Spool: SinkStore {
     }
 
     public func identity() throws -> String {
-        try reads.read { try String.fetchOne($0, sql: "SELECT name FROM identity") ?? "" }
+        try reads.read { database in
+            let row = try Row.fetchOne(database, sql: "SELECT name FROM identity")
+            return try row?.of("identity").identity("name") ?? ""
+        }
+    }
+}
+
+extension FileRow {
+    fileprivate func state() throws -> SinkState {
+        SinkState(position: try integer("position"), batchEnd: try integer("batch_end"))
+    }
+}
+
+extension SpoolLoad {
+    /// From `messages, bytes`.
+    init(_ row: FileRow?) throws {
+        self.init(messages: try row?.number("messages") ?? 0, bytes: try row?.number("bytes") ?? 0)
     }
 }
 
@@ -84,7 +105,9 @@ struct SpoolClaim: SinkClaim {
     }
 
     func passed(from position: Int64, through id: Int64, refused: [Int64: String]) throws {
-        try change("UPDATE sink SET position = ? WHERE name = ? AND position = ?", [id, sink, position]) {
+        try change(
+            "UPDATE sink SET position = ? WHERE name = ? AND \(Spool.position) = ?", [id, sink, position]
+        ) {
             for (id, reason) in refused {
                 try Spool.setAside(id, refusedBy: sink, reason, $0)
             }

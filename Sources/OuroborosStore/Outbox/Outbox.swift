@@ -2,7 +2,6 @@ import Foundation
 import GRDB
 import LibC
 import Ouroboros
-import Synchronization
 
 /// Messages that a device keeps in its state file until the gateway acknowledged them.
 ///
@@ -71,7 +70,7 @@ public final class Outbox: Sendable {
 
     private let database: StoreDatabase
     private let limits: Limits
-    private let memory: Mutex<Memory>
+    private let memory: Locked<Memory>
     // The file belongs to one process for as long as this lives.
     private let state: DeviceState
 
@@ -82,14 +81,19 @@ public final class Outbox: Sendable {
         self.state = state
         self.limits = limits
         database = state.database
-        memory = Mutex(
+        memory = Locked(
             try database.write { database in
                 if try Row.fetchOne(database, sql: "SELECT 1 FROM outbox") == nil {
                     try Self.beginBox(database)
                 }
+                try Self.dropUnreadable(database)
                 let row = try Row.fetchOne(
-                    database, sql: "SELECT COUNT(*), ifnull(SUM(length(payload)), 0) FROM outbox_message")
-                return Memory(messages: row?[0] ?? 0, bytes: row?[1] ?? 0)
+                    database,
+                    sql: """
+                        SELECT COUNT(*) AS messages, ifnull(SUM(length(payload)), 0) AS bytes FROM outbox_message
+                        """)
+                let load = try SpoolLoad(row?.of("outbox_message"))
+                return Memory(messages: load.messages, bytes: load.bytes)
             })
     }
 
@@ -99,6 +103,20 @@ public final class Outbox: Sendable {
                 INSERT INTO outbox (only, box, next_seq) VALUES (1, ?, 0)
                 ON CONFLICT (only) DO UPDATE SET box = excluded.box, next_seq = 0
                 """, arguments: [UInt32.random(in: 1...UInt32.max)])
+    }
+
+    /// What has no place in a box can never be sent, and would hold back what can.
+    private static func dropUnreadable(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                DELETE FROM outbox_message
+                WHERE box NOT BETWEEN 1 AND 4294967295 OR seq NOT BETWEEN 0 AND 4294967295
+                """)
+        if database.changesCount > 0 {
+            try database.execute(
+                sql: "UPDATE outbox SET dropped = min(dropped, 1 << 62) + ?",
+                arguments: [database.changesCount])
+        }
     }
 
     public var isEmpty: Bool { memory.withLock(\.isEmpty) }
@@ -123,6 +141,11 @@ public final class Outbox: Sendable {
     /// The same; while the file cannot be written they wait in memory, which is bounded, and go out from there.
     public func appendOrHold(_ payloads: [[UInt8]]) throws -> (dropped: Int, isSaved: Bool) {
         try append(payloads, orHold: true)
+    }
+
+    /// Whether memory has room for them, should the file not be written: else the oldest would be dropped there.
+    package func mayHold(_ payloads: [[UInt8]]) -> Bool {
+        memory.withLock { $0.unsaved.hasRoom(for: payloads) }
     }
 
     private func append(_ payloads: [[UInt8]], orHold: Bool) throws -> (dropped: Int, isSaved: Bool) {
@@ -183,14 +206,15 @@ public final class Outbox: Sendable {
             database, sql: "SELECT id, queued_at, length(payload) AS size FROM outbox_message ORDER BY id")
         var dropped: [Int64] = []
         while let row = try oldest.next() {
-            let queuedAt: Int64 = row["queued_at"]
+            let row = row.of("outbox_message")
+            let queuedAt = try row.seconds("queued_at")
             let isOld = queuedAt >= Self.firstCredibleTime && now - queuedAt > limits.age
             guard isOld || memory.messages > limits.messages || memory.bytes > limits.bytes else { break }
-            let id: Int64 = row["id"]
+            let id = try row.integer("id")
             if memory.inFlight.contains(id) { continue }
             dropped.append(id)
             memory.messages -= 1
-            memory.bytes -= row["size"] as Int
+            memory.bytes -= try row.number("size")
         }
         for id in dropped {
             try database.execute(sql: "DELETE FROM outbox_message WHERE id = ?", arguments: [id])
@@ -224,19 +248,20 @@ public final class Outbox: Sendable {
                         sql: """
                             SELECT box, seq FROM outbox_message WHERE id NOT IN (SELECT value FROM json_each(?))
                             ORDER BY id LIMIT 1
-                            """, arguments: [left])
+                            """, arguments: [left])?.of("outbox_message")
                 else { return [] }
                 // A box that follows a full one waits until that is empty.
-                let box: Int64 = lowest["box"]
+                let box = try lowest.integer("box")
                 let rows = try Row.fetchAll(
                     database,
                     sql: """
                         SELECT * FROM outbox_message
                         WHERE box = ? AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?
                         """, arguments: [box, left, Int(Self.reach) + memory.stalled.count])
-                guard let first = rows.first(where: { !memory.stalled.contains($0["id"]) }) else { return [] }
-                let end = (first["seq"] as Int64) + Self.reach
-                return rows.filter { ($0["seq"] as Int64) < end }.map(Self.entry)
+                let entries = try rows.map(Self.entry)
+                guard let first = entries.first(where: { !memory.stalled.contains($0.id) }) else { return [] }
+                let end = Int64(first.position.sequence) + Self.reach
+                return entries.filter { Int64($0.position.sequence) < end }
             }
             let next = Array(entries.filter { !memory.inFlight.contains($0.id) }.prefix(limit))
             memory.inFlight.formUnion(next.map(\.id))
@@ -244,10 +269,14 @@ public final class Outbox: Sendable {
         }
     }
 
-    private static func entry(_ row: Row) -> Entry {
-        Entry(
-            id: row["id"], position: OutboxPosition(box: row["box"], sequence: row["seq"]),
-            queuedAt: row["queued_at"], payload: Array(row["payload"] as Data))
+    private static func entry(_ row: Row) throws -> Entry {
+        let row = row.of("outbox_message")
+        guard let position = try row.position(box: "box", sequence: "seq") else {
+            throw row.wrong("seq", "is missing")
+        }
+        return Entry(
+            id: try row.integer("id"), position: position, queuedAt: try row.seconds("queued_at"),
+            payload: Array(try row.bytes("payload")))
     }
 
     /// They were acknowledged, and leave the outbox.
@@ -312,17 +341,19 @@ public final class Outbox: Sendable {
     public func summary() throws -> Summary {
         let left = memory.withLock(\.left.list)
         return try database.read { database in
-            let box = try Row.fetchOne(database, sql: "SELECT box, next_seq, dropped FROM outbox")
+            let box = try Row.fetchOne(database, sql: "SELECT box, next_seq, dropped FROM outbox")?.of(
+                "outbox")
             let queued = try Row.fetchOne(
                 database,
                 sql: """
-                    SELECT COUNT(*), ifnull(SUM(length(payload)), 0), MIN(queued_at) FROM outbox_message
-                    WHERE id NOT IN (SELECT value FROM json_each(?))
-                    """, arguments: [left])
+                    SELECT COUNT(*) AS messages, ifnull(SUM(length(payload)), 0) AS bytes, MIN(queued_at) AS oldest
+                    FROM outbox_message WHERE id NOT IN (SELECT value FROM json_each(?))
+                    """, arguments: [left])?.of("outbox_message")
+            let load = try SpoolLoad(queued)
             return Summary(
-                box: box?["box"] ?? 0, nextSequence: UInt64(box?["next_seq"] as Int64? ?? 0),
-                messages: queued?[0] ?? 0, bytes: queued?[1] ?? 0, oldest: queued?[2],
-                dropped: box?["dropped"] ?? 0)
+                box: try box?.number("box") ?? 0, nextSequence: try box?.number("next_seq") ?? 0,
+                messages: load.messages, bytes: load.bytes, oldest: try queued?.optionalSeconds("oldest"),
+                dropped: try box?.integer("dropped") ?? 0)
         }
     }
 

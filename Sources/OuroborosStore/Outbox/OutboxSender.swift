@@ -1,5 +1,5 @@
+import LibC
 import Ouroboros
-import Synchronization
 
 /// Sends what is in an outbox over a connection, in order, as the protocol's ONCE wants it.
 public final class OutboxSender: Sendable {
@@ -34,7 +34,7 @@ public final class OutboxSender: Sendable {
     }
 
     public let outbox: Outbox
-    private let state = Mutex(State())
+    private let state = Locked(State())
     private let onDelivered: @Sendable ([Outbox.Entry]) -> Void
 
     /// `onDelivered` hears of what was acknowledged, once it has left the outbox.

@@ -21,6 +21,12 @@ struct UnsavedBox {
 
     static func holds(_ entry: Outbox.Entry) -> Bool { entry.id < 0 }
 
+    /// Whether they go in, and no other has to make room.
+    func hasRoom(for payloads: [[UInt8]]) -> Bool {
+        entries.count + payloads.count <= Self.mostMessages
+            && bytes + payloads.reduce(0) { $0 + $1.count } <= Self.mostBytes
+    }
+
     /// Gives how many old ones made room; those that went out stay.
     mutating func append(_ payload: [UInt8], queuedAt: Int64) -> Int {
         let entry = Outbox.Entry(

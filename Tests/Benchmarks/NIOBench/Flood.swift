@@ -1,9 +1,9 @@
+import LibC
 import Foundation
 import NIOCore
 import Ouroboros
 import OuroborosNIO
 import Subprocess
-import Synchronization
 
 /// Good traffic of one device through the real gateway, alone and beside a flood of forged packets. Ends with an error
 /// when a message is lost or comes twice, or when the gateway grows.
@@ -87,7 +87,7 @@ struct Latencies: Sendable {
 /// One device that sends numbers, at a steady pace, and is overheard.
 final class FloodTraffic: Sendable {
     private let connection: OuroborosConnection
-    private let sent = Mutex(0)
+    private let sent = Locked(0)
 
     private init(_ connection: OuroborosConnection) {
         self.connection = connection

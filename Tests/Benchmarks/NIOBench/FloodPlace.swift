@@ -1,14 +1,14 @@
+import LibC
 import Foundation
 import NIOCore
 import Ouroboros
 import Subprocess
-import Synchronization
 import SystemPackage
 
 /// A directory with what the real gateway needs, and with what an attacker hears.
 final class FloodPlace: Sendable {
     private let path: String
-    private let heard: Mutex<FileHandle>
+    private let heard: Locked<FileHandle>
     let credential: Credential
 
     private static let device = "0102030405060708"
@@ -28,7 +28,7 @@ final class FloodPlace: Sendable {
             try FileManager.default.setAttributes(
                 [.posixPermissions: 0o600], ofItemAtPath: path + name)
         }
-        heard = Mutex(try FileHandle(forWritingTo: URL(fileURLWithPath: path + "/heard")))
+        heard = Locked(try FileHandle(forWritingTo: URL(fileURLWithPath: path + "/heard")))
     }
 
     func remove() {
@@ -103,7 +103,7 @@ final class FloodPlace: Sendable {
 final class FloodGateway: Sendable {
     let address: SocketAddress
     let process: pid_t
-    private let printed = Mutex<[String]>([])
+    private let printed = Locked<[String]>([])
 
     init(address: SocketAddress, process: pid_t) {
         self.address = address

@@ -10,5 +10,7 @@ cp "$here/library.json" "$here/library.properties" "$here/README.md" "$library"
 cp ccore/src/*.c ccore/src/*.h "$library/src"
 cp -r include/ouroboros "$library/src"
 cp -r "$here/Sensor" "$library/examples"
-cp "$examples/sensor.c" "$examples/sensor.h" "$examples/sleepy_loop.c" "$examples/bare_hooks.h" \
-    "$examples/sleepy_hooks.h" "$library/examples/Sensor"
+for name in sensor.c sensor.h sleepy_loop.c bare_hooks.h sleepy_hooks.h socket_hooks.c socket_hooks.h \
+    gateway_route.c gateway_route.h stored_credential.c stored_credential.h; do
+    cp "$examples/$name" "$library/examples/Sensor"
+done

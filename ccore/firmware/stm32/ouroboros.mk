@@ -10,7 +10,7 @@ OUROBOROS_PACKET ?= 128
 C_SOURCES += $(wildcard $(OUROBOROS_ROOT)/ccore/src/*.c) \
 	$(OUROBOROS_ALT:%=$(OUROBOROS_ROOT)/ccore/firmware/alt/%.c) \
 	$(addprefix $(OUROBOROS_MBEDTLS)/library/,aes.c sha256.c platform_util.c) \
-	$(OUROBOROS_ROOT)/ccore/examples/sensor.c $(OUROBOROS_ROOT)/ccore/examples/sleepy_loop.c \
+	$(addprefix $(OUROBOROS_ROOT)/ccore/examples/,sensor.c sleepy_loop.c gateway_route.c stored_credential.c) \
 	$(OUROBOROS_ROOT)/ccore/firmware/stm32/hooks.c
 C_INCLUDES += -I$(OUROBOROS_ROOT)/include -I$(OUROBOROS_ROOT)/ccore/src -I$(OUROBOROS_ROOT)/ccore/examples \
 	-I$(OUROBOROS_ROOT)/ccore/firmware -I$(OUROBOROS_ROOT)/ccore/firmware/alt -I$(OUROBOROS_MBEDTLS)/include

@@ -1,5 +1,5 @@
+import LibC
 import Histogram
-import Synchronization
 
 /// Times in nanoseconds, of all clients.
 final class BenchRecorder: Sendable {
@@ -15,7 +15,7 @@ final class BenchRecorder: Sendable {
     }
 
     private let origin = ContinuousClock.now
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     var now: UInt64 { UInt64((ContinuousClock.now - origin) / .nanoseconds(1)) }
     var histogram: Histogram<UInt64> { state.withLock(\.histogram) }

@@ -1,9 +1,9 @@
+import LibC
 import Logging
 import Ouroboros
 import OuroborosNIO
 import OuroborosStore
 import OuroborosText
-import Synchronization
 
 /// Brings what is in an outbox to the gateway, and connects as often as that takes.
 struct OutboxDelivery: Sendable {
@@ -14,6 +14,9 @@ struct OutboxDelivery: Sendable {
     private let taker: MessageTaker
     private let progress = Progress()
 
+    /// Between two looks at the connection: while more may come, and while the rest is waited for.
+    private static let look = Duration.seconds(1)
+    private static let endingLook = Duration.milliseconds(250)
     /// Between two tries to connect.
     private static let longestPause = Duration.seconds(60)
 
@@ -118,12 +121,14 @@ struct OutboxDelivery: Sendable {
 
     /// Gives the gateway up when nothing more comes and it does not answer.
     private func watch(_ connection: OuroborosConnection) async throws {
+        var isEnding = false
         while true {
-            try await Task.sleep(for: .milliseconds(250))
+            try await Task.sleep(for: sender.isFinishing ? Self.endingLook : Self.look)
             if connection.state == .closed {
                 throw OuroborosError(.closed, "the connection is closed")
             }
-            guard sender.isFinishing, !outbox.isEmpty else {
+            guard isEnding, !outbox.isEmpty else {
+                isEnding = sender.isFinishing
                 progress.touch()
                 continue
             }
@@ -141,7 +146,7 @@ struct OutboxDelivery: Sendable {
     }
 
     private final class Progress: Sendable {
-        private let state = Mutex((delivered: 0, last: ContinuousClock.now))
+        private let state = Locked((delivered: 0, last: ContinuousClock.now))
 
         var delivered: Int { state.withLock(\.delivered) }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import LibC
 import Ouroboros
 import OuroborosNIO
 import OuroborosText
@@ -63,17 +64,19 @@ struct Send: AsyncParsableCommand {
     private func submitAll(
         from input: StandardInput, to connection: OuroborosConnection, _ progress: SendProgress
     ) async {
+        // A reader of receipts may block.
+        let printer = OwnThread()
         await withTaskGroup(of: Void.self) { group in
             do {
                 if let message {
-                    await submit(Array(message.utf8), to: connection, progress, &group)
+                    await submit(Array(message.utf8), to: connection, progress, printer, &group)
                 } else {
                     var lines = LineReader(input)
                     while !progress.isAborted, let line = try await lines.next() {
                         if line.count > line.bytes.count {
                             progress.refused(.tooLarge(line.count, limit: connection.maximumMessage))
                         } else {
-                            await submit(line.bytes, to: connection, progress, &group)
+                            await submit(line.bytes, to: connection, progress, printer, &group)
                         }
                     }
                 }
@@ -88,7 +91,7 @@ struct Send: AsyncParsableCommand {
 
     private func submit(
         _ payload: [UInt8], to connection: OuroborosConnection, _ progress: SendProgress,
-        _ group: inout TaskGroup<Void>
+        _ printer: OwnThread, _ group: inout TaskGroup<Void>
     ) async {
         progress.begin()
         do {
@@ -102,7 +105,7 @@ struct Send: AsyncParsableCommand {
                 progress.delivered()
                 guard receipts else { return }
                 do {
-                    try Output.write(payload + [UInt8(ascii: "\n")])
+                    try await printer.run { try Output.write(payload + [UInt8(ascii: "\n")]) }
                 } catch is Output.ReaderGone {
                     // Messages are delivered, read or not.
                 } catch {
@@ -127,7 +130,8 @@ struct Send: AsyncParsableCommand {
             }
             if let timeout = client.timeout?.duration {
                 group.addTask {
-                    while (try? await Task.sleep(for: .milliseconds(50))) != nil {
+                    let look = max(.milliseconds(50), timeout / 20)
+                    while (try? await Task.sleep(for: look)) != nil {
                         if progress.isStalled(for: timeout) {
                             return await giveUp(Self.unreachable(server, "\(timeout)"))
                         }

@@ -1,12 +1,14 @@
+import LibC
 import SensorKit
 import Synchronization
 
 extension SensorSource {
-    /// A reading that keeps none of the tasks' threads while a command runs. A task that is cancelled ends the command.
+    /// A reading that keeps none of the tasks' threads while a command runs. A task that is cancelled ends the command, which
+    /// takes two seconds at most, and waits for that.
     func reading() async throws -> [UInt8] {
         let isStopped = Atomic(false)
         return try await withTaskCancellationHandler {
-            try await OwnThread.run { try read { isStopped.load(ordering: .relaxed) } }
+            try await OwnThread().run { try read { isStopped.load(ordering: .relaxed) } }
         } onCancel: {
             isStopped.store(true, ordering: .relaxed)
         }

@@ -1,16 +1,15 @@
 import LibC
 import Ouroboros
-import Synchronization
 
 /// Standard input, piece by piece, until somebody ends it.
 final class StandardInput: Sendable {
     private typealias Reading = Task<[UInt8], any Error>
 
-    private let state = Mutex<(isEnded: Bool, reading: Reading?)>((false, nil))
+    private let state = Locked<(isEnded: Bool, reading: Reading?)>((false, nil))
 
     /// What is there, once there is something; nothing at the end. It throws a CancellationError after ``end()``.
     func read() async throws -> [UInt8] {
-        let reading = Reading { try await OwnThread.runUnlessCancelled(Self.readPiece) }
+        let reading = Reading { try await OwnThread().runUnlessCancelled(Self.readPiece) }
         let isEnded = state.withLock { state in
             state.reading = reading
             return state.isEnded

@@ -1,3 +1,4 @@
+import LibC
 import ArgumentParser
 import Logging
 import Ouroboros
@@ -5,7 +6,6 @@ import OuroborosNIO
 import OuroborosStore
 import OuroborosText
 import ServiceLifecycle
-import Synchronization
 import UnixSignals
 
 struct Fleet: AsyncParsableCommand {
@@ -121,7 +121,7 @@ struct Fleet: AsyncParsableCommand {
 /// A load as a service, so that signals end it in order.
 private final class FleetService: Service {
     private let load: FleetLoad
-    private let outcome = Mutex<FleetResult?>(nil)
+    private let outcome = Locked<FleetResult?>(nil)
 
     init(load: FleetLoad) {
         self.load = load

@@ -1,5 +1,5 @@
+import LibC
 import Ouroboros
-import Synchronization
 
 /// What became of a fleet's handshakes and messages.
 struct FleetCounts: Sendable {
@@ -20,7 +20,7 @@ struct FleetCounts: Sendable {
 
 /// The same, counted by many tasks.
 final class FleetTally: Sendable {
-    private let state = Mutex(FleetCounts())
+    private let state = Locked(FleetCounts())
     let connecting = BenchRecorder()
     let delivering = BenchRecorder()
 

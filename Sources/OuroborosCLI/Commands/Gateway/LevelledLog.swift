@@ -1,12 +1,12 @@
+import LibC
 import Logging
-import Synchronization
 
 /// The level of a log, which may change while the program runs.
 final class LogLevel: Sendable {
-    private let level: Mutex<Logger.Level>
+    private let level: Locked<Logger.Level>
 
     init(_ level: Logger.Level) {
-        self.level = Mutex(level)
+        self.level = Locked(level)
     }
 
     var now: Logger.Level { level.withLock(\.self) }

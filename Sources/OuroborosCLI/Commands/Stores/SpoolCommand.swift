@@ -23,10 +23,10 @@ struct SpoolCommand: AsyncParsableCommand {
         }
 
         func open() throws -> any SinkStore {
-            if let registry { return try SharedRegistry(registry, nil).messages }
+            if let registry { return tellingUnreadable(try SharedRegistry(registry, nil).messages) }
             let path = spool ?? ""
             try PrivateFile.check(path)
-            return try Spool(path: path)
+            return tellingUnreadable(try Spool(path: path))
         }
     }
 
@@ -54,9 +54,12 @@ struct SpoolCommand: AsyncParsableCommand {
             if dead { return try await printDead(in: spool) }
             var last = after
             while true {
-                let messages = try await spool.messages(after: last, limit: 1000)
-                guard let end = messages.last?.id else { return }
-                try Output.write(messages.flatMap { MessageLine.line(for: $0) })
+                let page = try await spool.page(after: last, limit: 1000)
+                guard let end = page.end else { return }
+                try Output.write(page.messages.flatMap { MessageLine.line(for: $0) })
+                for (id, reason) in page.unreadable.sorted(by: { $0.key < $1.key }) {
+                    Output.note("ouroboros: message \(id) is left out: \(reason)")
+                }
                 last = end
             }
         }

@@ -3,13 +3,12 @@ import Ouroboros
 import OuroborosAnalysis
 import OuroborosStore
 import OuroborosText
-import Synchronization
 
 /// The file of --key-log, readable by its owner alone.
 final class KeyLogWriter: Sendable {
     private let path: String
     private let file: Int32
-    private let state = Mutex((keys: HandshakeKeys(), hasFailed: false))
+    private let state = Locked((keys: HandshakeKeys(), hasFailed: false))
 
     init(path: String) throws {
         self.path = path

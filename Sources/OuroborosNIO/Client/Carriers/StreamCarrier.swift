@@ -13,6 +13,8 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver {
     private var stream: PacketStream?
     private var attempt: EventLoopFuture<any Channel>?
     private var connecting: [any Channel] = []
+    /// The addresses that the attempt waits for.
+    private var asked: EventLoopPromise<[SocketAddress]>?
     private var ending: EventLoopFuture<Void>?
     private var wait: Scheduled<Void>?
     private var isPaused = false
@@ -68,7 +70,7 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver {
             case .address(let address): bootstrap.connect(to: address)
             case .name(let name, let lookup):
                 // It tries the name's addresses a quarter of a second apart (RFC 8305).
-                bootstrap.resolver(StreamResolver(lookUp(name, lookup)))
+                bootstrap.resolver(StreamResolver(ask(name, lookup)))
                     .connect(host: name.host, port: name.port)
             }
         self.attempt = attempt
@@ -91,6 +93,14 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver {
                 connectLater()
             }
         }
+    }
+
+    /// What is looked up is not waited for once the carrier is closed.
+    private func ask(_ name: HostAndPort, _ lookup: any NameLookup) -> EventLoopFuture<[SocketAddress]> {
+        let asked = loop.makePromise(of: [SocketAddress].self)
+        self.asked = asked
+        lookUp(name, lookup).cascade(to: asked)
+        return asked.futureResult
     }
 
     /// The name's addresses, without those that did not answer, as long as there are others.
@@ -133,6 +143,7 @@ final class StreamCarrier: ClientCarrier, PacketStreamReceiver {
         endStream()
         let closed = ending ?? loop.makeSucceededVoidFuture()
         guard let attempt else { return closed.recover() }
+        asked?.fail(OuroborosError.connectionClosed)
         for channel in connecting {
             channel.close(promise: nil)
         }

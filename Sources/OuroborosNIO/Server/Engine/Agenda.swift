@@ -43,6 +43,13 @@ struct Agenda {
         }
     }
 
+    /// It has left: whoever comes and goes while no place is free is kept no longer.
+    mutating func awaitNoPlace(_ peer: ServerPeer) {
+        guard peer.awaitsPlace else { return }
+        peer.awaitsPlace = false
+        withoutPlace.removeAll { $0 === peer }
+    }
+
     // MARK: Times
 
     mutating func set(_ peer: ServerPeer, to deadline: UInt64?) {

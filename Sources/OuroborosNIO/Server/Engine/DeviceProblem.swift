@@ -32,6 +32,11 @@ enum DeviceProblem: Hashable {
         }
     }
 
+    /// What is told once a minute: two devices that take turns come from either place first.
+    var subject: DeviceProblem {
+        if case .twoPlaces = self { .twoPlaces("", "") } else { self }
+    }
+
     /// What a dropped HELLO of a device that is known tells.
     init?(_ reason: DropReason) {
         switch reason {
@@ -75,7 +80,7 @@ struct SessionPlaces {
 extension ServerEngine {
     /// In the log, once a minute at most.
     func tell(_ problem: DeviceProblem, of device: DeviceID) {
-        guard hub.isDue(.device(device, problem)) else { return }
+        guard hub.isDue(.device(device, problem.subject)) else { return }
         logger?.warning("\(problem.text)", metadata: ["device": "\(device)"])
     }
 
@@ -93,6 +98,11 @@ extension ServerEngine {
             """)
     }
 
+    func tellShortage(_ error: IOError) {
+        guard hub.isDue(.shortage) else { return }
+        logger?.warning("\(AcceptPause.text(error))")
+    }
+
     /// A session of the device was confirmed.
     func note(_ address: SocketAddress?, ofSessionOf device: DeviceID, in places: inout SessionPlaces) {
         guard let address, let (first, second) = places.note(address, now: now) else { return }
@@ -104,4 +114,5 @@ extension ServerEngine {
 enum ServerTelling: Hashable {
     case device(DeviceID, DeviceProblem)
     case stream(String)
+    case shortage
 }

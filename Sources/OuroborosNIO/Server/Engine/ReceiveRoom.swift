@@ -16,6 +16,11 @@ struct ReceiveRoom<Taker: RoomTaker> {
     private let ofAll: Int
     private let ofOne: Int
     private(set) var unconfirmed = 0
+    /// What is read in this turn is taken as a whole by those who had room: most of a turn's work is the same for one
+    /// packet and for many, and small queues would be slow. So it is where the application has given something back since
+    /// the queue was full: one that does nothing gets no more.
+    private(set) var takesAll = true
+    private var isAtWork = true
     /// Those whose room others have taken.
     private var starved: [Taker] = []
 
@@ -27,15 +32,24 @@ struct ReceiveRoom<Taker: RoomTaker> {
     /// What one can have of it at most. Who was told to wait goes on when half of that is free.
     var most: Int { min(ofAll, ofOne) }
 
+    /// The first of a turn's messages is there.
+    mutating func beginTurn() {
+        takesAll = isAtWork
+    }
+
     /// A packet's messages go to the application.
     mutating func take(for taker: Taker) {
         unconfirmed += 1
         taker.share.unconfirmed += 1
+        if unconfirmed >= ofAll || taker.share.unconfirmed >= ofOne {
+            isAtWork = false
+        }
     }
 
     /// They are safe; nil is one that has left.
     mutating func giveBack(for taker: Taker?) {
         unconfirmed -= 1
+        isAtWork = true
         taker?.share.unconfirmed -= 1
     }
 

@@ -23,11 +23,14 @@ final class ServerEngine: @unchecked Sendable {
     let pool: PlacePool
     let acceptor: Acceptor
     var devices = DeviceTable()
-    /// Pending sessions whose first packet waits for the registry.
-    var confirming: Set<UInt32> = []
+    /// Pending sessions whose first packet waits for the registry, and the packets that wait with it.
+    var firsts: [UInt32: WaitingFirst] = [:]
+    var held: HeldPackets
     var room: ReceiveRoom<ServerPeer>
     var agenda = Agenda()
     var comparisons = RegistryComparisons()
+    /// Devices of which it is told when they are heard next.
+    var awaited: Set<DeviceID> = []
     /// What came in this turn, for the application.
     var arrivals: [ReceivedMessage] = []
     var statistics = ServerStatistics()
@@ -39,6 +42,8 @@ final class ServerEngine: @unchecked Sendable {
     private enum Phase {
         case open, closing, ended
     }
+
+    private static let mostHeld = 4096
 
     init(
         endpoints: [Endpoint], registry source: RegistrySource, configuration: ServerConfiguration,
@@ -60,6 +65,7 @@ final class ServerEngine: @unchecked Sendable {
         roundTrip = .roundTrip(configuration.metrics)
         pool = try PlacePool(places: configuration.places)
         room = ReceiveRoom(ofAll: configuration.queueCapacity, ofOne: configuration.queuePerDevice)
+        held = HeldPackets(ofAll: Self.mostHeld, ofOne: configuration.link.reach)
         let now = loop.now.milliseconds
         func acceptor(forStreams isStream: Bool) throws -> Acceptor {
             var acceptor = configuration.acceptor(forStreams: isStream)
@@ -77,6 +83,7 @@ final class ServerEngine: @unchecked Sendable {
         streams = ServerStreams(acceptor: try acceptor(forStreams: true))
         ended = loop.makePromise()
         timer = LoopTimer(on: loop) { [weak self] in self?.timerFired() }
+        registry.whenSaved = { [weak self] device in self?.takeHeld(of: device) }
         for endpoint in endpoints {
             var options: DatagramSocket.Options = .answers
             if configuration.workers > 1 { options.insert(.sharesPort) }

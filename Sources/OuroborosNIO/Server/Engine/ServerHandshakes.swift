@@ -2,7 +2,7 @@ import Logging
 import NIOCore
 import Ouroboros
 
-/// HELLO, and the first packet of a session.
+/// HELLO, and what becomes of the device that it names.
 extension ServerEngine {
     func receiveHello(
         _ packet: UnsafeMutableRawBufferPointer, from address: SocketAddress, at local: SocketAddress?,
@@ -25,23 +25,39 @@ extension ServerEngine {
         }
     }
 
-    /// Asks the registry for the device of a packet, and goes on with its answer, at once or later.
+    /// Asks the registry for a device, and goes on with its answer, at once or later.
+    func lookUp(_ device: DeviceID, _ then: @escaping (RegistryAnswer) -> Void) {
+        registry.credential(of: device) { [self] answer in
+            guard !isClosing else { return }
+            switch answer {
+            case .known: break
+            case .busy: count(.limit)
+            case .failed(let error): registryFailed("looking a device up", error, device)
+            }
+            then(answer)
+            if registry.local == nil {
+                finishTurn()
+            }
+        }
+    }
+
+    /// The same with the device's packet, which is copied if the answer comes later.
     func lookUp(
         _ device: DeviceID, for packet: UnsafeMutableRawBufferPointer, from address: PeerAddress?,
         _ then: @escaping (UnsafeMutableRawBufferPointer, RegistryAnswer) -> Void
     ) {
-        registry.credential(of: device, for: packet) { [self] packet, answer in
-            guard !isClosing else { return }
-            switch answer {
-            case .known: break
-            case .busy:
-                count(.limit)
-                tap(UnsafeRawBufferPointer(packet), from: address, .limit)
-            case .failed(let error): registryFailed("looking a device up", error, device)
-            }
-            then(packet, answer)
-            if registry.local == nil {
-                finishTurn()
+        guard registry.local == nil else {
+            lookUp(device) { then(packet, $0) }
+            return
+        }
+        let copy = Array(packet)
+        lookUp(device) { [self] answer in
+            var bytes = copy
+            bytes.withUnsafeMutableBytes { packet in
+                if case .busy = answer {
+                    tap(UnsafeRawBufferPointer(packet), from: address, .limit)
+                }
+                then(packet, answer)
             }
         }
     }
@@ -126,119 +142,6 @@ extension ServerEngine {
             beginClose(peer)
         }
         finishTurn()
-    }
-
-    func receiveFirst(
-        _ packet: UnsafeMutableRawBufferPointer, sessionID: UInt32, from address: PeerAddress, now: UInt64
-    ) {
-        guard let device = acceptor.device(ofPending: sessionID), let peer = devices.peers[device], !isClosing
-        else {
-            count(.unknownSession)
-            tap(UnsafeRawBufferPointer(packet), from: address, .unknownSession)
-            return
-        }
-        guard peer.accepted.credential.kind == .evolving else {
-            if registry.shared != nil {
-                number(packet, sessionID, from: address, peer)
-            } else {
-                confirm(packet, sessionID, from: address, peer)
-            }
-            return
-        }
-        // One that overtook the first in the registry would be handed on before it; the device sends it again.
-        guard confirming.insert(sessionID).inserted else {
-            count(.limit)
-            tap(UnsafeRawBufferPointer(packet), from: address, .limit)
-            return
-        }
-        // A session of an epoch that the device has left, over the other transport or another gateway, is none.
-        lookUp(device, for: packet, from: address) { [self] packet, known in
-            confirming.remove(sessionID)
-            guard case .known(let known) = known, let peer = devices.peers[device] else { return }
-            guard known.credential == peer.accepted.credential else {
-                count(.epoch)
-                tap(UnsafeRawBufferPointer(packet), from: address, .epoch)
-                return
-            }
-            confirm(packet, sessionID, from: address, peer)
-        }
-    }
-
-    /// A first packet of a fixed credential, at one of several gateways.
-    private func number(
-        _ packet: UnsafeMutableRawBufferPointer, _ sessionID: UInt32, from address: PeerAddress,
-        _ peer: ServerPeer
-    ) {
-        let device = peer.device
-        guard !registry.saving.contains(device) else {
-            count(.limit)
-            tap(UnsafeRawBufferPointer(packet), from: address, .limit)
-            return
-        }
-        do {
-            let opening = try acceptor.open(
-                sessionID: sessionID, packet: packet, from: address, keeps: true, now: now)
-            switch opening {
-            case .dropped(let reason): count(reason)
-            case .opened(let first):
-                takeNumber(for: first, of: peer.accepted, at: acceptor) { [self] isNewest in
-                    guard isNewest, !isClosing, let peer = devices.peers[device] else { return }
-                    establish(sessionID, peer, from: address, number: first.nextNumber) {
-                        () throws(OuroborosError) in
-                        try acceptor.adopt(
-                            first, device: peer.accepted, now: now,
-                            link: { () throws(OuroborosError) in try makeLink(for: peer) })
-                    }
-                }
-            }
-        } catch {
-            registryFailed("opening a first packet", error, device)
-        }
-    }
-
-    private func confirm(
-        _ packet: UnsafeMutableRawBufferPointer, _ sessionID: UInt32, from address: PeerAddress,
-        _ peer: ServerPeer
-    ) {
-        establish(sessionID, peer, from: address) { () throws(OuroborosError) in
-            try acceptor.confirm(
-                sessionID: sessionID, packet: packet, from: address, device: peer.accepted,
-                now: now, link: { () throws(OuroborosError) in try makeLink(for: peer) })
-        }
-    }
-
-    /// Its number is the epoch that `confirm` moves to, if none is given. Nobody counts the sessions of one gateway's fixed
-    /// credentials: each is newer than all others.
-    private func establish(
-        _ sessionID: UInt32, _ peer: ServerPeer, from address: PeerAddress, number: UInt64? = nil,
-        _ confirm: () throws(OuroborosError) -> Acceptor.Confirmation
-    ) {
-        let epoch = peer.accepted.epoch
-        do {
-            switch try confirm() {
-            case .dropped(let reason):
-                count(reason)
-            case .confirmed(let moved):
-                guard let link = peer.link else { return }
-                let number = number ?? moved?.epoch
-                peer.number = number ?? 0
-                peer.lastHeard = now
-                peer.retires = nil
-                devices.note(link.sessionIDs, of: peer)
-                note(address.socketAddress, ofSessionOf: peer.device, in: &peer.places)
-                save(moved, of: peer.device, from: epoch) { [self] isSaved in
-                    guard isSaved, peer.link === link else { return }
-                    link.epochSaved()
-                    settle(peer, link)
-                    told(of: sessionID, peer.device, number: number ?? .max)
-                }
-            }
-        } catch {
-            logger?.error(
-                "confirming a session: \(error)",
-                metadata: ["device": "\(peer.device)", "session": "\(sessionID)"])
-            dropLink(of: peer)
-        }
     }
 
     /// Goes on once a moved credential is durable. If that fails the device starts from what the registry has.

@@ -19,6 +19,7 @@ extension ServerEngine {
     /// Lets a link send, tell and take until it has nothing more to do.
     func pump(_ peer: ServerPeer) {
         guard let link = peer.link else { return }
+        updateRoom(peer)
         let now = now
         do {
             var isBusy = true
@@ -43,7 +44,8 @@ extension ServerEngine {
         if peer.sessions.isEmpty {
             dropLink(of: peer)
         } else {
-            agenda.set(peer, to: link.deadline(now: now))
+            let maySend = peer.stream?.isWritable ?? true
+            agenda.set(peer, to: LoopTimer.wake(link.deadline(now: now), maySend: maySend, now: now))
         }
     }
 
@@ -100,6 +102,7 @@ extension ServerEngine {
         guard let link = devices.takeLink(of: peer) else { return }
         statistics.links.add(link.statistics)
         room.leave(peer)
+        agenda.awaitNoPlace(peer)
         peer.sends.finishAll()
         agenda.set(peer, to: nil)
         if let stream = peer.stream {
@@ -141,13 +144,18 @@ extension ServerEngine {
         case .message(let message):
             statistics.messages += 1
             statistics.messageBytes += UInt64(message.payload.count)
-            if message.isLastOfPacket {
-                room.take(for: peer)
-                updateRoom(peer)
+            if arrivals.isEmpty {
+                room.beginTurn()
             }
             arrivals.append(
                 ReceivedMessage(
                     device: device, message: message, worker: worker, link: peer.linkNumber))
+            if message.isLastOfPacket {
+                room.take(for: peer)
+                if peer.stream != nil || !room.takesAll || arrivals.count >= configuration.receiveBatch {
+                    updateRoom(peer)
+                }
+            }
         case .delivered(let id):
             roundTrip.recordMilliseconds(link.roundTripMilliseconds)
             peer.sends.finish(id, .success(()))
@@ -157,7 +165,9 @@ extension ServerEngine {
             logger?.warning("\(OuroborosError.stalledText(size))", metadata: ["device": "\(device)"])
             hub.events.send(.stalled(device, size: size))
         case .failed(let id): peer.sends.finish(id, .failure(.neverSent))
-        case .established(let session): hub.events.send(.connected(device, sessionID: session))
+        case .established(let session):
+            hub.events.send(.connected(device, sessionID: session))
+            tellHeard(device)
         case .closed(let reason, let byPeer, let missing):
             hub.events.send(.closed(device, reason, byDevice: byPeer, missing: missing))
         case .dead: hub.events.send(.silent(device))

@@ -92,13 +92,14 @@ extension ServerEngine {
         _ packet: UnsafeMutableRawBufferPointer, from address: PeerAddress, _ peer: ServerPeer,
         _ link: Link, _ now: UInt64
     ) {
-        // Its epoch is being made durable: until then it takes no more, and the device sends it again.
         guard !registry.saving.contains(peer.device) else {
-            count(.limit)
+            hold(packet, from: address, of: peer.device)
             return
         }
         switch link.receive(packet, from: address, now: now) {
-        case .taken: peer.lastHeard = now
+        case .taken:
+            peer.lastHeard = now
+            tellHeard(peer.device)
         // The link counts its drops itself.
         case .dropped: break
         case .ended(let error): logger?.debug("\(error)", metadata: ["device": "\(peer.device)"])

@@ -10,14 +10,13 @@ extension ServerEngine {
         takeHandoffs()
         guard !isEnded else { return }
         handOnArrivals()
+        offerPlaces()
         while case let turn = agenda.takeTouched(), !turn.isEmpty {
             for peer in turn {
                 peer.isTouched = false
                 pump(peer)
             }
-            if pool.used < pool.count {
-                agenda.offerPlaces()
-            }
+            offerPlaces()
         }
         handOnArrivals()
         flush()
@@ -26,6 +25,12 @@ extension ServerEngine {
             end()
         } else {
             arm()
+        }
+    }
+
+    private func offerPlaces() {
+        if pool.used < pool.count {
+            agenda.offerPlaces()
         }
     }
 
@@ -57,6 +62,7 @@ extension ServerEngine {
         endRetired(now)
         if agenda.acceptors.map({ $0 <= now }) ?? false {
             tickAcceptors(now)
+            forgetFirsts()
         }
         if agenda.sweep <= now {
             sweep(now)

@@ -49,7 +49,10 @@ final class FleetPort: DatagramReceiver, @unchecked Sendable {
         }
     }
 
-    func close() -> EventLoopFuture<Void> { socket.close() }
+    /// From any loop.
+    func close() -> EventLoopFuture<Void> {
+        loop.flatSubmit { [socket] in socket.close() }
+    }
 
     // MARK: Out
 

@@ -34,6 +34,8 @@ final class RegistryAccess {
     private(set) var underWay = 0
     /// Devices whose new epoch, or generation, is being made durable.
     private(set) var saving: Set<DeviceID> = []
+    /// Hears of each device whose move is saved, or failed.
+    var whenSaved: (DeviceID) -> Void = { _ in }
     private var clock: UInt64 = 0
     /// When a device's move was saved: what was asked for before that may be older. Those of this minute and of the
     /// last are kept, as no question takes so long.
@@ -70,22 +72,12 @@ final class RegistryAccess {
         self.loop = loop
     }
 
-    /// Asks for a credential, for a packet that is copied if the answer comes later.
-    func credential(
-        of device: DeviceID, for packet: UnsafeMutableRawBufferPointer,
-        _ then: @escaping (UnsafeMutableRawBufferPointer, RegistryAnswer) -> Void
-    ) {
+    /// Asks for a credential; the answer comes at once or later.
+    func credential(of device: DeviceID, _ then: @escaping (RegistryAnswer) -> Void) {
         if let local {
-            then(packet, RegistryAnswer(Result { try local.device(device) }))
-            return
-        }
-        let copy = Array(packet)
-        let isAsked = ask(for: device) { result in
-            var bytes = copy
-            bytes.withUnsafeMutableBytes { then($0, RegistryAnswer(result)) }
-        }
-        if !isAsked {
-            then(packet, .busy)
+            then(RegistryAnswer(Result { try local.device(device) }))
+        } else if !ask(for: device, { then(RegistryAnswer($0)) }) {
+            then(.busy)
         }
     }
 
@@ -145,6 +137,7 @@ final class RegistryAccess {
             clock += 1
             saves[device] = clock
             then(result)
+            whenSaved(device)
         }
     }
 

@@ -49,6 +49,12 @@ final class ServerStream: PacketStreamReceiver {
     func flush() { packets?.flush() }
     func close() -> EventLoopFuture<Void>? { packets?.close() }
 
+    /// No time of it runs out.
+    var isQuiet: Bool {
+        peer != nil && !isWaiting && retires == nil && packets?.partialSince == nil
+            && packets?.stalledSince == nil
+    }
+
     /// A packet stays half sent, or the other side takes nothing. Whose application is slow takes nothing, too, and says
     /// meanwhile that it is there; what this side does not read it cannot hear.
     func isStalled(at now: NIODeadline, after limit: TimeAmount) -> Bool {

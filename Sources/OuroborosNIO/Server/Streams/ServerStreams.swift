@@ -17,8 +17,16 @@ final class ServerStreams {
     /// When the connections are looked through next.
     var due: UInt64?
 
+    static let busyPeriod: UInt64 = 1000
+    private static let quietPeriod: UInt64 = 10_000
+
     init(acceptor: Acceptor) {
         self.acceptor = acceptor
+    }
+
+    /// Between two looks. What stalls meanwhile is seen before its time is over.
+    static func period(isQuiet: Bool, stall: Duration) -> UInt64 {
+        isQuiet ? max(busyPeriod, min(quietPeriod, stall.milliseconds / 2)) : busyPeriod
     }
 
     /// Devices without a session are forgotten after so long.
@@ -39,6 +47,11 @@ extension ServerEngine {
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.sharedPort), value: configuration.workers > 1 ? 1 : 0)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptPause { [self] in tellShortage($0) })
+                }
+            }
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(
                 .recvAllocator,
@@ -73,7 +86,7 @@ extension ServerEngine {
         let stream = ServerStream(channel, host: host, engine: self)
         streams.connections[ObjectIdentifier(stream)] = stream
         streams.addresses[host, default: 0] += 1
-        tendStreams(now)
+        streams.due = min(streams.due ?? .max, now + ServerStreams.busyPeriod)
         try stream.packets?.start()
         finishTurn()
     }
@@ -160,10 +173,11 @@ extension ServerEngine {
             streams.due = nil
             return
         }
-        guard streams.due.map({ $0 <= now }) ?? true else { return }
-        streams.due = now + 1000
+        guard let due = streams.due, due <= now else { return }
         let handshake = configuration.streamHandshakeTimeout.milliseconds
         let stall = TimeAmount(configuration.streamStallTimeout)
+        let isQuiet = streams.connections.values.allSatisfy(\.isQuiet)
+        streams.due = now + ServerStreams.period(isQuiet: isQuiet, stall: configuration.streamStallTimeout)
         for stream in Array(streams.connections.values) {
             let isLate = (stream.peer == nil || stream.isWaiting) && now - stream.accepted >= handshake
             if isLate || stream.isStalled(at: loop.now, after: stall) {
@@ -190,6 +204,7 @@ extension ServerEngine {
         case .taken:
             peer.lastHeard = now
             stream.device?.lastHeard = now
+            tellHeard(peer.device)
             settle(peer, link)
         // What came after this side's CLOSE.
         case .dropped: break

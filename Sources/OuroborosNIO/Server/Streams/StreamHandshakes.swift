@@ -237,6 +237,7 @@ extension ServerEngine {
             }
         }
         device.newest?.stream?.retires = now + 60_000
+        streams.due = min(streams.due ?? .max, now + ServerStreams.busyPeriod)
         device.peers.insert(peer, at: 0)
     }
 

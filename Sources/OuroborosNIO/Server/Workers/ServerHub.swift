@@ -1,3 +1,4 @@
+import LibC
 import Logging
 import NIOCore
 import Ouroboros
@@ -18,6 +19,7 @@ final class ServerHub: Sendable {
         var places: [DeviceID: Int] = [:]
         var notices: Task<Void, Never>?
         var telling = Telling<ServerTelling>()
+        var tellHeard: (@Sendable (DeviceID) -> Void)?
     }
 
     private let state = Locked(State())
@@ -136,6 +138,15 @@ final class ServerHub: Sendable {
                 state.places[device] = nil
             }
         }
+    }
+
+    func tellHeard(_ tell: @escaping @Sendable (DeviceID) -> Void) {
+        state.withLock { $0.tellHeard = tell }
+    }
+
+    /// A device that somebody waits for.
+    func heard(_ device: DeviceID) {
+        state.withLock(\.tellHeard)?(device)
     }
 
     func worker(of device: DeviceID) -> ServerEngine? {

@@ -1,8 +1,10 @@
+import LibC
 /// The server's queue: a reader takes all that is there at once.
 final class ServerInbox: Sendable {
     private struct State {
         var messages: [ReceivedMessage] = []
-        var waiter: CheckedContinuation<[ReceivedMessage]?, Never>?
+        var waiter: (reader: UInt64, continuation: CheckedContinuation<[ReceivedMessage]?, Never>)?
+        var lastReader: UInt64 = 0
         var isFinished = false
     }
 
@@ -14,7 +16,7 @@ final class ServerInbox: Sendable {
                 state.messages.append(contentsOf: new)
                 return nil as CheckedContinuation<[ReceivedMessage]?, Never>?
             }
-            return waiter
+            return waiter.continuation
         }
         waiter?.resume(returning: new)
     }
@@ -24,13 +26,17 @@ final class ServerInbox: Sendable {
             state.isFinished = true
             return state.waiter.take()
         }
-        waiter?.resume(returning: nil)
+        waiter?.continuation.resume(returning: nil)
     }
 
     /// All there is, once there is something; nil at the end, when the task is cancelled, and for a second
     /// reader beside one that waits.
     func next() async -> [ReceivedMessage]? {
-        await withTaskCancellationHandler {
+        let reader = state.withLock { state in
+            state.lastReader += 1
+            return state.lastReader
+        }
+        return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let (isDone, messages) = state.withLock { state in
                     if !state.messages.isEmpty {
@@ -40,7 +46,7 @@ final class ServerInbox: Sendable {
                     if state.isFinished || Task.isCancelled || state.waiter != nil {
                         return (true, nil)
                     }
-                    state.waiter = continuation
+                    state.waiter = (reader, continuation)
                     return (false, nil)
                 }
                 if isDone {
@@ -48,7 +54,10 @@ final class ServerInbox: Sendable {
                 }
             }
         } onCancel: {
-            state.withLock { $0.waiter.take() }?.resume(returning: nil)
+            let waiter = state.withLock { state in
+                state.waiter?.reader == reader ? state.waiter.take() : nil
+            }
+            waiter?.continuation.resume(returning: nil)
         }
     }
 }

@@ -1,3 +1,4 @@
+import LibC
 import NIOCore
 
 /// Which of a server's sockets a packet came to and, where the socket has all of the machine's addresses, to which of

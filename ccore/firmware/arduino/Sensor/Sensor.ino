@@ -1,37 +1,35 @@
 // A sensor on an ESP32 board: wakes, joins the Wi-Fi, sends a reading in the session that it saved, sleeps again
-// without power. sensor.c and sleepy_loop.c are the firmware; this file is what they ask of the board.
+// without power. sensor.c and sleepy_loop.c are the firmware, socket_hooks.c brings their packets to the gateway; this
+// file is what else they ask of the board.
 
 #include <Preferences.h>
 #include <WiFi.h>
-#include <WiFiUdp.h>
 #include <esp_random.h>
 
-extern "C" {
 #include "bare_hooks.h"
 #include "sensor.h"
 #include "sleepy_hooks.h"
-}
+#include "socket_hooks.h"
+#include "stored_credential.h"
 
+// Where NVS does not tell them.
 static const char network[] = "network";
 static const char password[] = "password";
-static const IPAddress gateway(192, 168, 1, 2);
+static const char gatewayName[] = "gateway.local";
 static const uint16_t gatewayPort = 5700;
-static const uint16_t ownPort = 5701;
 static const uint64_t sleepSeconds = 60;
 static const uint32_t joinMilliseconds = 15000;
 
-static WiFiUDP udp;
-// In NVS: turn its encryption on, keys lie there. The provisioning step writes the engine's own struct.
+// In NVS: turn its encryption on, keys lie there. The README says what stands there.
 static Preferences store;
 
 void setup() {
     Serial.begin(115200);
     store.begin("ouroboros");
-    WiFi.begin(network, password);
+    WiFi.begin(store.getString("wifi_ssid", network).c_str(), store.getString("wifi_pass", password).c_str());
     const uint32_t begun = millis();
     while (WiFi.status() != WL_CONNECTED && millis() - begun < joinMilliseconds)
         delay(10);
-    udp.begin(ownPort);
     if (WiFi.status() != WL_CONNECTED || !sensor_night())
         Serial.println("the reading may not have arrived");
     store.end();
@@ -51,29 +49,42 @@ void hook_random(uint8_t *out, size_t len) {
     esp_fill_random(out, len);
 }
 
-void hook_send(const uint8_t *packet, size_t len) {
-    udp.beginPacket(gateway, gatewayPort);
-    udp.write(packet, len);
-    udp.endPacket();
+// Both of them from one place.
+const ouro_gateway_name *hook_gateway(void) {
+    static ouro_gateway_name gateway;
+    if (gateway.port != 0)
+        return &gateway;
+    gateway.port = store.getUShort("port", 0);
+    if (gateway.port == 0 || store.getString("host", gateway.name, sizeof gateway.name) == 0) {
+        strlcpy(gateway.name, gatewayName, sizeof gateway.name);
+        gateway.port = gatewayPort;
+    }
+    return &gateway;
 }
 
-// Only the gateway's packets are given to the link.
-size_t hook_receive(uint8_t *packet, size_t cap) {
-    while (udp.parsePacket() > 0)
-        if (udp.remoteIP() == gateway && udp.remotePort() == gatewayPort)
-            return udp.read(packet, cap);
-    return 0;
+void hook_say(const char *line) {
+    Serial.println(line);
+}
+
+bool hook_load_credential(ouro_credential *credential) {
+    uint8_t bytes[STORED_CREDENTIAL_MAX];
+    const size_t len = store.getBytes("credential", bytes, sizeof bytes);
+    const ouro_blob_flaw flaw = stored_credential_read(bytes, len, credential);
+    ouro_erase(bytes, sizeof bytes);
+    if (len == 0)
+        Serial.println("no credential in NVS: flash what `ouroboros device new --nvs` is made into");
+    else if (flaw != OURO_BLOB_SOUND)
+        Serial.printf("the credential in NVS %s\n", ouro_blob_flaw_text(flaw));
+    return flaw == OURO_BLOB_SOUND;
 }
 
 // A device that cannot keep its state must not go on.
-void hook_load_credential(ouro_credential *credential) {
-    if (store.getBytes("credential", credential, sizeof *credential) != sizeof *credential)
-        abort();
-}
-
 void hook_store_credential(const ouro_credential *credential) {
-    if (store.putBytes("credential", credential, sizeof *credential) != sizeof *credential)
+    uint8_t blob[OURO_BLOB_SIZE];
+    ouro_blob_write(credential, blob);
+    if (store.putBytes("credential", blob, sizeof blob) != sizeof blob)
         abort();
+    ouro_erase(blob, sizeof blob);
 }
 
 void hook_store_session(const uint8_t *saved, size_t len) {
@@ -102,11 +113,6 @@ size_t hook_reading(uint8_t *out, size_t cap) {
 void hook_command(const uint8_t *data, size_t len) {
     Serial.write(data, len);
     Serial.println();
-}
-
-void hook_wait_until(uint64_t ms) {
-    if (hook_now_ms() < ms)
-        delay(1);
 }
 
 }

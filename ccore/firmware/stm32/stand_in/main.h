@@ -12,7 +12,10 @@ typedef struct {
     uint32_t State;
 } RNG_HandleTypeDef;
 
+/* A test on the host has a place of its own, and neither instruction. */
+#ifndef BKPSRAM_BASE
 #define BKPSRAM_BASE 0x40024000UL
+#endif
 #define __HAL_RCC_BKPSRAM_CLK_ENABLE() ((void)0)
 
 uint32_t HAL_GetTick(void);
@@ -21,7 +24,14 @@ void HAL_PWR_EnableBkUpAccess(void);
 void Error_Handler(void);
 
 static inline void __WFI(void) {
+#ifdef __arm__
     __asm__ volatile("wfi");
+#endif
+}
+static inline void __DSB(void) {
+#ifdef __arm__
+    __asm__ volatile("dsb" ::: "memory");
+#endif
 }
 
 #endif

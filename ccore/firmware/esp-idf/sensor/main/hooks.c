@@ -1,18 +1,25 @@
-/* Hooks of the sensor on ESP-IDF: lwIP's sockets, the random number generator, NVS. */
+/*
+ * Hooks of the sensor on ESP-IDF beside those of socket_hooks.c: the random number generator, and
+ * NVS. README.md says what stands there.
+ */
 #include "bare_hooks.h"
+#include "esp_log.h"
 #include "esp_random.h"
 #include "esp_system.h"
 #include "esp_timer.h"
-#include "lwip/sockets.h"
 #include "nvs.h"
+#include "provisioned.h"
 #include "sensor.h"
 #include "sleepy_hooks.h"
+#include "socket_hooks.h"
+#include "stored_credential.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define STORE "ouroboros"
+#define TAG "sensor"
 
 /* A device that cannot keep its state must not go on: it starts anew. */
 static nvs_handle_t store(void) {
@@ -34,16 +41,24 @@ static size_t get(const char *name, void *out, size_t cap) {
     return nvs_get_blob(store(), name, out, &len) == ESP_OK ? len : 0;
 }
 
-static int gateway(void) {
-    static int fd = -1;
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(CONFIG_SENSOR_GATEWAY_PORT)};
-    if (fd >= 0)
-        return fd;
-    fd = socket(AF_INET, SOCK_DGRAM, 0);
-    if (fd < 0 || inet_pton(AF_INET, CONFIG_SENSOR_GATEWAY_ADDRESS, &to.sin_addr) != 1 ||
-        connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
-        abort();
-    return fd;
+bool provisioned(const char *name, char *out, size_t cap) {
+    return nvs_get_str(store(), name, out, &cap) == ESP_OK;
+}
+
+/* Both of them from one place. */
+const ouro_gateway_name *hook_gateway(void) {
+    static ouro_gateway_name gateway;
+    if (gateway.port == 0 &&
+        (!provisioned("host", gateway.name, sizeof gateway.name) ||
+         nvs_get_u16(store(), "port", &gateway.port) != ESP_OK || gateway.port == 0)) {
+        strlcpy(gateway.name, CONFIG_SENSOR_GATEWAY_NAME, sizeof gateway.name);
+        gateway.port = CONFIG_SENSOR_GATEWAY_PORT;
+    }
+    return &gateway;
+}
+
+void hook_say(const char *line) {
+    ESP_LOGW(TAG, "%s", line);
 }
 
 uint64_t hook_now_ms(void) {
@@ -55,24 +70,29 @@ void hook_random(uint8_t *out, size_t len) {
     esp_fill_random(out, len);
 }
 
-/* What lwIP does not take is a datagram that the network lost. */
-void hook_send(const uint8_t *packet, size_t len) {
-    (void)send(gateway(), packet, len, 0);
+bool hook_load_credential(ouro_credential *credential) {
+    uint8_t bytes[STORED_CREDENTIAL_MAX];
+    size_t len = sizeof bytes;
+    esp_err_t why = nvs_get_blob(store(), "credential", bytes, &len);
+    if (why != ESP_OK) {
+        ESP_LOGE(TAG,
+                 "no credential in NVS (%s): flash what `ouroboros device new --nvs` is made into",
+                 esp_err_to_name(why));
+        return false;
+    }
+    ouro_blob_flaw flaw = stored_credential_read(bytes, len, credential);
+    ouro_erase(bytes, sizeof bytes);
+    if (flaw != OURO_BLOB_SOUND)
+        ESP_LOGE(TAG, "the credential in NVS %s", ouro_blob_flaw_text(flaw));
+    return flaw == OURO_BLOB_SOUND;
 }
 
-size_t hook_receive(uint8_t *packet, size_t cap) {
-    int len = recv(gateway(), packet, cap, MSG_DONTWAIT);
-    return len > 0 ? (size_t)len : 0;
-}
-
-/* Written by the provisioning step as the engine's own struct. */
-void hook_load_credential(ouro_credential *credential) {
-    if (get("credential", credential, sizeof *credential) != sizeof *credential)
-        abort();
-}
-
+/* NVS keeps the one before until the new one is whole. */
 void hook_store_credential(const ouro_credential *credential) {
-    put("credential", credential, sizeof *credential);
+    uint8_t blob[OURO_BLOB_SIZE];
+    ouro_blob_write(credential, blob);
+    put("credential", blob, sizeof blob);
+    ouro_erase(blob, sizeof blob);
 }
 
 void hook_store_session(const uint8_t *saved, size_t len) {
@@ -100,15 +120,4 @@ size_t hook_reading(uint8_t *out, size_t cap) {
 
 void hook_command(const uint8_t *data, size_t len) {
     printf("command: %.*s\n", (int)len, (const char *)data);
-}
-
-void hook_wait_until(uint64_t ms) {
-    uint64_t now = hook_now_ms(), left = ms > now ? ms - now : 0;
-    if (left > 1000)
-        left = 1000;
-    struct timeval time = {.tv_usec = (suseconds_t)left * 1000 % 1000000, .tv_sec = left / 1000};
-    fd_set ready;
-    FD_ZERO(&ready);
-    FD_SET(gateway(), &ready);
-    (void)select(gateway() + 1, &ready, NULL, NULL, &time);
 }

@@ -7,12 +7,14 @@
 #include "freertos/FreeRTOS.h"
 #include "freertos/event_groups.h"
 #include "nvs_flash.h"
+#include "ouroboros/secret.h"
+#include "provisioned.h"
 #include "sensor.h"
 
 #include <string.h>
 
 #define JOINED BIT0
-enum { JOIN_MS = 15000 };
+enum { JOIN_MS = 15000, WIFI_TEXT = 65 };
 
 static EventGroupHandle_t network;
 
@@ -25,11 +27,21 @@ static void on_event(void *unused, esp_event_base_t base, int32_t id, void *data
         xEventGroupSetBits(network, JOINED);
 }
 
+/* What NVS tells, or else the configuration; a name of 32 bytes stands there without NUL. */
+static void tell(const char *name, const char *otherwise, uint8_t *out, size_t cap) {
+    char text[WIFI_TEXT];
+    if (!provisioned(name, text, sizeof text))
+        strlcpy(text, otherwise, sizeof text);
+    memcpy(out, text, strnlen(text, cap));
+    ouro_erase(text, sizeof text);
+}
+
 static bool join(void) {
     wifi_init_config_t defaults = WIFI_INIT_CONFIG_DEFAULT();
     wifi_config_t station = {0};
-    strlcpy((char *)station.sta.ssid, CONFIG_SENSOR_WIFI_SSID, sizeof station.sta.ssid);
-    strlcpy((char *)station.sta.password, CONFIG_SENSOR_WIFI_PASSWORD, sizeof station.sta.password);
+    tell("wifi_ssid", CONFIG_SENSOR_WIFI_SSID, station.sta.ssid, sizeof station.sta.ssid);
+    tell("wifi_pass", CONFIG_SENSOR_WIFI_PASSWORD, station.sta.password,
+         sizeof station.sta.password);
     network = xEventGroupCreate();
     ESP_ERROR_CHECK(esp_netif_init());
     ESP_ERROR_CHECK(esp_event_loop_create_default());
@@ -39,6 +51,7 @@ static bool join(void) {
     ESP_ERROR_CHECK(esp_event_handler_register(IP_EVENT, IP_EVENT_STA_GOT_IP, on_event, NULL));
     ESP_ERROR_CHECK(esp_wifi_set_mode(WIFI_MODE_STA));
     ESP_ERROR_CHECK(esp_wifi_set_config(WIFI_IF_STA, &station));
+    ouro_erase(&station, sizeof station);
     ESP_ERROR_CHECK(esp_wifi_start());
     return (xEventGroupWaitBits(network, JOINED, pdFALSE, pdTRUE, pdMS_TO_TICKS(JOIN_MS)) &
             JOINED) != 0;

@@ -2,3 +2,4 @@
 #define NO_SYS 1
 #define LWIP_SOCKET 0
 #define LWIP_NETCONN 0
+#define LWIP_DNS 1
