@@ -57,7 +57,14 @@ import Testing
         try await PostgresCluster.with { cluster in
             let older = try Self.store(cluster)
             try older.add([StoredDevice(credential: Self.credential, name: "old", addedAt: 5)])
-            try await older.takeBackManagement(toVersion: 5)
+            try await older.database.run { connection in
+                _ = try connection.query(
+                    """
+                    ALTER TABLE ouroboros.device DROP COLUMN session_at, DROP COLUMN address,
+                        DROP COLUMN tags, DROP COLUMN disabled
+                    """)
+                _ = try connection.query("UPDATE ouroboros.version SET number = 5")
+            }
             let store = try Self.store(cluster)
             let record = try #require(try store.record(of: Self.device))
             #expect(record.name == "old")
@@ -82,20 +89,6 @@ import Testing
                     StoredDevice(credential: Self.credential, name: "", addedAt: 5)
                 ])
             }
-        }
-    }
-}
-
-extension PostgresStore {
-    /// Devices as they were before version 6 of the schema.
-    func takeBackManagement(toVersion version: Int64) async throws {
-        try await database.run { connection in
-            _ = try connection.query(
-                """
-                ALTER TABLE ouroboros.device DROP COLUMN session_at, DROP COLUMN address, DROP COLUMN tags,
-                    DROP COLUMN disabled
-                """)
-            _ = try connection.query("UPDATE ouroboros.version SET number = $1", [.integer(version)])
         }
     }
 }

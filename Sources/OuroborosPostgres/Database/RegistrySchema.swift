@@ -87,8 +87,9 @@ enum RegistrySchema {
 
     /// `tags` are words with spaces between; `disabled` is 1 for a device that is refused.
     private static let management = """
-        ALTER TABLE ouroboros.device ADD COLUMN session_at bigint, ADD COLUMN address text,
-            ADD COLUMN tags text NOT NULL DEFAULT '', ADD COLUMN disabled bigint NOT NULL DEFAULT 0
+        ALTER TABLE ouroboros.device ADD COLUMN IF NOT EXISTS session_at bigint,
+            ADD COLUMN IF NOT EXISTS address text, ADD COLUMN IF NOT EXISTS tags text NOT NULL DEFAULT '',
+            ADD COLUMN IF NOT EXISTS disabled bigint NOT NULL DEFAULT 0
         """
 
     /// Of a device with a fixed credential, also where it has no row above: it stays when that goes. `move` names the one
