@@ -200,7 +200,7 @@ enum RegistrySchema {
         """
 
     private static let downlinkGrowsOld = """
-        CREATE INDEX downlink_grows_old ON ouroboros.downlink (state, expires_at) WHERE ended_at IS NULL
+        CREATE INDEX IF NOT EXISTS downlink_grows_old ON ouroboros.downlink (state, expires_at) WHERE ended_at IS NULL
         """
 
     private static let downlinkEnded = """
