@@ -1,4 +1,5 @@
 import ArgumentParser
+import LibC
 import Logging
 import Ouroboros
 import OuroborosNIO
@@ -59,11 +60,12 @@ private struct ListenService: Service {
     }
 
     private func printMessages() async throws {
+        let printer = OwnThread()
         var printed = 0
         for await message in connection.messages {
             let line = MessageLine.line(
                 for: message, of: device, receivedAt: WallClock.milliseconds())
-            try await OwnThread.run { try Output.lines(line) }
+            try await printer.run { try Output.lines(line) }
             connection.confirm(message)
             printed += 1
             if printed == count { return }

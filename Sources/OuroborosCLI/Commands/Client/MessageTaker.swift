@@ -1,3 +1,4 @@
+import LibC
 import Logging
 import Ouroboros
 import OuroborosNIO
@@ -28,7 +29,7 @@ struct MessageTaker: Sendable {
     private static func run(_ command: SensorCommand, _ input: [UInt8]) async throws {
         let isStopped = Atomic(false)
         try await withTaskCancellationHandler {
-            _ = try await OwnThread.run {
+            _ = try await OwnThread().run {
                 try command.output(of: input) { isStopped.load(ordering: .relaxed) }
             }
         } onCancel: {
