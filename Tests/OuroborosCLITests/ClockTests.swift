@@ -22,7 +22,7 @@ struct ClockTests {
                 .enumerated()
             {
                 try clock.set(offset)
-                try await bounded("message \(number) is delivered at \(offset)") {
+                try await bounded("message \(number) is delivered at \(offset)", by: .seconds(60)) {
                     try await connection.send(Array("\(number)".utf8))
                 }
                 try await eventually("message \(number) is written at \(offset)") {

@@ -59,10 +59,10 @@ import Testing
         await #expect(throws: Full.self) { try await running.value }
     }
 
-    /// However many devices come and go at once, and also when the gateway ends.
+    /// However slow the log is.
     @Test func eachDeviceThatComesAndGoesIsTold() async throws {
         let log = InMemoryLogHandler()
-        let logger = Logger(label: "test") { _ in log }
+        let logger = Logger(label: "test") { _ in SlowLog(log) }
         try await site.withGateway([:], printed, logger: logger) { [site] gateway in
             var connections: [OuroborosConnection] = []
             for number in UInt64(1)...100 {

@@ -41,8 +41,8 @@ final class MemoryQueue: DownlinkStore {
         _ id: Int64, _ from: Set<DownlinkState>, _ to: DownlinkState, _ reason: String?, _ state: inout State
     ) throws -> Bool {
         guard let old = state.entries[id], from.contains(old.state) else { return false }
-        state.entries[id] = try DownlinkEntry(
-            id: id, device: old.device, queuedAt: old.queuedAt, expiresAt: old.expiresAt, state: to.rawValue,
+        state.entries[id] = DownlinkEntry(
+            id: id, device: old.device, queuedAt: old.queuedAt, expiresAt: old.expiresAt, state: to,
             reason: reason, payload: to.isFinal ? [] : old.payload)
         return true
     }
@@ -52,8 +52,8 @@ final class MemoryQueue: DownlinkStore {
     ) throws -> DownlinkEntry {
         try use { state in
             let id = Int64(state.entries.count + 1)
-            let entry = try DownlinkEntry(
-                id: id, device: device, queuedAt: now, expiresAt: expiresAt, state: "queued", reason: nil,
+            let entry = DownlinkEntry(
+                id: id, device: device, queuedAt: now, expiresAt: expiresAt, state: .queued, reason: nil,
                 payload: payload)
             state.entries[id] = entry
             return entry

@@ -1,3 +1,4 @@
+import InMemoryLogging
 import LibC
 import Logging
 import Ouroboros
@@ -22,6 +23,35 @@ final class Printed: Sendable {
         GatewayProcess(
             print: { bytes in self.text.withLock { $0 += String(decoding: bytes, as: UTF8.self) } },
             giveUp: { reason in self.reasons.withLock { $0.append(reason) } })
+    }
+}
+
+/// A log that takes its time for each entry.
+struct SlowLog: LogHandler {
+    private var output: InMemoryLogHandler
+
+    init(_ output: InMemoryLogHandler) {
+        self.output = output
+    }
+
+    var logLevel: Logger.Level {
+        get { output.logLevel }
+        set { output.logLevel = newValue }
+    }
+
+    var metadata: Logger.Metadata {
+        get { output.metadata }
+        set { output.metadata = newValue }
+    }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { output[metadataKey: key] }
+        set { output[metadataKey: key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        usleep(5000)
+        output.log(event: event)
     }
 }
 

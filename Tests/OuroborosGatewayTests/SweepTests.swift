@@ -45,6 +45,7 @@ import Testing
             return try queue.expire(now: now)
         }
 
+        func firstExpiry() throws -> Int64? { try queue.firstExpiry() }
         func entry(_ id: Int64) throws -> DownlinkEntry? { try queue.entry(id) }
         func pending(among ids: [Int64]) throws -> Set<Int64> { try queue.pending(among: ids) }
         func load() throws -> SpoolLoad { try queue.load() }
@@ -75,7 +76,7 @@ import Testing
             let downlink = try await Downlink(
                 queue: queue, server: server, settings: DownlinkSettings(queue: "queue"),
                 metrics: DownlinkMetrics(factory: NOOPMetricsHandler.instance),
-                logger: Logger(label: "test") { _ in log }, isKnown: { $0 == device })
+                logger: Logger(label: "test") { _ in log }, isKnown: { _ in true })
             let running = Task { try await downlink.run() }
             let reading = Task { for await batch in server.batches { batch.confirm() } }
             let connection = try await OuroborosClient.connect(
@@ -89,7 +90,9 @@ import Testing
             try await eventually("the second is delivered") {
                 try queue.entry(2)?.state == .delivered
             }
-            try await eventually("the queue is read again") { calls.withLock { $0[.expire] ?? 0 > 2 } }
+            // One that grows old has the queue read.
+            _ = try await downlink.submit([3], to: DeviceID(number: 2), timeToLive: .milliseconds(100))
+            try await eventually("the third is too old") { try queue.entry(3)?.state == .failed }
             #expect(told("take has failed") == 1)
             #expect(told("finish has failed") == 1)
             #expect(told("expire has failed") == 1)

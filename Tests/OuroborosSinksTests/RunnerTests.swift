@@ -1,3 +1,4 @@
+import LibC
 import CoreMetrics
 import InMemoryLogging
 import Logging

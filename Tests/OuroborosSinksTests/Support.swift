@@ -64,11 +64,7 @@ extension SinkBatch {
     var texts: [String] { messages.map { String(decoding: $0.payload, as: UTF8.self) } }
 }
 
-final class Locked<Value: Sendable>: Sendable {
-    private let state: Locked<Value>
-
-    init(_ value: Value) { state = Locked(value) }
-
-    var value: Value { state.withLock(\.self) }
-    func set(_ new: Value) { state.withLock { $0 = new } }
+extension Locked where Value: Sendable {
+    var value: Value { withLock { $0 } }
+    func set(_ new: Value) { withLock { $0 = new } }
 }

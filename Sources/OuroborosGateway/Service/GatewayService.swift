@@ -97,7 +97,6 @@ struct GatewayService: Service {
             throw error
         }
         await server.close()
-        await told
         do {
             try await activity.write()
             try await store?.tidy()

@@ -1,3 +1,4 @@
+import LibC
 import CoreMetrics
 import Logging
 import NIOCore

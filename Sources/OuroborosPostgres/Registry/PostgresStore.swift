@@ -220,7 +220,7 @@ extension PostgresStore: DeviceStore, ReadsRows {
                     throw row.wrong(3, "does not open, that of device \(id)")
                 }
                 return StoredDevice(
-                    credential: credential, name: try row.text(5), addedAt: try row.seconds(6),
+                    credential: credential, name: try row.text(5), addedAt: try row.integer(6),
                     tags: DeviceTags.list(try row.text(7)), isDisabled: try row.integer(8) != 0)
             }
         }

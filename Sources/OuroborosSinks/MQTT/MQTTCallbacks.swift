@@ -1,3 +1,4 @@
+import LibC
 import CMosquitto
 import NIOCore
 import Synchronization

@@ -64,6 +64,8 @@ package final class MQTTSink: Sink {
         var problem = "it is not connected yet"
         /// Rings when statuses may have changed.
         var bell = Doorbell()
+        /// The gateway says the last of its devices, and nobody else does.
+        var isClosing = false
     }
 
     private let settings: MQTTSettings
@@ -160,7 +162,11 @@ package final class MQTTSink: Sink {
     }
 
     package func close() async {
-        guard let connection = state.withLock(\.connection) else { return }
+        let current = state.withLock { state in
+            state.isClosing = true
+            return state.connection
+        }
+        guard let connection = current else { return }
         // The gateway has told its devices: none has a session any more.
         try? await publishStatuses(over: connection, [:], gone: [:])
         try? await publish(.offline, over: connection)
@@ -263,7 +269,7 @@ package final class MQTTSink: Sink {
         let bell = Doorbell()
         state.withLock { $0.bell = bell }
         // What is retained comes first.
-        while (try? await Task.sleep(for: Self.statusPeriod)) != nil {
+        while (try? await Task.sleep(for: Self.statusPeriod)) != nil, !state.withLock(\.isClosing) {
             do {
                 let statuses = try await gateway.statuses()
                 let own = state.withLock { $0.board.own }
@@ -273,7 +279,7 @@ package final class MQTTSink: Sink {
                 try await publishStatuses(over: connection, statuses, gone: try await gateway.gone())
                 problem = nil
             } catch {
-                if problem != "\(error)", !Task.isCancelled {
+                if problem != "\(error)", !Task.isCancelled, !state.withLock(\.isClosing) {
                     problem = "\(error)"
                     logger.warning("the devices' statuses: \(error)", metadata: ["sink": "mqtt"])
                 }

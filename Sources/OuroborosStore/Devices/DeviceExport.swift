@@ -35,7 +35,7 @@ extension GatewayStore {
                     throw row.wrong("key", "does not open, that of device \(id)")
                 }
                 return StoredDevice(
-                    credential: credential, name: try row.text("name"), addedAt: try row.seconds("added_at"),
+                    credential: credential, name: try row.text("name"), addedAt: try row.integer("added_at"),
                     tags: DeviceTags.list(try row.text("tags")), isDisabled: try row.integer("disabled") != 0)
             }
         }
