@@ -1,4 +1,5 @@
 import Foundation
+import OuroborosNIO
 import Subprocess
 import TestSupport
 import Testing
