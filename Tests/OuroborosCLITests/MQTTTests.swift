@@ -94,13 +94,13 @@ import Testing
         var gateway = try await site.gateway(arguments)
         try await watcher.output.first(containing: "\(topic)|0|gateway:me|offline")
         try await site.connected(to: try await site.port(of: "listening on", gateway)) { connection in
-            // The gateway looks now and then, and the device may be asleep again by then. It is not to seem that it sends at
-            // regular times: then it would be overdue soon.
-            var pause = Duration.milliseconds(20)
+            // The gateway looks now and then, and the device may be asleep again by then. Nor are its messages to come at
+            // regular times: then it would be missed, and offline, as soon as it slept.
+            var turn = 0
             try await eventually("it is online") {
                 try await connection.send(Array("1".utf8))
-                try await Task.sleep(for: pause)
-                pause *= 3
+                try await Task.sleep(for: .milliseconds([20, 60, 180, 540][turn % 4]))
+                turn += 1
                 return watcher.output.all.contains("\(topic)|0|gateway:me|online")
             }
             // Nor is it to be offline before the gateway looks.

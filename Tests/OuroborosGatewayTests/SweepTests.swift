@@ -81,10 +81,14 @@ import Testing
             let reading = Task { for await batch in server.batches { batch.confirm() } }
             let connection = try await OuroborosClient.connect(
                 to: server.localAddress, credential: credential)
-            var messages = connection.messages.makeAsyncIterator()
+            let received = Locked<[[UInt8]]>([])
+            let receiving = Task {
+                for await message in connection.messages { received.withLock { $0.append(message.payload) } }
+            }
+            defer { for task in [reading, receiving] { task.cancel() } }
             for payload: [UInt8] in [[1], [2]] {
                 _ = try await downlink.submit(payload, to: device, timeToLive: nil)
-                #expect(await messages.next()?.payload == payload)
+                try await eventually("the device has \(payload)") { received.withLock(\.last) == payload }
             }
             // The second one's fate is written, though that of the first could not be.
             try await eventually("the second is delivered") {
@@ -99,7 +103,6 @@ import Testing
             await connection.close()
             downlink.stop()
             try await bounded("the end of the downlink", by: .seconds(30)) { try await running.value }
-            reading.cancel()
         }
     }
 }

@@ -62,6 +62,18 @@ import Testing
         #expect(try await next.value == 7)
     }
 
+    @Test func aThreadWithoutCallsEnds() async throws {
+        weak var gone: OwnThread?
+        do {
+            let thread = OwnThread()
+            gone = thread
+            #expect(try await thread.run { 1 } == 1)
+            // One after the other, while the thread waits.
+            #expect(try await thread.run { 2 } == 2)
+        }
+        try await eventually("it has ended") { gone == nil }
+    }
+
     /// As many as no pool has threads.
     @Test func aDiskThatHangsHoldsUpNoOtherSink() async throws {
         let hangs = (0..<64).map { _ in Hang() }

@@ -97,6 +97,7 @@ struct GatewayService: Service {
             throw error
         }
         await server.close()
+        await told
         do {
             try await activity.write()
             try await store?.tidy()
