@@ -1,7 +1,7 @@
 # Ouroboros. `make help` lists what can be made.
 
 SYSTEM_PACKAGES = gcc libc6-dev pkg-config libmbedtls-dev libsqlite3-dev libpcap-dev libpq-dev libmosquitto-dev \
-	libssl-dev libcurl4-openssl-dev
+	libssl-dev libcurl4-openssl-dev libqrencode-dev libcsv-dev
 CHECK_PACKAGES = $(SYSTEM_PACKAGES) g++ libcjson-dev clang-format-14 cppcheck valgrind libc6-dbg tshark spin \
 	iproute2 iptables conntrack postgresql mosquitto mosquitto-clients openssl stunnel4 \
 	chromium chromium-driver python3-selenium curl prometheus jq \

@@ -39,6 +39,8 @@ let httpTypes = Target.Dependency.product(
     name: "HTTPTypes", package: "swift-http-types", condition: .when(traits: ["Gateway"]))
 let system = Target.Dependency.product(
     name: "SystemPackage", package: "swift-system", condition: .when(traits: ["Gateway"]))
+let qrencode = Target.Dependency.target(name: "CQrencode", condition: .when(traits: ["Tool"]))
+let csv = Target.Dependency.target(name: "CCSV", condition: .when(traits: ["Tool"]))
 let curl = Target.Dependency.target(name: "CCurl", condition: .when(traits: ["Gateway"]))
 let mustache = Target.Dependency.product(
     name: "Mustache", package: "swift-mustache", condition: .when(traits: ["Gateway"]))
@@ -202,9 +204,13 @@ let package = Package(
         .executableTarget(
             name: "OuroborosLean", dependencies: ["LibC", "OuroborosText", "SensorKit"],
             swiftSettings: strict),
+        .systemLibrary(
+            name: "CQrencode", pkgConfig: "libqrencode", providers: [.apt(["libqrencode-dev"])]),
+        .systemLibrary(name: "CCSV", providers: [.apt(["libcsv-dev"])]),
         .executableTarget(
             name: "OuroborosCLI",
             dependencies: [
+                qrencode, csv,
                 "LibC", "Ouroboros", "OuroborosAnalysis", "OuroborosBuild", "OuroborosGateway",
                 "OuroborosNIO", "OuroborosStore", "OuroborosTesting", "OuroborosText", "SensorKit",
                 nio("NIOCore"), nio("NIOPosix"), logging, arguments, lifecycle, histogram, "TraitTool",

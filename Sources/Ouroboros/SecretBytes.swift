@@ -38,6 +38,19 @@ public final class SecretBytes: @unchecked Sendable {
         filled(count: source.count) { $0.copyBytes(from: source) }
     }
 
+    /// One after the other.
+    package static func joined(_ parts: [SecretBytes]) -> SecretBytes {
+        filled(count: parts.reduce(0) { $0 + $1.count }) { buffer in
+            var place = 0
+            for part in parts {
+                part.withUnsafeBytes {
+                    UnsafeMutableRawBufferPointer(rebasing: buffer[place...]).copyBytes(from: $0)
+                }
+                place += part.count
+            }
+        }
+    }
+
     deinit {
         ouro_erase(base.baseAddress, base.count)
         base.deallocate()

@@ -10,8 +10,9 @@ struct OuroborosCommand: AsyncParsableCommand {
         abstract: "A secure channel between sensors and their gateway, from symmetric keys alone.",
         version: "ouroboros \(Build.description)",
         subcommands: [
-            Keygen.self, DeviceCommand.self, GatewayCommand.self, Send.self, Sensor.self, Ping.self,
-            Bench.self, Fleet.self, Analyze.self, Decode.self, Vectors.self, Impair.self,
+            Keygen.self, DeviceCommand.self, GatewayCommand.self, Join.self, Send.self, Sensor.self,
+            Listen.self, Ping.self, Bench.self, Fleet.self, Analyze.self, Decode.self, Vectors.self,
+            Impair.self,
             OutboxCommand.self,
             SpoolCommand.self,
         ])

@@ -21,6 +21,11 @@ package struct JSONLine {
         bytes.append(contentsOf: Decimal.text(value, decimals).utf8)
     }
 
+    package mutating func add(_ name: String, _ value: Bool) {
+        begin(name)
+        bytes.append(contentsOf: (value ? "true" : "false").utf8)
+    }
+
     package mutating func add(_ name: String, _ value: String) {
         begin(name)
         append(quoted: value)

@@ -19,9 +19,10 @@ package struct SensorCommand: Sendable {
         self.timeout = timeout
     }
 
-    /// What it printed by the time it ended; what it leaves running in the background is not waited for.
-    package func output(isStopped: () -> Bool = { false }) throws -> [UInt8] {
-        let (process, pipe) = try start()
+    /// What it printed by the time it ended; what it leaves running in the background is not waited for. `input` is of a
+    /// size that a pipe holds, 4096 bytes at most.
+    package func output(of input: [UInt8] = [], isStopped: () -> Bool = { false }) throws -> [UInt8] {
+        let (process, pipe) = try start(input)
         defer { close(pipe) }
         let end = ContinuousClock.now + timeout
         var output = Collected()
@@ -54,7 +55,7 @@ package struct SensorCommand: Sendable {
 
     // MARK: The process
 
-    private func start() throws -> (pid_t, pipe: Int32) {
+    private func start(_ input: [UInt8]) throws -> (pid_t, pipe: Int32) {
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw Self.failure(errno) }
         defer { close(ends[1]) }
@@ -63,7 +64,9 @@ package struct SensorCommand: Sendable {
         var files = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&files)
         defer { posix_spawn_file_actions_destroy(&files) }
-        posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+        let source = try Self.source(of: input)
+        defer { close(source) }
+        posix_spawn_file_actions_adddup2(&files, source, STDIN_FILENO)
         posix_spawn_file_actions_adddup2(&files, ends[1], STDOUT_FILENO)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -83,6 +86,19 @@ package struct SensorCommand: Sendable {
             throw Self.failure(status)
         }
         return (process, ends[0])
+    }
+
+    /// A descriptor to read it from.
+    private static func source(of input: [UInt8]) throws -> Int32 {
+        var ends: [Int32] = [0, 0]
+        guard pipe(&ends) == 0 else { throw failure(errno) }
+        defer { close(ends[1]) }
+        for file in ends { _ = fcntl(file, F_SETFD, FD_CLOEXEC) }
+        guard write(ends[1], input, input.count) == input.count else {
+            close(ends[0])
+            throw failure(errno)
+        }
+        return ends[0]
     }
 
     /// What this process blocks or ignores would be so for the command, too.

@@ -96,7 +96,7 @@ import Testing
     @Test func aNewerSchemaIsRefused() throws {
         _ = try store()
         let queue = try DatabaseQueue(path: scratch.file("gw.sqlite"))
-        try queue.write { try $0.execute(sql: "PRAGMA user_version = 3") }
+        try queue.write { try $0.execute(sql: "PRAGMA user_version = 4") }
         try queue.close()
         let error = #expect(throws: OuroborosError.self) { try store() }
         #expect(error?.message.contains("newer version") == true)

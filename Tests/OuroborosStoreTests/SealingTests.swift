@@ -151,18 +151,10 @@ import Testing
 
     @Test func anEarlierSchemaIsBroughtUpToDate() throws {
         let path = scratch.file("old.sqlite")
-        try PrivateFile.prepare(path)
-        let queue = try DatabaseQueue(path: path)
         let key = Data(repeating: 7, count: 32)
-        try queue.write { database in
-            try database.execute(sql: StoreDatabase.Purpose.gateway.steps[0])
-            try database.execute(sql: "PRAGMA application_id = \(StoreDatabase.Purpose.gateway.rawValue)")
-            try database.execute(sql: "PRAGMA user_version = 1")
-            try database.execute(
-                sql: "INSERT INTO device VALUES (?, 'old', 'evolving', 4, 'plain', ?, 0)",
-                arguments: [Data(device.bytes), key])
-        }
-        try queue.close()
+        try StoreDatabase.Purpose.gateway.makeFile(
+            path, version: 1, "INSERT INTO device VALUES (?, 'old', 'evolving', 4, 'plain', ?, 0)",
+            [Data(device.bytes), key])
         let store = try GatewayStore(path: path)
         let credential = Credential.evolving(device: device, epoch: 4, key: try SecretKey(key))
         #expect(try store.credential(of: device) == credential)

@@ -14,3 +14,22 @@ extension StoreDatabase {
         }
     }
 }
+
+extension StoreDatabase.Purpose {
+    /// A file with a row, as an earlier version of the schema had it.
+    func makeFile(
+        _ path: String, version: Int, _ insertion: String, _ arguments: StatementArguments
+    ) throws {
+        try PrivateFile.prepare(path)
+        let queue = try DatabaseQueue(path: path)
+        try queue.write { database in
+            for step in steps[..<version] {
+                try database.execute(sql: step)
+            }
+            try database.execute(sql: "PRAGMA application_id = \(rawValue)")
+            try database.execute(sql: "PRAGMA user_version = \(version)")
+            try database.execute(sql: insertion, arguments: arguments)
+        }
+        try queue.close()
+    }
+}

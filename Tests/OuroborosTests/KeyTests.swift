@@ -64,4 +64,18 @@ import Testing
             try registry.credential(of: DeviceID(number: 1))
                 == .fixed(device: DeviceID(number: 1), rootKey: first))
     }
+    private struct Disabling: AwaitedDeviceRegistry {
+        let disabled: DeviceID
+
+        func credential(of device: DeviceID) async throws -> Credential? { nil }
+        func isDisabled(_ device: DeviceID) async throws -> Bool { device == disabled }
+        func advance(to credential: Credential, from epoch: UInt64) async throws {}
+    }
+
+    @Test func aDeviceThatIsDisabledHasNoKeyOfItsFleet() async throws {
+        let (served, disabled) = (DeviceID(number: 1), DeviceID(number: 2))
+        let registry = AwaitedFleetRegistry(fleetKey: .random(), others: Disabling(disabled: disabled))
+        #expect(try await registry.credential(of: served) != nil)
+        #expect(try await registry.credential(of: disabled) == nil)
+    }
 }

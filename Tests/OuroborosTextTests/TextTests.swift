@@ -10,9 +10,10 @@ import Testing
         line.add("half", 0.5, decimals: 2)
         line.add("none", Double.nan, decimals: 2)
         line.add("list", ["x", ""])
+        line.add("is", true)
         #expect(
             String(decoding: line.finished(), as: UTF8.self)
-                == #"{"text":"a\"b\\c\n\r\t\u0001\u007fé","number":-7,"half":0.50,"none":null,"list":["x",""]}"#
+                == #"{"text":"a\"b\\c\n\r\t\u0001\u007fé","number":-7,"half":0.50,"none":null,"list":["x",""],"is":true}"#
         )
         #expect(JSONLine().finished() == Array("{}".utf8))
     }
@@ -24,6 +25,34 @@ import Testing
     ])
     func base64(text: String, expected: String) {
         #expect(Base64.string(of: Array(text.utf8)) == expected)
+    }
+
+    /// The same.
+    @Test(arguments: [
+        ("", ""), ("f", "my"), ("fo", "mzxq"), ("foo", "mzxw6"), ("foob", "mzxw6yq"), ("fooba", "mzxw6ytb"),
+        ("foobar", "mzxw6ytboi"),
+    ])
+    func base32(text: String, expected: String) {
+        let bytes = Array(text.utf8)
+        var digits = [UInt8](repeating: 0, count: Base32.digits(of: bytes.count))
+        bytes.withUnsafeBytes { bytes in digits.withUnsafeMutableBytes { Base32.write(bytes, to: $0) } }
+        #expect(String(decoding: digits, as: UTF8.self) == expected)
+        #expect(read(base32: expected) == bytes)
+        #expect(read(base32: expected.uppercased()) == bytes)
+    }
+
+    /// Bits that are left over, or too few, and what is no digit.
+    @Test(arguments: ["a", "mzx", "mzxw6y", "mz", "mzxx", "m1", "m=======", "mé"])
+    func whatIsNoBase32(text: String) {
+        #expect(read(base32: text) == nil)
+    }
+
+    private func read(base32 text: String) -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: Base32.bytes(of: text.utf8.count))
+        let isRead = Array(text.utf8).withUnsafeBytes { digits in
+            bytes.withUnsafeMutableBytes { Base32.read(digits, to: $0) }
+        }
+        return isRead ? bytes : nil
     }
 
     @Test(arguments: [

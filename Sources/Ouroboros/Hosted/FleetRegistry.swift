@@ -39,6 +39,7 @@ public struct AwaitedFleetRegistry: AwaitedDeviceRegistry {
         if let credential = try await others.credential(of: device) {
             return credential
         }
+        guard try await !others.isDisabled(device) else { return nil }
         return try .fixed(device: device, fleetKey: fleetKey)
     }
 
@@ -59,7 +60,7 @@ public struct SharedFleetRegistry: SharedDeviceRegistry {
 
     public func device(_ id: DeviceID) async throws -> SharedDevice {
         let known = try await others.device(id)
-        guard known.credential == nil else { return known }
+        guard known.credential == nil, !known.isDisabled else { return known }
         return SharedDevice(
             credential: try .fixed(device: id, fleetKey: fleetKey), generation: known.generation)
     }

@@ -4,9 +4,16 @@ public protocol AwaitedDeviceRegistry: Sendable {
     /// The device's credential, or nil for a device that is not known.
     func credential(of device: DeviceID) async throws -> Credential?
 
+    /// True for a device that is known and is not to be served: it has no credential here, and nobody else is asked for one.
+    func isDisabled(_ device: DeviceID) async throws -> Bool
+
     /// Makes an evolving credential's new epoch durable before it returns, if the device is at `epoch` still; else
     /// it throws. So of two gateways that move the same device one does, and no epoch goes back.
     func advance(to credential: Credential, from epoch: UInt64) async throws
+}
+
+extension AwaitedDeviceRegistry {
+    public func isDisabled(_ device: DeviceID) async throws -> Bool { false }
 }
 
 /// The devices of several gateways.
@@ -35,6 +42,10 @@ extension SharedDeviceRegistry {
     public func credential(of device: DeviceID) async throws -> Credential? {
         try await self.device(device).credential
     }
+
+    public func isDisabled(_ device: DeviceID) async throws -> Bool {
+        try await self.device(device).isDisabled
+    }
 }
 
 /// A device in a registry that gateways share.
@@ -43,10 +54,13 @@ public struct SharedDevice: Sendable, Equatable {
     public let credential: Credential?
     /// How many sessions of a fixed credential were confirmed, at all gateways.
     public let generation: UInt64
+    /// It is known, and is not to be served: it has no credential, and nobody else is asked for one.
+    public let isDisabled: Bool
 
-    public init(credential: Credential?, generation: UInt64) {
+    public init(credential: Credential?, generation: UInt64, isDisabled: Bool = false) {
         self.credential = credential
         self.generation = generation
+        self.isDisabled = isDisabled
     }
 
     /// That of the device's newest session.

@@ -201,7 +201,7 @@ struct GatewayService: Service {
         for await event in events {
             switch event {
             case .connected(let device, let session):
-                activity.add(sessionOf: device)
+                activity.add(sessionOf: device, from: try? await server.address(of: device))
                 logger.info("connected", metadata: ["device": "\(device)", "session": "\(session)"])
             case .disconnected(let device):
                 logger.info("disconnected", metadata: ["device": "\(device)"])

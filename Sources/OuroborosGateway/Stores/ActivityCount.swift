@@ -24,9 +24,13 @@ final class ActivityCount: Sendable {
         }
     }
 
-    func add(sessionOf device: DeviceID) {
+    func add(sessionOf device: DeviceID, from address: String?) {
         guard store != nil else { return }
-        counts.withLock { $0[device, default: DeviceActivity()].sessions += 1 }
+        counts.withLock { counts in
+            counts[device, default: DeviceActivity()].sessions += 1
+            counts[device, default: DeviceActivity()].sessionAt = WallClock.milliseconds() / 1000
+            counts[device, default: DeviceActivity()].address = address
+        }
     }
 
     /// What is not written now is written with what comes after it.
@@ -50,6 +54,9 @@ extension DeviceActivity {
         sum.sessions += other.sessions
         sum.messages += other.messages
         sum.bytes += other.bytes
+        // What was put back is older.
+        sum.sessionAt = sum.sessionAt ?? other.sessionAt
+        sum.address = sum.address ?? other.address
         return sum
     }
 }

@@ -45,6 +45,17 @@ extension OuroborosServer {
     }
 }
 
+extension OuroborosServer {
+    /// The address that a device's last session came from, as `HOST:PORT`; nil when it is not known here.
+    package func address(of device: DeviceID) async throws -> String? {
+        guard let worker = workers.hub.worker(of: device) else { return nil }
+        return try await worker.loop.submit {
+            [worker.devices.peers[device]?.places.newest, worker.streams.devices[device]?.places.newest]
+                .compactMap(\.self).max { $0.at < $1.at }?.address
+        }.get()
+    }
+}
+
 extension ServerEngine {
     fileprivate var connectedDevices: [ConnectedDevice] {
         var newest: [DeviceID: ServerPeer] = [:]

@@ -13,6 +13,7 @@ enum RegistrySchema {
         [deadLetter],
         [messageMarks, storedBatch, storedBatchAt],
         [downlinkGrowsOld],
+        [management],
     ]
 
     /// Makes what is missing. Two that do so at once do it one after the other.
@@ -82,6 +83,13 @@ enum RegistrySchema {
             messages bigint NOT NULL DEFAULT 0,
             bytes bigint NOT NULL DEFAULT 0
         )
+        """
+
+    /// `tags` are words with spaces between; `disabled` is 1 for a device that is refused.
+    private static let management = """
+        ALTER TABLE ouroboros.device ADD COLUMN IF NOT EXISTS session_at bigint,
+            ADD COLUMN IF NOT EXISTS address text, ADD COLUMN IF NOT EXISTS tags text NOT NULL DEFAULT '',
+            ADD COLUMN IF NOT EXISTS disabled bigint NOT NULL DEFAULT 0
         """
 
     /// Of a device with a fixed credential, also where it has no row above: it stays when that goes. `move` names the one
@@ -192,7 +200,7 @@ enum RegistrySchema {
         """
 
     private static let downlinkGrowsOld = """
-        CREATE INDEX downlink_grows_old ON ouroboros.downlink (state, expires_at) WHERE ended_at IS NULL
+        CREATE INDEX IF NOT EXISTS downlink_grows_old ON ouroboros.downlink (state, expires_at) WHERE ended_at IS NULL
         """
 
     private static let downlinkEnded = """

@@ -25,14 +25,17 @@ public final class PostgresRegistry: SharedDeviceRegistry {
             // A device of a fleet's key has no row of its own, and may have a generation.
             let row = try connection.query(
                 """
-                SELECT \(PostgresStore.deviceColumns), held.number AS generation FROM (SELECT $1::bytea AS id) AS asked
+                SELECT \(PostgresStore.deviceColumns), held.number AS generation, disabled
+                FROM (SELECT $1::bytea AS id) AS asked
                 LEFT JOIN ouroboros.device USING (id) LEFT JOIN ouroboros.generation AS held ON held.device = id
                 """, [id.value]
             ).rows(of: "device").first
             guard let row else { return SharedDevice(credential: nil, generation: 0) }
+            let isDisabled = try row.optionalInteger(5) ?? 0 != 0
+            let isServed = try row.optionalText(0) != nil && !isDisabled
             return SharedDevice(
-                credential: try row.optionalText(0) == nil ? nil : store.credential(row, device: id),
-                generation: try row.optionalNumber(4) ?? 0)
+                credential: isServed ? try store.credential(row, device: id) : nil,
+                generation: try row.optionalNumber(4) ?? 0, isDisabled: isDisabled)
         }
     }
 

@@ -103,13 +103,16 @@ extension PostgresStore: DeviceStore, ReadsRows {
             .integers(try devices.map { try Self.epoch($0.credential.epoch, of: $0.credential.deviceID) }),
             .texts(keys.map(\.form)),
             .byteStrings(keys.map(\.bytes)), .integers(devices.map { $0.addedAt }),
+            .texts(try devices.map { try DeviceTags.text($0.tags) }),
+            .integers(devices.map { $0.isDisabled ? 1 : 0 }),
         ]
         try database.runNow { connection in
             try connection.transaction {
                 let added = try connection.query(
                     """
-                    INSERT INTO ouroboros.device (id, name, kind, epoch, key_form, key, added_at)
-                    SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) AS new (id) ORDER BY id
+                    INSERT INTO ouroboros.device
+                        (id, name, kind, epoch, key_form, key, added_at, tags, disabled)
+                    SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS new (id) ORDER BY id
                     ON CONFLICT DO NOTHING RETURNING id
                     """, values)
                 let new = Set(try added.rows(of: "device").map { try $0.device(0) })
@@ -120,6 +123,27 @@ extension PostgresStore: DeviceStore, ReadsRows {
                 }
                 // A gateway may know them by a fleet's key.
                 try RegistryMessage.send(ids.map(RegistryMessage.changed), on: connection)
+            }
+        }
+    }
+
+    public func change(_ device: DeviceID, _ change: DeviceChange) throws -> Bool {
+        try database.runNow { connection in
+            try connection.transaction {
+                let row = try connection.query(
+                    "SELECT tags FROM ouroboros.device WHERE id = $1 FOR UPDATE", [device.value]
+                ).rows(of: "device").first
+                guard let row else { return false }
+                let (column, value): (String, PostgresValue) =
+                    switch change {
+                    case .name(let name): ("name", .text(name))
+                    case .isDisabled(let isDisabled): ("disabled", .integer(isDisabled ? 1 : 0))
+                    case .tags: ("tags", .text(try change.changed(tags: try row.text(0))))
+                    }
+                try connection.query(
+                    "UPDATE ouroboros.device SET \(column) = $2 WHERE id = $1", [device.value, value])
+                try RegistryMessage.changed(device).send(on: connection)
+                return true
             }
         }
     }
@@ -156,8 +180,10 @@ extension PostgresStore: DeviceStore, ReadsRows {
         }
     }
 
-    private static let records =
-        "SELECT id, name, kind, epoch, added_at, last_seen, sessions, messages, bytes FROM ouroboros.device"
+    private static let records = """
+        SELECT id, name, kind, epoch, added_at, last_seen, sessions, messages, bytes, session_at, address, tags, disabled
+        FROM ouroboros.device
+        """
 
     public func list() throws -> [DeviceRecord] {
         try database.runNow {
@@ -177,14 +203,16 @@ extension PostgresStore: DeviceStore, ReadsRows {
         DeviceRecord(
             id: try row.device(0), name: try row.text(1), kind: try row.kind(2), epoch: try row.number(3),
             addedAt: try row.seconds(4), lastSeen: try row.optionalSeconds(5), sessions: try row.integer(6),
-            messages: try row.integer(7), bytes: try row.integer(8))
+            messages: try row.integer(7), bytes: try row.integer(8), sessionAt: try row.optionalSeconds(9),
+            address: try row.optionalText(10), tags: DeviceTags.list(try row.text(11)),
+            isDisabled: try row.integer(12) != 0)
     }
 
     public func devices(_ wanted: [DeviceID]?) throws -> [StoredDevice] {
         try requireKeys()
         let devices = try database.runNow { connection in
             let rows = try connection.query(
-                "SELECT \(Self.deviceColumns), id, name, added_at FROM ouroboros.device ORDER BY id"
+                "SELECT \(Self.deviceColumns), id, name, added_at, tags, disabled FROM ouroboros.device ORDER BY id"
             ).rows(of: "device")
             return try unreadable.readable(rows) { row in
                 let id = try row.device(4)
@@ -192,7 +220,8 @@ extension PostgresStore: DeviceStore, ReadsRows {
                     throw row.wrong(3, "does not open, that of device \(id)")
                 }
                 return StoredDevice(
-                    credential: credential, name: try row.text(5), addedAt: try row.integer(6))
+                    credential: credential, name: try row.text(5), addedAt: try row.integer(6),
+                    tags: DeviceTags.list(try row.text(7)), isDisabled: try row.integer(8) != 0)
             }
         }
         return try GatewayStore.chosen(wanted, of: devices)
@@ -224,11 +253,14 @@ extension PostgresStore: ActivityStore {
         }
         let sql = """
             WITH new AS (
-                SELECT * FROM unnest($2, $3, $4, $5) AS counted (id, sessions, messages, bytes)
+                SELECT * FROM unnest($2, $3, $4, $5, $6, $7)
+                    AS counted (id, sessions, messages, bytes, session_at, address)
             ), held AS MATERIALIZED (
                 SELECT id FROM ouroboros.device JOIN new USING (id) ORDER BY id FOR NO KEY UPDATE OF device
             )
             UPDATE ouroboros.device SET last_seen = greatest(last_seen, $1),
+                session_at = coalesce(new.session_at, device.session_at),
+                address = coalesce(nullif(new.address, ''), device.address),
                 \(["sessions", "messages", "bytes"].map(sum).joined(separator: ", "))
             FROM held JOIN new USING (id) WHERE device.id = held.id
             """
@@ -239,7 +271,8 @@ extension PostgresStore: ActivityStore {
                 [
                     .integer(time), .byteStrings(all.map { Data($0.key.bytes) }),
                     .integers(all.map { $0.value.sessions }), .integers(all.map { $0.value.messages }),
-                    .integers(all.map { $0.value.bytes }),
+                    .integers(all.map { $0.value.bytes }), .integers(all.map { $0.value.sessionAt }),
+                    .texts(all.map { $0.value.address ?? "" }),
                 ])
         }
     }

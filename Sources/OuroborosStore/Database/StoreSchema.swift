@@ -24,8 +24,12 @@ extension StoreDatabase {
         /// Each step makes the next version of the schema; the last one is the version that this program knows.
         var steps: [String] {
             switch self {
-            case .gateway: [Self.devices, Self.sealing + Self.activity]
-            case .device: [Self.credential, Self.sealing + Self.session + Self.outbox, Self.shortSessions]
+            case .gateway: [Self.devices, Self.sealing + Self.activity, Self.management]
+            case .device:
+                [
+                    Self.credential, Self.sealing + Self.session + Self.outbox, Self.shortSessions,
+                    Self.origin,
+                ]
             case .spool: [Self.messages, Self.sinks, Self.deadLetters]
             case .downlink: [Self.waiting, Self.ends]
             }
@@ -61,6 +65,14 @@ extension StoreDatabase {
             ALTER TABLE device ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
             """
 
+        /// `tags` are words with spaces between; `disabled` is 1 for a device that is refused.
+        private static let management = """
+            ALTER TABLE device ADD COLUMN session_at INTEGER;
+            ALTER TABLE device ADD COLUMN address TEXT;
+            ALTER TABLE device ADD COLUMN tags TEXT NOT NULL DEFAULT '';
+            ALTER TABLE device ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0;
+            """
+
         private static let credential = """
             CREATE TABLE credential (
                 only INTEGER NOT NULL PRIMARY KEY CHECK (only = 1),
@@ -74,6 +86,15 @@ extension StoreDatabase {
 
         private static let shortSessions = """
             ALTER TABLE credential ADD COLUMN short_sessions INTEGER NOT NULL DEFAULT 0;
+            """
+
+        /// Which root key the credential began with, as a few bytes of its hash, and where the gateway is, if a token said it.
+        private static let origin = """
+            CREATE TABLE origin (
+                only INTEGER NOT NULL PRIMARY KEY CHECK (only = 1),
+                root_key BLOB NOT NULL,
+                gateway TEXT
+            ) STRICT;
             """
 
         private static let sealing = """

@@ -62,6 +62,10 @@ extension AwaitedStore: AwaitedDeviceRegistry {
         try await lookups.runUnlessCancelled { [store] in try store.credential(of: device) }
     }
 
+    package func isDisabled(_ device: DeviceID) async throws -> Bool {
+        try await lookups.run { [store] in try store.isDisabled(device) }
+    }
+
     /// A busy file is waited for, and the device with it, but not for ever: then it begins anew.
     package func advance(to credential: Credential, from epoch: UInt64) async throws {
         let end = ContinuousClock.now + Self.patience

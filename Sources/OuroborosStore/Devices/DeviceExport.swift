@@ -8,11 +8,17 @@ public struct StoredDevice: Sendable, Equatable {
     public let name: String
     /// Seconds since 1970.
     public let addedAt: Int64
+    public let tags: [String]
+    public let isDisabled: Bool
 
-    public init(credential: Credential, name: String, addedAt: Int64) {
+    public init(
+        credential: Credential, name: String, addedAt: Int64, tags: [String] = [], isDisabled: Bool = false
+    ) {
         self.credential = credential
         self.name = name
         self.addedAt = addedAt
+        self.tags = tags
+        self.isDisabled = isDisabled
     }
 }
 
@@ -29,7 +35,8 @@ extension GatewayStore {
                     throw row.wrong("key", "does not open, that of device \(id)")
                 }
                 return StoredDevice(
-                    credential: credential, name: try row.text("name"), addedAt: try row.integer("added_at"))
+                    credential: credential, name: try row.text("name"), addedAt: try row.integer("added_at"),
+                    tags: DeviceTags.list(try row.text("tags")), isDisabled: try row.integer("disabled") != 0)
             }
         }
         return try Self.chosen(wanted, of: devices)
@@ -122,10 +129,18 @@ public enum DeviceExport {
         }
     }
 
-    /// A device: id 8, kind 1, epoch 8, key 32, time added 8, length of the name 2, name.
+    /// What the second byte of a device says beside its kind.
+    private static let disabled: UInt8 = 2
+    private static let tagged: UInt8 = 4
+
+    /// A device: id 8, kind and flags 1, epoch 8, key 32, time added 8, length of the name 2, name; if the flags say so the
+    /// tags, as the name is.
     private static func encode(_ devices: [StoredDevice]) -> SecretBytes {
-        var size = 0
-        for device in devices { size += 59 + min(device.name.utf8.count, 65_535) }
+        let texts = devices.map { device in
+            ([device.name] + (device.tags.isEmpty ? [] : [device.tags.joined(separator: " ")]))
+                .map { $0.utf8.prefix(65_535) }
+        }
+        let size = texts.joined().reduce(57 * devices.count) { $0 + 2 + $1.count }
         return SecretBytes.filled(count: size) { buffer in
             var rest = buffer[...]
             func put(_ bytes: some Collection<UInt8>) {
@@ -135,16 +150,19 @@ public enum DeviceExport {
             func put(_ number: some FixedWidthInteger) {
                 withUnsafeBytes(of: number.bigEndian) { put($0) }
             }
-            for device in devices {
+            for (device, texts) in zip(devices, texts) {
                 let credential = device.credential
                 put(credential.deviceID.bytes)
-                put(UInt8(credential.kind == .fixed ? 0 : 1))
+                put(
+                    UInt8(credential.kind == .fixed ? 0 : 1) | (device.isDisabled ? disabled : 0)
+                        | (device.tags.isEmpty ? 0 : tagged))
                 put(credential.epoch)
                 credential.key.withUnsafeBytes { put($0) }
                 put(UInt64(bitPattern: device.addedAt))
-                let name = device.name.utf8.prefix(65_535)
-                put(UInt16(name.count))
-                put(name)
+                for text in texts {
+                    put(UInt16(text.count))
+                    put(text)
+                }
             }
         }
     }
@@ -163,20 +181,25 @@ public enum DeviceExport {
         }
         while !rest.isEmpty {
             let id = DeviceID(number: try number(8))
-            let kind = try number(1)
+            let flags = UInt8(try number(1))
             let epoch = try number(8)
             let key = try SecretKey(try take(32))
             let addedAt = Int64(bitPattern: try number(8))
-            let name = try take(Int(try number(2)))
+            func text() throws -> String {
+                String(decoding: try take(Int(try number(2))), as: UTF8.self)
+            }
+            let name = try text()
+            let tags = flags & tagged == 0 ? [] : DeviceTags.list(try text())
             let credential: Credential
-            switch (kind, epoch) {
+            switch (flags & ~(disabled | tagged), epoch) {
             case (0, 0): credential = .fixed(device: id, rootKey: key)
             case (1, _): credential = .evolving(device: id, epoch: epoch, key: key)
             default: throw damaged
             }
             devices.append(
                 StoredDevice(
-                    credential: credential, name: String(decoding: name, as: UTF8.self), addedAt: addedAt))
+                    credential: credential, name: name, addedAt: addedAt, tags: tags,
+                    isDisabled: flags & disabled != 0))
         }
         return devices
     }

@@ -15,10 +15,17 @@ public struct DeviceRecord: Sendable, Hashable {
     public let sessions: Int64
     public let messages: Int64
     public let bytes: Int64
+    /// When its last session began, in seconds since 1970, and the address that it came from.
+    public let sessionAt: Int64?
+    public let address: String?
+    public let tags: [String]
+    /// A gateway refuses it as if it were not there.
+    public let isDisabled: Bool
 
     package init(
         id: DeviceID, name: String, kind: Credential.Kind, epoch: UInt64, addedAt: Int64, lastSeen: Int64?,
-        sessions: Int64, messages: Int64, bytes: Int64
+        sessions: Int64, messages: Int64, bytes: Int64, sessionAt: Int64? = nil, address: String? = nil,
+        tags: [String] = [], isDisabled: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -29,6 +36,10 @@ public struct DeviceRecord: Sendable, Hashable {
         self.sessions = sessions
         self.messages = messages
         self.bytes = bytes
+        self.sessionAt = sessionAt
+        self.address = address
+        self.tags = tags
+        self.isDisabled = isDisabled
     }
 }
 
@@ -37,6 +48,9 @@ public struct DeviceActivity: Sendable, Hashable {
     public var sessions: Int64 = 0
     public var messages: Int64 = 0
     public var bytes: Int64 = 0
+    /// When the last of the sessions began, in seconds since 1970, and the address that it came from.
+    public var sessionAt: Int64?
+    public var address: String?
 
     public init() {}
 }
@@ -69,7 +83,8 @@ extension GatewayStore {
     }
 
     private static let records = """
-        SELECT id, name, kind, epoch, added_at, last_seen, sessions, messages, bytes FROM device
+        SELECT id, name, kind, epoch, added_at, last_seen, sessions, messages, bytes, session_at, address, tags, disabled
+        FROM device
         """
 
     private static func record(_ row: Row) throws -> DeviceRecord {
@@ -78,7 +93,9 @@ extension GatewayStore {
             id: try row.device("id"), name: try row.text("name"), kind: try row.kind("kind"),
             epoch: try row.number("epoch"), addedAt: try row.seconds("added_at"),
             lastSeen: try row.optionalSeconds("last_seen"), sessions: try row.integer("sessions"),
-            messages: try row.integer("messages"), bytes: try row.integer("bytes"))
+            messages: try row.integer("messages"), bytes: try row.integer("bytes"),
+            sessionAt: try row.optionalSeconds("session_at"), address: try row.optionalText("address"),
+            tags: DeviceTags.list(try row.text("tags")), isDisabled: try row.integer("disabled") != 0)
     }
 
     /// Adds to what is counted of the devices, which were all seen at `time`, seconds since 1970.
@@ -90,10 +107,12 @@ extension GatewayStore {
                     sql: """
                         UPDATE device SET last_seen = max(ifnull(last_seen, 0), ?),
                             sessions = min(sessions, 1 << 62) + ?, messages = min(messages, 1 << 62) + ?,
-                            bytes = min(bytes, 1 << 62) + ? WHERE id = ?
+                            bytes = min(bytes, 1 << 62) + ?, session_at = ifnull(?, session_at),
+                            address = ifnull(?, address) WHERE id = ?
                         """)
                 try statement.execute(arguments: [
-                    time, activity.sessions, activity.messages, activity.bytes, Data(device.bytes),
+                    time, activity.sessions, activity.messages, activity.bytes, activity.sessionAt,
+                    activity.address, Data(device.bytes),
                 ])
             }
         }

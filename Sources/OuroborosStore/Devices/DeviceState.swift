@@ -44,9 +44,16 @@ public final class DeviceState: Sendable {
 extension DeviceState: CredentialStore {
     /// A session that was saved under an earlier credential is void with this.
     public func save(_ credential: Credential) throws {
+        try database.write(writing(credential))
+        // The key that was left lies in the log until it is cut.
+        try database.truncateLog()
+    }
+
+    /// What writes it, in a transaction.
+    func writing(_ credential: Credential) throws -> (Database) throws -> Void {
         let epoch = try StoreDatabase.epoch(of: credential)
         let key = try database.closed(credential)
-        try database.write { database in
+        return { [path] database in
             let row = try Row.fetchOne(database, sql: "SELECT device, epoch FROM credential")
             if let old = row?.of("credential") {
                 guard try old.device("device") == credential.deviceID, try old.integer("epoch") <= epoch
@@ -66,7 +73,5 @@ extension DeviceState: CredentialStore {
                 ])
             try database.execute(sql: "DELETE FROM saved_session")
         }
-        // The key that was left lies in the log until it is cut.
-        try database.truncateLog()
     }
 }

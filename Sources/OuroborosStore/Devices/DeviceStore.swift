@@ -10,6 +10,8 @@ public protocol DeviceStore: Sendable {
     /// Gives a device a new root key, at epoch 0.
     func rotate(_ device: DeviceID, to rootKey: RootKey) throws
     /// False when there is no such device.
+    func change(_ device: DeviceID, _ change: DeviceChange) throws -> Bool
+    /// False when there is no such device.
     func remove(_ device: DeviceID) throws -> Bool
     func list() throws -> [DeviceRecord]
     func record(of device: DeviceID) throws -> DeviceRecord?

@@ -47,28 +47,46 @@ public final class GatewayStore: Sendable {
             (device, try StoreDatabase.epoch(of: device.credential), try database.closed(device.credential))
         }
         try database.write { database in
+            let statement = try database.makeStatement(
+                sql: """
+                    INSERT INTO device (id, name, kind, epoch, key_form, key, added_at, tags, disabled)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+                    """)
             for (device, epoch, key) in rows {
-                let id = Data(device.credential.deviceID.bytes)
-                let exists = try Row.fetchOne(
-                    database, sql: "SELECT 1 FROM device WHERE id = ?", arguments: [id])
-                guard exists == nil else {
+                let credential = device.credential
+                try statement.execute(arguments: [
+                    Data(credential.deviceID.bytes), device.name, credential.kind.name, epoch, key.form,
+                    key.bytes, device.addedAt, try DeviceTags.text(device.tags), device.isDisabled,
+                ])
+                guard database.changesCount > 0 else {
                     throw OuroborosError(
-                        .storage,
-                        "device \(device.credential.deviceID) is in the store already: remove it first")
+                        .storage, "device \(credential.deviceID) is in the store already: remove it first")
                 }
-                try database.execute(
-                    sql: """
-                        INSERT INTO device (id, name, kind, epoch, key_form, key, added_at)
-                        VALUES (?, ?, ?, ?, ?, ?, ?)
-                        """,
-                    arguments: [
-                        id, device.name, device.credential.kind.name, epoch, key.form, key.bytes,
-                        device.addedAt,
-                    ])
             }
         }
         // A plain copy of the file holds them, though a gateway has it open.
         try? database.checkpoint()
+    }
+
+    public func change(_ device: DeviceID, _ change: DeviceChange) throws -> Bool {
+        let id = Data(device.bytes)
+        return try database.write { database in
+            switch change {
+            case .name(let name):
+                try database.execute(sql: "UPDATE device SET name = ? WHERE id = ?", arguments: [name, id])
+            case .isDisabled(let isDisabled):
+                try database.execute(
+                    sql: "UPDATE device SET disabled = ? WHERE id = ?", arguments: [isDisabled, id])
+            case .tags:
+                let tags = try String.fetchOne(
+                    database, sql: "SELECT tags FROM device WHERE id = ?", arguments: [id])
+                guard let tags else { return false }
+                try database.execute(
+                    sql: "UPDATE device SET tags = ? WHERE id = ?",
+                    arguments: [try change.changed(tags: tags), id])
+            }
+            return database.changesCount > 0
+        }
     }
 
     /// Gives a device a new root key, at epoch 0.
@@ -126,9 +144,16 @@ extension GatewayStore: DeviceRegistry {
     public func credential(of device: DeviceID) throws -> Credential? {
         try lookups.read { database in
             let statement = try database.cachedStatement(
-                sql: "SELECT kind, epoch, key_form, key FROM device WHERE id = ?")
+                sql: "SELECT kind, epoch, key_form, key FROM device WHERE id = ? AND disabled = 0")
             return try Row.fetchOne(statement, arguments: [Data(device.bytes)])
                 .map { try self.database.credential($0.of("device"), device: device) }
+        }
+    }
+
+    package func isDisabled(_ device: DeviceID) throws -> Bool {
+        try lookups.read { database in
+            let statement = try database.cachedStatement(sql: "SELECT disabled FROM device WHERE id = ?")
+            return try Bool.fetchOne(statement, arguments: [Data(device.bytes)]) ?? false
         }
     }
 

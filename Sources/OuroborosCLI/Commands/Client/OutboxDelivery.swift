@@ -11,6 +11,7 @@ struct OutboxDelivery: Sendable {
     private let client: ClientOptions
     private let identity: ClientOptions.Identity
     let logger: Logger
+    private let taker: MessageTaker
     private let progress = Progress()
 
     /// Between two looks at the connection: while more may come, and while the rest is waited for.
@@ -21,11 +22,13 @@ struct OutboxDelivery: Sendable {
 
     init(
         outbox: Outbox, client: ClientOptions, identity: ClientOptions.Identity, logger: Logger,
+        taker: MessageTaker? = nil,
         onDelivered: @escaping @Sendable ([Outbox.Entry]) -> Void = { _ in }
     ) {
         self.client = client
         self.identity = identity
         self.logger = logger
+        self.taker = taker ?? MessageTaker(command: nil, logger: logger)
         sender = OutboxSender(outbox) { [progress] entries in
             progress.advance(by: entries.count)
             onDelivered(entries)
@@ -80,7 +83,7 @@ struct OutboxDelivery: Sendable {
             progress.touch()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
-                    for await _ in connection.messages {}
+                    await taker.take(from: connection)
                     // The sender notices the end of the connection by itself.
                     try await Task.sleep(for: .seconds(1_000_000_000))
                 }
@@ -139,7 +142,7 @@ struct OutboxDelivery: Sendable {
     }
 
     private func unreachable(_ time: String) -> OuroborosError {
-        OuroborosError(.unreachable, "\(client.to) has stopped answering: nothing came within \(time)")
+        OuroborosError(.unreachable, "\(identity.server) has stopped answering: nothing came within \(time)")
     }
 
     private final class Progress: Sendable {

@@ -25,12 +25,14 @@ struct Ping: AsyncParsableCommand {
             to: identity.server, credential: identity.credential, store: identity.store,
             configuration: identity.configuration
         ) { connection in
-            try await measure(connection)
+            try await measure(connection, identity.server)
         }
-        try summarize(times)
+        try summarize(times, identity.server)
     }
 
-    private func measure(_ connection: OuroborosConnection) async throws -> [Double] {
+    private func measure(
+        _ connection: OuroborosConnection, _ server: EndpointName
+    ) async throws -> [Double] {
         var times: [Double] = []
         for number in 1...count {
             if number > 1 {
@@ -40,15 +42,15 @@ struct Ping: AsyncParsableCommand {
                 let time = try await connection.ping(timeout: client.timeout?.duration ?? .seconds(10))
                 times.append(time / .milliseconds(1))
                 try Output.line(
-                    "answer \(number) from \(client.to): \(Decimal.text(times[times.count - 1], 3)) ms")
+                    "answer \(number) from \(server): \(Decimal.text(times[times.count - 1], 3)) ms")
             } catch let error as OuroborosError where error.code == .unreachable {
-                try Output.line("answer \(number) from \(client.to): none")
+                try Output.line("answer \(number) from \(server): none")
             }
         }
         return times
     }
 
-    private func summarize(_ times: [Double]) throws {
+    private func summarize(_ times: [Double], _ server: EndpointName) throws {
         try Output.line("\(count) sent, \(times.count) answered")
         if let least = times.min(), let most = times.max() {
             let average = times.reduce(0, +) / Double(times.count)
@@ -58,7 +60,7 @@ struct Ping: AsyncParsableCommand {
         }
         guard times.count == count else {
             throw OuroborosError(
-                .unreachable, "\(count - times.count) of \(count) were not answered by \(client.to)")
+                .unreachable, "\(count - times.count) of \(count) were not answered by \(server)")
         }
     }
 }

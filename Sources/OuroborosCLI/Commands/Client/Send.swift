@@ -34,7 +34,7 @@ struct Send: AsyncParsableCommand {
             to: identity.server, credential: identity.credential, store: identity.store,
             configuration: identity.configuration
         ) { connection in
-            await sendAll(over: connection)
+            await sendAll(over: connection, identity.server)
         }
         Output.note("ouroboros: \(outcome.summary)")
         if let problem = outcome.problem {
@@ -42,13 +42,13 @@ struct Send: AsyncParsableCommand {
         }
     }
 
-    private func sendAll(over connection: OuroborosConnection) async -> SendOutcome {
+    private func sendAll(over connection: OuroborosConnection, _ server: EndpointName) async -> SendOutcome {
         let progress = SendProgress()
         let input = StandardInput()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { for await _ in connection.messages {} }
             group.addTask {
-                await watch(connection, progress) { error in
+                await watch(connection, to: server, progress) { error in
                     progress.abort(error)
                     input.end()
                     await connection.closeAtOnce()
@@ -119,13 +119,13 @@ struct Send: AsyncParsableCommand {
 
     /// Gives the gateway up when it does not answer any more.
     private func watch(
-        _ connection: OuroborosConnection, _ progress: SendProgress,
+        _ connection: OuroborosConnection, to server: EndpointName, _ progress: SendProgress,
         _ giveUp: @escaping @Sendable (OuroborosError) async -> Void
     ) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
                 for await state in connection.stateChanges where state == .unreachable {
-                    await giveUp(unreachable("45 seconds or more"))
+                    await giveUp(Self.unreachable(server, "45 seconds or more"))
                 }
             }
             if let timeout = client.timeout?.duration {
@@ -133,7 +133,7 @@ struct Send: AsyncParsableCommand {
                     let look = max(.milliseconds(50), timeout / 20)
                     while (try? await Task.sleep(for: look)) != nil {
                         if progress.isStalled(for: timeout) {
-                            return await giveUp(unreachable("\(timeout)"))
+                            return await giveUp(Self.unreachable(server, "\(timeout)"))
                         }
                     }
                 }
@@ -141,7 +141,7 @@ struct Send: AsyncParsableCommand {
         }
     }
 
-    private func unreachable(_ time: String) -> OuroborosError {
-        OuroborosError(.unreachable, "\(client.to) has stopped answering: nothing came within \(time)")
+    private static func unreachable(_ server: EndpointName, _ time: String) -> OuroborosError {
+        OuroborosError(.unreachable, "\(server) has stopped answering: nothing came within \(time)")
     }
 }

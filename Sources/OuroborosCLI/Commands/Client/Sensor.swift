@@ -28,6 +28,13 @@ struct Sensor: AsyncParsableCommand {
     @Option(help: "How long the command may take; then it is ended, with all that it started.")
     var commandTimeout = TimeArgument(SensorCommand.usualTimeout)
 
+    @Option(
+        help: """
+            A shell command that is run for each message to this device, with the message on its input; then the message \
+            is acknowledged. Without it messages are thrown away.
+            """)
+    var onMessage: String?
+
     @Flag(help: "One thread and a plain UDP socket, in a program of its own: for small machines.")
     var lean = false
 
@@ -35,7 +42,14 @@ struct Sensor: AsyncParsableCommand {
         if let count, count < 1 {
             throw OuroborosError(.invalidConfiguration, "--count is at least 1, not \(count)")
         }
-        let identity = try client.identity()
+        guard !lean || onMessage == nil else {
+            throw OuroborosError(.invalidConfiguration, "--lean takes no messages: leave --on-message out")
+        }
+        var identity = try client.identity()
+        identity.configuration.acknowledgement = onMessage == nil ? .whenTaken : .whenConfirmed
+        let logger = client.log.logger("ouroboros.sensor")
+        let taker = MessageTaker(
+            command: onMessage.map { SensorCommand($0, timeout: commandTimeout.duration) }, logger: logger)
         let source =
             command.map { .command(SensorCommand($0, timeout: commandTimeout.duration)) }
             ?? SensorSource.automatic()
@@ -47,8 +61,7 @@ struct Sensor: AsyncParsableCommand {
         let readings = SensorReadings(source: source, first: try await source.reading())
         if let outbox {
             let delivery = OutboxDelivery(
-                outbox: outbox, client: client, identity: identity,
-                logger: client.log.logger("ouroboros.sensor"))
+                outbox: outbox, client: client, identity: identity, logger: logger, taker: taker)
             return try await OutboxSensorService(
                 delivery: delivery, readings: readings, interval: interval.duration, count: count
             ).runUntilSignalled()
@@ -57,8 +70,8 @@ struct Sensor: AsyncParsableCommand {
             to: identity.server, credential: identity.credential, store: identity.store,
             configuration: identity.configuration)
         let service = SensorService(
-            connection: connection, readings: readings, interval: interval.duration, count: count,
-            logger: client.log.logger("ouroboros.sensor"))
+            connection: connection, readings: readings, taker: taker, interval: interval.duration,
+            count: count, logger: logger)
         try await service.runUntilSignalled()
     }
 

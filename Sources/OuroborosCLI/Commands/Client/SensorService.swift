@@ -9,6 +9,7 @@ import ServiceLifecycle
 struct SensorService: Service {
     let connection: OuroborosConnection
     let readings: SensorReadings
+    let taker: MessageTaker
     let interval: Duration
     let count: Int?
     let logger: Logger
@@ -19,8 +20,8 @@ struct SensorService: Service {
     func run() async throws {
         let progress = SendProgress()
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { for await _ in connection.messages {} }
-            group.addTask { await logStates() }
+            group.addTask { await taker.take(from: connection) }
+            group.addTask { await connection.logStates(logger) }
             await cancelWhenGracefulShutdown {
                 await sendReadings(progress)
             }
@@ -87,16 +88,6 @@ struct SensorService: Service {
                 logger.error("\(error)")
             }
             progress.stopped(error)
-        }
-    }
-
-    private func logStates() async {
-        for await state in connection.stateChanges {
-            switch state {
-            case .unreachable: logger.warning("the gateway does not answer")
-            case .reachable: logger.warning("the gateway answers again")
-            default: logger.debug("\(state)")
-            }
         }
     }
 }

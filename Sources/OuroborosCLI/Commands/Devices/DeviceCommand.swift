@@ -7,24 +7,19 @@ struct DeviceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "device", abstract: "The devices that a gateway knows.",
         subcommands: [
-            Add.self, List.self, Show.self, Remove.self, Rotate.self, Export.self, Import.self,
-            Backup.self,
+            New.self, Reissue.self, Add.self, List.self, Show.self, Rename.self, Tag.self, Disable.self,
+            Enable.self, Remove.self, Rotate.self, Export.self, Import.self, Backup.self,
         ])
-
-    struct DeviceOption: ParsableArguments {
-        @Option(help: "The device's id, 16 hexadecimal digits.")
-        var device: String
-
-        func id() throws -> DeviceID { try DeviceID(hex: device) }
-    }
 
     struct Add: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Adds a device; makes the store at first.")
 
         @OptionGroup var store: StoreOption
-        @OptionGroup var device: DeviceOption
         @OptionGroup var keys: RootKeyOptions
         @OptionGroup var encryption: KeyEncryptionOptions
+
+        @Option(help: "The device's id, 16 hexadecimal digits.")
+        var device: String
 
         @Option(help: "A name for people.")
         var name = ""
@@ -33,7 +28,7 @@ struct DeviceCommand: ParsableCommand {
         var evolving = false
 
         func run() throws {
-            let id = try device.id()
+            let id = try DeviceID(hex: device)
             let key = try keys.rootKey()
             let credential: Credential =
                 evolving ? .evolving(device: id, key: key) : .fixed(device: id, rootKey: key)
@@ -43,32 +38,18 @@ struct DeviceCommand: ParsableCommand {
         }
     }
 
-    struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Prints the devices, one line each: id, kind, epoch, time added, name.")
-
-        @OptionGroup var store: StoreOption
-
-        func run() throws {
-            for device in try store.open().list() {
-                let kind = device.kind == .fixed ? "fixed" : "evolving"
-                let added = WallClock.string(seconds: device.addedAt)
-                try Output.line("\(device.id)\t\(kind)\t\(device.epoch)\t\(added)\t\(device.name)")
-            }
-        }
-    }
-
     struct Remove: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Removes a device; a gateway that runs ends its session.")
 
         @OptionGroup var store: StoreOption
-        @OptionGroup var device: DeviceOption
+        @OptionGroup var device: DeviceChoice
 
         func run() throws {
-            let id = try device.id()
-            guard try store.open().remove(id) else {
-                throw OuroborosError(.storage, "there is no device \(id) in “\(store.name)”")
+            let store = try store.open()
+            let id = try device.record(in: store, self.store.name).id
+            guard try store.remove(id) else {
+                throw OuroborosError(.storage, "there is no device \(id) in “\(self.store.name)”")
             }
         }
     }

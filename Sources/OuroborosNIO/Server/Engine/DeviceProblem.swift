@@ -10,8 +10,8 @@ enum DeviceProblem: Hashable {
         switch self {
         case .unknown:
             """
-            a device that is not known here asks to connect: add it, or switch it off; if its id is wrong, provision it \
-            anew
+            a device that is not known here, or is disabled, asks to connect: add it (device new) or enable it, or \
+            switch it off; if its id is wrong, provision it anew
             """
         case .key:
             """
@@ -53,6 +53,11 @@ struct SessionPlaces {
     private static let count = 4
 
     private var last: [(host: String, port: Int, at: UInt64)] = []
+
+    /// Where the newest session came from.
+    var newest: (address: String, at: UInt64)? {
+        last.last.map { (HostAndPort(host: $0.host, port: $0.port).description, $0.at) }
+    }
 
     /// The two places between which the device goes back and forth, now that it has a session from this one.
     mutating func note(_ address: SocketAddress, now: UInt64) -> (String, String)? {

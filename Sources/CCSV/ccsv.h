@@ -1,0 +1,2 @@
+// libcsv: comma-separated values (apt: libcsv-dev).
+#include <csv.h>

@@ -1,0 +1,2 @@
+// libqrencode: QR codes (apt: libqrencode-dev).
+#include <qrencode.h>
