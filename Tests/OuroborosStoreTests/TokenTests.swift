@@ -108,11 +108,11 @@ import Testing
         let blob = CredentialBlob.bytes(of: credential).withUnsafeBytes { Array($0) }
         #expect(
             blob == [1] + Array(1...8) + Array(0..<32) + [0, 0, 0, 0, 0, 0, 0x0a, 0x0b])
-        #expect(try blob.withUnsafeBytes { try CredentialBlob.read($0) } == credential)
+        #expect(blob.withUnsafeBytes { CredentialBlob.read($0) } == credential)
         let fixed = Credential.fixed(device: device, rootKey: key)
         let other = CredentialBlob.bytes(of: fixed).withUnsafeBytes { Array($0) }
         #expect(other == [0] + Array(1...8) + Array(0..<32) + Array(repeating: 0, count: 8))
-        #expect(try other.withUnsafeBytes { try CredentialBlob.read($0) } == fixed)
+        #expect(other.withUnsafeBytes { CredentialBlob.read($0) } == fixed)
         let whole = try token().blob.withUnsafeBytes { Array($0) }
         #expect(Array(whole.dropFirst(49)) == [0x16, 0x44, 8] + Array("gw.local".utf8))
     }
@@ -121,17 +121,18 @@ import Testing
         let blob = CredentialBlob.bytes(of: .fixed(device: device, rootKey: key)).withUnsafeBytes {
             Array($0)
         }
-        func read(_ bytes: [UInt8]) throws -> Credential? {
-            try bytes.withUnsafeBytes { try CredentialBlob.read($0) }
+        func read(_ bytes: [UInt8]) -> Credential? {
+            bytes.withUnsafeBytes { CredentialBlob.read($0) }
         }
-        #expect(try read(Array(blob.dropLast())) == nil)
-        #expect(try read(blob + [0]) == nil)
-        #expect(try read([]) == nil)
-        for flags in UInt8(2)...255 {
-            #expect(try read([flags] + blob.dropFirst()) == nil)
+        #expect(read(Array(blob.dropLast())) == nil)
+        #expect(read(blob + [0]) == nil)
+        #expect(read([]) == nil)
+        // One that evolves may have a count of short sessions.
+        for flags in UInt8(2)...255 where flags & 0xf1 != 1 {
+            #expect(read([flags] + blob.dropFirst()) == nil)
         }
         // A fixed credential at an epoch.
-        #expect(try read(blob.dropLast() + [1]) == nil)
+        #expect(read(blob.dropLast() + [1]) == nil)
     }
 
     @Test func nothingIsLeftOfAKeyThatWasWrittenAndRead() throws {

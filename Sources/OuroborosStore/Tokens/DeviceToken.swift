@@ -113,7 +113,7 @@ public struct DeviceToken: Sendable, Equatable {
             let host = String(validating: bytes[hostAt..<bodyCount], as: UTF8.self)
         else { throw changed }
         let blob = UnsafeRawBufferPointer(rebasing: bytes[..<CredentialBlob.count])
-        guard let credential = try CredentialBlob.read(blob), isName(host) else {
+        guard let credential = CredentialBlob.read(blob), isName(host) else {
             throw OuroborosError(
                 .damaged, "the token holds what this version does not know: update this program")
         }
