@@ -38,6 +38,7 @@ actor StoreWatch {
     /// Until the task is cancelled. Throws once a file is damaged: devices would wait for ever.
     func run() async throws {
         try await withThrowingDiscardingTaskGroup { group in
+            group.addTask { await untilCancelled() }
             for file in files {
                 group.addTask {
                     for await _ in file.failures { try await self.attend(to: file) }
