@@ -7,6 +7,9 @@ CHECK_PACKAGES = $(SYSTEM_PACKAGES) g++ libcjson-dev clang-format-14 cppcheck va
 	chromium chromium-driver python3-selenium curl prometheus jq \
 	python3-markdown-it sudo procps tcpdump nftables sqlite3 faketime
 BUILD = build
+# SwiftPM names the traits to each compiler in the order of a hash that is another one at each start: without this a build whose
+# manifest was read again looks at every module anew.
+SWIFT = SWIFT_DETERMINISTIC_HASHING=1 swift
 COMMIT := $(or $(shell git describe --always --dirty --exclude '*' --abbrev=12 2>/dev/null),unknown)
 HASH := \#
 COMMIT_LINE := $(HASH)define OURO_COMMIT "$(COMMIT)"
@@ -127,18 +130,18 @@ soak: setup-check $(BUILD)/plain/core_tests ## the long versions of the tests, a
 
 # The command's own tests run a command that is not built so: they stay out.
 test-threads: setup-check ## the Swift tests of the libraries under the thread sanitizer
-	swift build --build-tests --sanitize thread --scratch-path .build-threads
+	$(SWIFT) build --build-tests --sanitize thread --scratch-path .build-threads
 	NO_COLOR=1 .build-threads/debug/ouroborosPackageTests.xctest --testing-library swift-testing --no-parallel \
 		--skip '^OuroborosCLITests\.'
 
 flood: setup-check ## good traffic beside 10,000 forged packets a second, for SECONDS=60
-	swift build -c release --product ouroboros
-	swift build -c release --product NIOBench
-	swift build -c release --product Flood
+	$(SWIFT) build -c release --product ouroboros
+	$(SWIFT) build -c release --product NIOBench
+	$(SWIFT) build -c release --product Flood
 	.build/release/NIOBench flood $(SECONDS)
 
 netns: setup-check $(FWB)/posix_sensor ## the real command across network namespaces (root): loss, rate, MTU, NAT, a restart
-	swift build --product ouroboros
+	$(SWIFT) build --product ouroboros
 	@Tests/netns.sh .build/debug/ouroboros $(FWB)/posix_sensor
 
 FUZZERS = packet handshake saved links analyzer
@@ -157,7 +160,7 @@ $(BUILD)/fuzz/fuzz_%: Tests/Fuzz/fuzz_%.c $(NET:%=Tests/CoreTests/%.c) $(CORE) |
 $(BUILD)/fuzz/fuzz_analyzer: FORCE
 	@mkdir -p $(@D)
 	@echo $(@F)
-	@swift build --quiet -c release --package-path Tests/Fuzz/Analyzer --scratch-path $(BUILD)/fuzz/analyzer-build \
+	@$(SWIFT) build --quiet -c release --package-path Tests/Fuzz/Analyzer --scratch-path $(BUILD)/fuzz/analyzer-build \
 		--sanitize fuzzer --sanitize address -Xcc -fsanitize=fuzzer-no-link
 	@ln -sf analyzer-build/release/fuzz_analyzer $@
 
@@ -169,7 +172,7 @@ fuzz-test:
 # With Swift's own libraries inside: they run where no Swift is installed, and take less memory.
 swift: setup ## the command line, optimised: .build/release/ouroboros
 	for product in ouroboros ouroboros-lean; do \
-		swift build -c release --static-swift-stdlib --product $$product || exit 1; done
+		$(SWIFT) build -c release --static-swift-stdlib --product $$product || exit 1; done
 
 install: swift ## install the command and its systemd units below PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system \
@@ -193,23 +196,23 @@ formal: ## the formal models of docs/formal: SPIN, and ProVerif where it is inst
 
 docs: setup ## the Swift modules' documentation, as a web site in build/docs
 	@mkdir -p $(BUILD)
-	swift build --build-tests
+	$(SWIFT) build --build-tests
 	@Tests/Docs/modules.sh $(BUILD)/docs $(DOCS_TARGETS)
 
 test-swift: setup-check ## the tests in Swift
 	swift test --no-parallel
 
 page-test: setup-check ## the gateway's page in headless Chromium; screenshots go to build/page
-	swift build --product ouroboros
+	$(SWIFT) build --product ouroboros
 	Tests/Page/page.sh .build/debug
 
 consumer: setup-check ## packages that depend on this one, and the Swift that the documentation prints
-	swift build
+	$(SWIFT) build
 	@Tests/consumer.sh
 	@Tests/Docs/swift_blocks.py check
 
 doc-commands: setup-check $(BUILD)/plain/core_tests $(BUILD)/firmware/posix_sensor ## the commands that the documentation prints (root)
-	swift build
+	$(SWIFT) build
 	@Tests/Docs/commands.py
 
 monitoring: setup-check ## alert rules and dashboard, read by promtool
@@ -217,7 +220,7 @@ monitoring: setup-check ## alert rules and dashboard, read by promtool
 
 demo: setup ## a sensor's readings travel to a gateway over UDP on loopback
 	@echo "building the command with swift build (about two minutes the first time)"
-	@swift build --product ouroboros
+	@$(SWIFT) build --product ouroboros
 	@Sources/Examples/demo.sh .build/debug/ouroboros
 
 check: setup ## every test, lint and format check; what CI runs
@@ -234,7 +237,7 @@ check-built-c: setup-all $(BUILD)/plain/core_tests $(BUILD)/sanitized/core_tests
 	$(patsubst %,$(BUILD)/fuzz/fuzz_%,$(filter-out analyzer,$(FUZZERS))) \
 	firmware $(FWB)/host_faults $(SIZE_FILES) $(SWIFT_FILES) $(CROSS:%=$(BUILD)/cross-%/core_tests)
 check-built-swift: setup
-	swift build --build-tests
+	$(SWIFT) build --build-tests
 check-built-analyzer: setup $(BUILD)/fuzz/fuzz_analyzer
 setup-all:
 	@Tests/install.sh $(CHECK_PACKAGES) $(FIRMWARE_PACKAGES) $(CROSS_PACKAGES) $(DROPIN_PACKAGES)

@@ -76,8 +76,8 @@ bench-peers: setup-bench $(PEERS:%=$(BENCHB)/%)
 
 bench-swift: setup-bench
 	@echo "== the Swift package (building)"
-	@swift build -c $(SWIFT_BUILD) --product ouroboros
-	@for product in ouroboros-lean RPiSensor NIOBench; do swift build -c $(SWIFT_BUILD) --product $$product || exit 1; done
+	@$(SWIFT) build -c $(SWIFT_BUILD) --product ouroboros
+	@for product in ouroboros-lean RPiSensor NIOBench; do $(SWIFT) build -c $(SWIFT_BUILD) --product $$product || exit 1; done
 	@mkdir -p $(BENCHB)
 	@$(BENCH)/swift.sh .build/$(SWIFT_BUILD) $(SWIFT_RUNS) >$(BENCHB)/swift.tsv
 	@awk -v machine='$(BENCH_MACHINE)' -v seconds=$(word 2,$(SWIFT_RUNS)) -v build=$(SWIFT_BUILD) \
@@ -87,7 +87,7 @@ bench-swift: setup-bench
 
 bench-fleet: setup-bench $(FLEET_OTHERS:%=$(BENCHB)/fleet/%)
 	@echo "== a simulated fleet, beside other protocols"
-	@swift build -c $(SWIFT_BUILD) --product ouroboros
+	@$(SWIFT) build -c $(SWIFT_BUILD) --product ouroboros
 	@$(BENCH)/fleet/run.sh .build/$(SWIFT_BUILD) $(BENCHB)/fleet $(FLEET_RUNS) >$(BENCHB)/fleet.tsv
 	@awk -v machine='$(BENCH_MACHINE)' -v versions='$(FLEET_VERSIONS)' -v rounds=$(word 1,$(FLEET_RUNS)) \
 		-v seconds=$(word 2,$(FLEET_RUNS)) \
@@ -96,12 +96,12 @@ bench-fleet: setup-bench $(FLEET_OTHERS:%=$(BENCHB)/fleet/%)
 	@$(call put_bench,fleet)
 
 bench-registry: setup-bench ## messages a second into a PostgreSQL that is 0 and 2 ms away
-	@swift build -c $(SWIFT_BUILD) --product ouroboros
+	@$(SWIFT) build -c $(SWIFT_BUILD) --product ouroboros
 	@$(BENCH)/registry/run.sh .build/$(SWIFT_BUILD) 3000 "0 2"
 
 bench-rest: setup
 	@echo "== a gateway at rest"
-	@swift build -c $(SWIFT_BUILD) --product ouroboros
+	@$(SWIFT) build -c $(SWIFT_BUILD) --product ouroboros
 	@mkdir -p $(BENCHB)
 	@$(BENCH)/rest/run.sh .build/$(SWIFT_BUILD) $(REST_RUNS) >$(BENCHB)/rest.tsv
 	@awk -v machine='$(BENCH_MACHINE)' -v seconds=$(word 3,$(REST_RUNS)) -f $(BENCH)/rest/table.awk \

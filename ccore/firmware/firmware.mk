@@ -303,7 +303,7 @@ dropin-test: setup-dropins arduino $(BUILD)/mbedtls-3.6/library/aes.c $(BUILD)/l
 .PHONY: arduino dropin-test
 
 interop: setup-firmware $(SENSORS) ## sensors in C, on Linux and in QEMU, talk to the gateway in Swift over UDP, and sleep
-	swift build --product ouroboros
+	$(SWIFT) build --product ouroboros
 	@$(MAKE) -s interop-test
 interop-test: $(SENSORS)
 	@ccore/examples/interop.sh .build/debug/ouroboros $(SENSORS)
