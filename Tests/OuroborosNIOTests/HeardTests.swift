@@ -29,8 +29,11 @@ import Testing
             // Nobody wants to know any more.
             #expect(try await server.heard(of: [device], within: .zero).isEmpty)
             server.tellOnly { [] }
+            // One that was under way may have come before that.
             _ = try await connection.ping()
-            #expect(told.all.count == 2)
+            let before = told.all.count
+            _ = try await connection.ping()
+            #expect(told.all.count == before)
             await connection.close()
         }
     }

@@ -14,6 +14,10 @@ package struct AwaitedStore: Sendable {
     private static let pause = Duration.milliseconds(250)
     /// How often somebody has to look whether it was written, with the system's help and without.
     private static let seldom = Duration.seconds(10)
+    /// A change is there for others once it is on the disk, of which nobody tells.
+    private static let untilDurable: [Duration] = [
+        .milliseconds(200), .milliseconds(500), .seconds(1), .seconds(2),
+    ]
     private static let often = Duration.seconds(1)
 
     package init(_ store: GatewayStore) {
@@ -34,7 +38,19 @@ package struct AwaitedStore: Sendable {
         let (writings, writing) = AsyncStream.makeStream(
             of: Void.self, bufferingPolicy: .bufferingNewest(1))
         // What is written goes into the write-ahead log first.
-        let changes = FileChanges(of: path + "-wal") { writing.yield() }
+        let after = Locked<Task<Void, Never>?>(nil)
+        let changes = FileChanges(of: path + "-wal") {
+            writing.yield()
+            after.withLock { after in
+                after?.cancel()
+                after = Task {
+                    for pause in Self.untilDurable {
+                        guard (try? await Task.sleep(for: pause)) != nil else { return }
+                        writing.yield()
+                    }
+                }
+            }
+        }
         let period = changes == nil ? Self.often : Self.seldom
         let looks = Task {
             repeat {
@@ -43,6 +59,7 @@ package struct AwaitedStore: Sendable {
         }
         writing.onTermination = { _ in
             looks.cancel()
+            after.withLock { $0?.cancel() }
             withExtendedLifetime(changes) {}
         }
         return writings
