@@ -127,7 +127,12 @@ import Testing
             let received = try await server.statistics().links.received
             // While the server's loop is held up they wait in its socket.
             let isSent = DispatchSemaphore(value: 0)
-            group.next().execute { isSent.wait() }
+            let isHeld = Flag()
+            group.next().execute {
+                isHeld.set()
+                isSent.wait()
+            }
+            try await eventually("the loop is held up") { isHeld.isSet }
             for number in UInt8(1)...4 { _ = try await connection.enqueue([number]) }
             try await eventually("all are sent") { try await connection.statistics().sent == sent + 4 }
             isSent.signal()
