@@ -1,5 +1,5 @@
-import LibC
 import CoreMetrics
+import LibC
 
 /// A backend of swift-metrics that keeps all values in memory and renders them as Prometheus text.
 ///

@@ -1,5 +1,5 @@
-import LibC
 import CoreMetrics
+import LibC
 
 /// The values behind one name and its labels.
 protocol Series: AnyObject, Sendable {

@@ -1,6 +1,6 @@
-import LibC
 import Foundation
 import Hummingbird
+import LibC
 import Logging
 import NIOCore
 

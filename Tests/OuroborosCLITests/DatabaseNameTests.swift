@@ -1,5 +1,5 @@
-import LibC
 import Foundation
+import LibC
 import NIOCore
 import NIOPosix
 import Ouroboros

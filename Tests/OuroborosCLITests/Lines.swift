@@ -1,5 +1,5 @@
-import LibC
 import Foundation
+import LibC
 import TestSupport
 
 /// Lines as a process writes them.

@@ -1,7 +1,6 @@
 import Foundation
 import Ouroboros
 import OuroborosStore
-import Synchronization
 import TestSupport
 import Testing
 

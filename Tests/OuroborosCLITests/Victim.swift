@@ -1,5 +1,5 @@
-import LibC
 import Foundation
+import LibC
 import Subprocess
 import SystemPackage
 import TestSupport

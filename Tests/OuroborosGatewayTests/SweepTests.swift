@@ -1,6 +1,6 @@
-import LibC
 import CoreMetrics
 import InMemoryLogging
+import LibC
 import Logging
 import Ouroboros
 import OuroborosNIO

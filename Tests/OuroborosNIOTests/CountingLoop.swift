@@ -1,5 +1,5 @@
-import LibC
 import Dispatch
+import LibC
 import NIOCore
 
 /// Another loop, and how often something ran on it: what was asked for now, and what was asked for later.

@@ -5,7 +5,6 @@ import NIOPosix
 import Ouroboros
 import OuroborosNIO
 import OuroborosTesting
-import Synchronization
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
-import LibC
 import HTTPTypes
+import LibC
 import Testing
 
 @testable import OuroborosPage

@@ -1,5 +1,5 @@
-import LibC
 import Hummingbird
+import LibC
 import Logging
 import NIOCore
 import NIOEmbedded

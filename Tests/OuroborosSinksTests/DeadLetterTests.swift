@@ -1,10 +1,9 @@
-import LibC
 import CoreMetrics
 import InMemoryLogging
+import LibC
 import Logging
 import Ouroboros
 import OuroborosStore
-import Synchronization
 import TestSupport
 import Testing
 

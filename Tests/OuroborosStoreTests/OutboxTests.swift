@@ -1,6 +1,6 @@
-import LibC
 import Foundation
 import GRDB
+import LibC
 import Ouroboros
 import OuroborosTesting
 import TestSupport

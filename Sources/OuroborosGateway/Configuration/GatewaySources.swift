@@ -1,6 +1,6 @@
-import LibC
 import Configuration
 import Foundation
+import LibC
 import Ouroboros
 import SystemPackage
 

@@ -1,5 +1,5 @@
-import LibC
 import DequeModule
+import LibC
 import Ouroboros
 import OuroborosNIO
 import OuroborosPage

@@ -1,5 +1,5 @@
-import LibC
 import CoreMetrics
+import LibC
 import Logging
 import NIOCore
 import Ouroboros

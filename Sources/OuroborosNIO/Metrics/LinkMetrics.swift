@@ -1,5 +1,5 @@
-import LibC
 import CoreMetrics
+import LibC
 import Ouroboros
 
 /// A link's counts as metrics of swift-metrics, named as Prometheus has it. No metric names a device: their

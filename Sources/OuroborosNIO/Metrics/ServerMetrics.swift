@@ -1,5 +1,5 @@
-import LibC
 import CoreMetrics
+import LibC
 import Ouroboros
 
 /// A server's counts as metrics of swift-metrics; ``OuroborosServer/update(_:)`` brings them up to date.

@@ -1,5 +1,5 @@
-import LibC
 import DequeModule
+import LibC
 
 /// A queue from the event loop to the tasks that read. The engine's room bounds it, not the queue itself.
 final class Inbox<Element: Sendable>: Sendable {

@@ -1,5 +1,5 @@
-import LibC
 import Foundation
+import LibC
 import Ouroboros
 import OuroborosStore
 

@@ -1,5 +1,5 @@
-import LibC
 import Foundation
+import LibC
 import Logging
 import Ouroboros
 import OuroborosStore

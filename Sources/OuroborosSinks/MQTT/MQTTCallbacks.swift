@@ -1,7 +1,6 @@
-import LibC
 import CMosquitto
+import LibC
 import NIOCore
-import Synchronization
 
 /// What Mosquitto's library calls back, on the connection's thread.
 extension MQTTConnection {

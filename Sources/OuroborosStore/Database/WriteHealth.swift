@@ -1,5 +1,5 @@
-import LibC
 import GRDB
+import LibC
 import Ouroboros
 
 /// Whether a file can be written, as the last writes tell.

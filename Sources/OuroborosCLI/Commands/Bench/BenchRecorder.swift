@@ -1,5 +1,5 @@
-import LibC
 import Histogram
+import LibC
 
 /// Times in nanoseconds, of all clients.
 final class BenchRecorder: Sendable {

@@ -1,5 +1,5 @@
-import LibC
 import ArgumentParser
+import LibC
 import Logging
 import Ouroboros
 import OuroborosNIO
