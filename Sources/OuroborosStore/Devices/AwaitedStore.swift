@@ -80,7 +80,7 @@ extension AwaitedStore: AwaitedDeviceRegistry {
     }
 
     package func isDisabled(_ device: DeviceID) async throws -> Bool {
-        try await lookups.run { [store] in try store.isDisabled(device) }
+        try await lookups.runUnlessCancelled { [store] in try store.isDisabled(device) }
     }
 
     /// A busy file is waited for, and the device with it, but not for ever: then it begins anew.
